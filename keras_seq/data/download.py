@@ -1,0 +1,70 @@
+"""Files of public data sets: from the user's folder, the cache, or a download with a known hash."""
+
+import hashlib
+import os
+import tempfile
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from keras_seq.errors import UserError
+
+VARIABLE = "KERAS_SEQ_DATA"
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A public file.
+
+    Attributes:
+        path: Below the data folder, such as "sst2/train.tsv".
+        url: Where it is downloaded from.
+        sha256: Of its content; anything else is refused.
+    """
+
+    path: str
+    url: str
+    sha256: str
+
+
+def locate(file: RemoteFile, data_dir: str | Path | None = None) -> Path:
+    """The local copy of `file`, downloaded at the first use.
+
+    Looks in `data_dir`, then in the folder that KERAS_SEQ_DATA names, then in the cache.
+
+    Raises:
+        UserError: If there is no copy and no download, or its content is not the expected one.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "keras-seq"
+    folders = [Path(f) for f in (data_dir, os.environ.get(VARIABLE)) if f]
+    for folder in (*folders, cache):
+        path = folder / file.path
+        if path.is_file():
+            return _verified(path, path.read_bytes(), file)
+    try:
+        with urllib.request.urlopen(file.url, timeout=60) as response:
+            content = response.read()
+    except (urllib.error.URLError, OSError) as error:
+        searched = ", ".join(str(folder / file.path) for folder in (*folders, cache))
+        raise UserError(
+            f"{file.path} is not on this machine (searched: {searched}) and {file.url} cannot be "
+            f"downloaded: {error}. Put the file into a folder and name that with --data-dir or "
+            f"{VARIABLE}."
+        ) from error
+    path = _verified(cache / file.path, content, file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as partial:
+        partial.write(content)
+    os.replace(partial.name, path)
+    return path
+
+
+def _verified(path: Path, content: bytes, file: RemoteFile) -> Path:
+    found = hashlib.sha256(content).hexdigest()
+    if found != file.sha256:
+        raise UserError(
+            f"{path}: the content is not that of the public file {file.url} (SHA-256 {found}, "
+            f"expected {file.sha256}). Remove this copy."
+        )
+    return path

@@ -1,0 +1,109 @@
+"""Labelled texts from the user's own files: CSV, TSV, JSON lines."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from keras_seq.data.examples import LabelledTexts
+from keras_seq.errors import UserError
+
+FORMATS = {".csv": ",", ".tsv": "\t", ".jsonl": None}
+LONGEST_FIELD = 2**31 - 1
+
+
+def read_labelled_texts(
+    path: str | Path, text_column: str = "text", label_column: str = "label"
+) -> LabelledTexts:
+    """Reads a file with a text and a label in every row.
+
+    Args:
+        path: `.csv` or `.tsv` with a header line, or `.jsonl` with an object a line; UTF-8.
+        text_column: Name of the column with the text.
+        label_column: Name of the column with the label: any text or number.
+
+    Raises:
+        UserError: If the file is missing, empty, not UTF-8, lacks a column or a label, or has one
+            class only.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        raise UserError(
+            f"{path}: the name of a data file ends in {', '.join(FORMATS)}. "
+            f"Received: {path.suffix or 'no ending'}"
+        )
+    rows = _rows(path, _decode(path))
+    texts, labels = [], []
+    for line, row in rows:
+        for column in (text_column, label_column):
+            if row.get(column) is None:
+                raise UserError(
+                    f"{path}, line {line}: there is no column {column!r}. It has: "
+                    f"{', '.join(repr(name) for name in row if name is not None)}. Name yours with "
+                    "--text-column and --label-column."
+                )
+        label = str(row[label_column]).strip()
+        if not label:
+            raise UserError(f"{path}, line {line}: the label is empty. Give it one or drop the row.")
+        texts.append(str(row[text_column]))
+        labels.append(label)
+    if not texts:
+        raise UserError(f"{path} has no examples: a header and at least two classes are needed.")
+    examples = LabelledTexts(texts, labels)
+    if len(examples.classes()) == 1:
+        raise UserError(
+            f"{path}: all {len(examples)} examples have the label {labels[0]!r}. A classifier "
+            "needs two classes or more."
+        )
+    return examples
+
+
+def _decode(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist. Give a file, or the name of a data set.") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+    if not content.strip():
+        raise UserError(f"{path} is empty.")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UserError(
+            f"{path}, line {line}: byte {error.start} (0x{content[error.start]:02x}) is not UTF-8. "
+            "Convert the file, for example: iconv -f latin1 -t utf-8 IN > OUT"
+        ) from error
+
+
+def _rows(path: Path, content: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    delimiter = FORMATS[path.suffix.lower()]
+    if delimiter is None:
+        yield from _json_rows(path, content)
+        return
+    csv.field_size_limit(LONGEST_FIELD)
+    reader = csv.DictReader(io.StringIO(content, newline=""), delimiter=delimiter)
+    try:
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise UserError(f"{path}, line {reader.line_num}: {error}.") from error
+
+
+def _json_rows(path: Path, content: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    for number, line in enumerate(content.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise UserError(f"{path}, line {number}: not JSON: {error}.") from error
+        if not isinstance(row, dict):
+            raise UserError(
+                f"{path}, line {number}: each line is an object such as "
+                f'{{"text": …, "label": …}}. Received: {line[:60]}'
+            )
+        yield number, row

@@ -1,0 +1,18 @@
+"""Recurrent and attention layers, with their state in plain sight."""
+
+from keras_seq.layers.bidirectional import Bidirectional
+from keras_seq.layers.lstm import LSTM
+from keras_seq.layers.multi_head_attention import MultiHeadAttention
+from keras_seq.layers.positions import LearnedPositions, SinusoidalPositions
+from keras_seq.layers.rnn import RNN
+from keras_seq.layers.transformer_encoder import TransformerEncoder
+
+__all__ = [
+    "LSTM",
+    "RNN",
+    "Bidirectional",
+    "LearnedPositions",
+    "MultiHeadAttention",
+    "SinusoidalPositions",
+    "TransformerEncoder",
+]

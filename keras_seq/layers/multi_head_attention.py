@@ -1,0 +1,253 @@
+"""Multi-head attention over a whole sequence, and over a cache one position at a time."""
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+Tensor = Any
+
+
+@keras.saving.register_keras_serializable("keras_seq")
+class MultiHeadAttention(keras.layers.Layer):
+    """Multi-head scaled dot-product attention (Vaswani et al. 2017, section 3.2).
+
+        head_i = softmax(Q W_i^Q (K W_i^K)^T / sqrt(d_k)) V W_i^V
+        output = concat(head_1 … head_n) W^O
+
+    Weights are laid out as those of `keras.layers.MultiHeadAttention`: `set_weights` of one takes
+    `get_weights` of the other. A query at a padded position still attends to the positions that
+    are not padded; nothing reads its output.
+
+    Shapes: `B` sequences, `T` queries, `S` keys and values, `D` features.
+
+    Args:
+        num_heads: Number of heads.
+        key_dim: Features of a head's queries and keys, d_k.
+        value_dim: Features of a head's values; `key_dim` by default.
+        dropout: Share of the attention weights dropped. Training only.
+        use_bias: Add a bias to each projection.
+        output_shape: Features of the output; the query's by default.
+        kernel_initializer: Of the four projections.
+        bias_initializer: Of their biases.
+        seed: Of the dropout.
+    """
+
+    def __init__(
+        self,
+        num_heads: int,
+        key_dim: int,
+        value_dim: int | None = None,
+        dropout: float = 0.0,
+        use_bias: bool = True,
+        output_shape: int | None = None,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        for name, value in (("num_heads", num_heads), ("key_dim", key_dim)):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} is a whole number, 1 or more. Received: {value!r}")
+        super().__init__(**kwargs)
+        self.num_heads = num_heads
+        self.key_dim = key_dim
+        self.value_dim = value_dim or key_dim
+        self.dropout = dropout
+        self.use_bias = use_bias
+        self.output_dim = output_shape
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.supports_masking = True
+
+    def build(
+        self,
+        query_shape: tuple[int | None, ...],
+        value_shape: tuple[int | None, ...] | None = None,
+        key_shape: tuple[int | None, ...] | None = None,
+    ) -> None:
+        value_shape = value_shape or query_shape
+        key_shape = key_shape or value_shape
+        heads, output_dim = self.num_heads, self.output_dim or query_shape[-1]
+        self.query_kernel, self.query_bias = self._weights(
+            "query", (query_shape[-1], heads, self.key_dim), 1
+        )
+        self.key_kernel, self.key_bias = self._weights(
+            "key", (key_shape[-1], heads, self.key_dim), 1
+        )
+        self.value_kernel, self.value_bias = self._weights(
+            "value", (value_shape[-1], heads, self.value_dim), 1
+        )
+        self.output_kernel, self.output_bias = self._weights(
+            "attention_output", (heads, self.value_dim, output_dim), 2
+        )
+
+    def _weights(self, name: str, shape: tuple[int, ...], inputs: int) -> tuple[Any, Any]:
+        kernel = self.add_weight(
+            shape=shape, name=f"{name}_kernel", initializer=self.kernel_initializer
+        )
+        bias = None
+        if self.use_bias:
+            bias = self.add_weight(
+                shape=shape[inputs:], name=f"{name}_bias", initializer=self.bias_initializer
+            )
+        return kernel, bias
+
+    def _heads(self, x: Tensor, kernel: Any, bias: Any) -> Tensor:
+        """`(B, T, D)` to `(B, nh, T, hs)`, as one matrix product."""
+        features, heads, size = kernel.shape
+        x = ops.matmul(x, ops.reshape(kernel, (features, heads * size)))
+        if bias is not None:
+            x = x + ops.reshape(bias, (heads * size,))
+        x = ops.reshape(x, (-1, ops.shape(x)[1], heads, size))
+        return ops.transpose(x, (0, 2, 1, 3))
+
+    def project_query(self, query: Tensor) -> Tensor:
+        """`(B, T, D)` to queries `(B, nh, T, hs)`."""
+        return self._heads(query, self.query_kernel, self.query_bias)
+
+    def project_key_value(
+        self, value: Tensor, key: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """`(B, S, D)` to keys and values `(B, nh, S, hs)`: what a cache holds."""
+        keys = self._heads(value if key is None else key, self.key_kernel, self.key_bias)
+        return keys, self._heads(value, self.value_kernel, self.value_bias)
+
+    def scores(self, query: Tensor, keys: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Attention weights `(B, nh, T, S)` of projected queries over projected keys.
+
+        `mask` is boolean and broadcasts to `(B, nh, T, S)`; False hides a key from a query.
+        """
+        weights = ops.matmul(query, ops.transpose(keys, (0, 1, 3, 2)))
+        weights = weights * (1.0 / math.sqrt(self.key_dim))
+        if mask is not None:
+            # Finite, so that a row with every key hidden stays a number.
+            hidden = -3e4 if keras.backend.standardize_dtype(weights.dtype) == "float16" else -1e9
+            weights = ops.where(mask, weights, ops.cast(hidden, weights.dtype))
+        return ops.softmax(weights, axis=-1)
+
+    def attend(
+        self,
+        query: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        mask: Tensor | None = None,
+        training: bool = False,
+    ) -> Tensor:
+        """Attends from projected queries to projected keys and values; returns `(B, T, D)`."""
+        weights = self.scores(query, keys, mask)  # (B, nh, T, S)
+        if training and self.dropout:
+            weights = keras.random.dropout(weights, self.dropout, seed=self.seed_generator)
+        heads = ops.transpose(ops.matmul(weights, values), (0, 2, 1, 3))  # (B, T, nh, hs)
+        width = self.num_heads * self.value_dim
+        heads = ops.reshape(heads, (-1, ops.shape(heads)[1], width))
+        output = ops.matmul(heads, ops.reshape(self.output_kernel, (width, -1)))
+        return output if self.output_bias is None else output + self.output_bias
+
+    def call(
+        self,
+        query: Tensor,
+        value: Tensor | None = None,
+        key: Tensor | None = None,
+        query_mask: Tensor | None = None,
+        value_mask: Tensor | None = None,
+        key_mask: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        use_causal_mask: bool = False,
+        training: bool = False,
+    ) -> Tensor:
+        """Attends from `query` to `value`.
+
+        Args:
+            query: `(B, T, D)`.
+            value: `(B, S, D)`; the query itself by default (self-attention).
+            key: `(B, S, D)`; the value by default.
+            query_mask: `(B, T)` boolean, used for the value too where that is the query.
+            value_mask: `(B, S)` boolean, False where a value is padding.
+            key_mask: `(B, S)` boolean, likewise.
+            attention_mask: `(B, T, S)` boolean, False where a query must not see a value.
+            use_causal_mask: Position t sees positions up to t.
+            training: Apply dropout.
+
+        Returns:
+            `(B, T, D)`.
+        """
+        if value is None:
+            value, value_mask = query, query_mask if value_mask is None else value_mask
+        mask = None
+        for padding in (value_mask, key_mask):
+            if padding is not None:
+                mask = _and(mask, ops.cast(padding, "bool")[:, None, None, :])
+        if attention_mask is not None:
+            mask = _and(mask, ops.cast(attention_mask, "bool")[:, None, :, :])
+        if use_causal_mask:
+            mask = _and(mask, causal_mask(ops.shape(query)[1], ops.shape(value)[1]))
+        keys, values = self.project_key_value(value, key)
+        return self.attend(self.project_query(query), keys, values, mask, training)
+
+    def initial_state(self, batch_size: int | Tensor, max_length: int) -> tuple[Tensor, Tensor]:
+        """An empty cache: keys and values `(B, nh, max_length, hs)`."""
+        shape = (batch_size, self.num_heads, max_length)
+        return (
+            ops.zeros((*shape, self.key_dim), dtype=self.compute_dtype),
+            ops.zeros((*shape, self.value_dim), dtype=self.compute_dtype),
+        )
+
+    def step(
+        self, inputs: Tensor, state: tuple[Tensor, Tensor], position: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Causal self-attention of one position over a cache.
+
+        Args:
+            inputs: `(B, D)`.
+            state: As from `initial_state` or an earlier step.
+            position: `(B,)` int32, where in the cache this step stands.
+
+        Returns:
+            `(output, state)`; the output is `(B, D)`.
+        """
+        inputs = inputs[:, None, :]
+        slots = ops.arange(state[0].shape[2], dtype="int32")[None, :]
+        here = ops.equal(slots, position[:, None])[:, None, :, None]
+        keys, values = (
+            ops.where(here, new, cached)
+            for new, cached in zip(self.project_key_value(inputs), state, strict=True)
+        )
+        seen = ops.less_equal(slots, position[:, None])[:, None, None, :]
+        output = self.attend(self.project_query(inputs), keys, values, seen)
+        return output[:, 0], (keys, values)
+
+    def compute_mask(self, query: Tensor, value: Any = None, query_mask: Any = None, **_: Any):
+        return query_mask
+
+    def compute_output_shape(
+        self, query_shape: tuple[int | None, ...], *_: Any, **__: Any
+    ) -> tuple[int | None, ...]:
+        return (*query_shape[:-1], self.output_dim or query_shape[-1])
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_heads": self.num_heads,
+            "key_dim": self.key_dim,
+            "value_dim": self.value_dim,
+            "dropout": self.dropout,
+            "use_bias": self.use_bias,
+            "output_shape": self.output_dim,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+            "seed": self.seed,
+        }
+
+
+def causal_mask(queries: int | Tensor, keys: int | Tensor) -> Tensor:
+    """`(1, 1, T, S)` boolean: query t sees keys up to t."""
+    rows = ops.arange(queries, dtype="int32")[:, None]
+    return (rows >= ops.arange(keys, dtype="int32")[None, :])[None, None]
+
+
+def _and(mask: Tensor | None, other: Tensor) -> Tensor:
+    return other if mask is None else ops.logical_and(mask, other)

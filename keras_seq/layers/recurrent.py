@@ -1,0 +1,247 @@
+"""What RNN and LSTM share: the Keras face of a cell, its dropout and its masks."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_seq.layers.recurrence import State, Tensor, recurrence
+
+
+class Recurrent(keras.layers.Layer):
+    """Base of the recurrent layers. A subclass is a `Cell`: it gives `project` and `advance`.
+
+    Args:
+        units: Width of the output.
+        return_sequences: Return the output of every step, `(B, T, units)`, else the last one's.
+        return_state: Return `[output, *state]`, as stock Keras layers do.
+        go_backwards: Read the sequence from its end; outputs then come in the order read.
+        zero_output_for_mask: Masked steps give zeros, instead of the previous step's output.
+        dropout: Share of the inputs dropped, the same ones at every step. Training only.
+        recurrent_dropout: Share of the previous output dropped, likewise.
+        use_bias: Add a bias.
+        kernel_initializer: Of the input weights `(D, gates * units)`.
+        recurrent_initializer: Of the recurrent weights `(units, gates * units)`.
+        bias_initializer: Of the bias `(gates * units,)`.
+        seed: Of the dropout.
+    """
+
+    gates = 1
+    state_names: tuple[str, ...] = ("h",)
+
+    def __init__(
+        self,
+        units: int,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        zero_output_for_mask: bool = False,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if not isinstance(units, int) or units < 1:
+            raise ValueError(f"units is the width of the output, 1 or more. Received: {units!r}")
+        for name, rate in (("dropout", dropout), ("recurrent_dropout", recurrent_dropout)):
+            if not 0 <= rate < 1:
+                raise ValueError(f"{name} is a share in [0, 1). Received: {rate!r}")
+        super().__init__(**kwargs)
+        self.units = units
+        self.return_sequences = return_sequences
+        self.return_state = return_state
+        self.go_backwards = go_backwards
+        self.zero_output_for_mask = zero_output_for_mask
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.use_bias = use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.supports_masking = True
+        self.input_spec = keras.layers.InputSpec(ndim=3)
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        width = self.gates * self.units
+        self.input_spec = keras.layers.InputSpec(ndim=3, axes={-1: input_shape[-1]})
+        self.kernel = self.add_weight(
+            shape=(input_shape[-1], width), name="kernel", initializer=self.kernel_initializer
+        )
+        self.recurrent_kernel = self.add_weight(
+            shape=(self.units, width),
+            name="recurrent_kernel",
+            initializer=self.recurrent_initializer,
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                shape=(width,), name="bias", initializer=self._initial_bias
+            )
+
+    def _initial_bias(self, shape: tuple[int, ...], dtype: Any = None) -> Tensor:
+        return self.bias_initializer(shape, dtype=dtype)
+
+    def project(self, inputs: Tensor) -> Tensor:
+        """W_x x + b of all steps, `(…, D)` to `(…, gates * units)`."""
+        projected = ops.matmul(inputs, self.kernel)
+        return projected if self.bias is None else projected + self.bias
+
+    def advance(
+        self, projected: Tensor, state: State, recurrent_dropout: Tensor | None = None
+    ) -> State:
+        """The next state from one step of `project`, `(B, gates * units)`."""
+        raise NotImplementedError
+
+    def initial_state(self, batch_size: int | Tensor) -> State:
+        """Zeros, one tensor `(B, units)` for each of `state_names`."""
+        zeros = ops.zeros((batch_size, self.units), dtype=self.compute_dtype)
+        return (zeros,) * len(self.state_names)
+
+    def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        """One time step.
+
+        Args:
+            inputs: `(B, D)`.
+            state: As from `initial_state` or an earlier step.
+
+        Returns:
+            `(output, state)`; the output is `(B, units)`.
+        """
+        state = self.advance(self.project(inputs), state)
+        return state[0], state
+
+    def scan(
+        self,
+        inputs: Tensor,
+        state: State | None = None,
+        mask: Tensor | None = None,
+        *,
+        reverse: bool = False,
+        sequence: bool = True,
+        training: bool = False,
+    ) -> tuple[Tensor | None, State]:
+        """All time steps, the state in and out.
+
+        Args:
+            inputs: `(B, T, D)`.
+            state: As from `initial_state`, which is the default.
+            mask: `(B, T)` boolean; where it is False the state stays as it is.
+            reverse: Read from the end. Outputs keep the order of `inputs`.
+            sequence: Compute the output of every step.
+            training: Apply dropout.
+
+        Returns:
+            `(outputs, state)`: `(B, T, units)`, or None without `sequence`; and the last state.
+        """
+        batch_size = ops.shape(inputs)[0]
+        if training and self.dropout:
+            inputs = inputs * self._dropped((batch_size, 1, inputs.shape[-1]), self.dropout)
+        recurrent_dropout = None
+        if training and self.recurrent_dropout:
+            recurrent_dropout = self._dropped((batch_size, self.units), self.recurrent_dropout)
+        return recurrence(
+            self,
+            inputs,
+            self.initial_state(batch_size) if state is None else tuple(state),
+            mask,
+            reverse=reverse,
+            sequence=sequence,
+            recurrent_dropout=recurrent_dropout,
+        )
+
+    def _dropped(self, shape: tuple, rate: float) -> Tensor:
+        ones = ops.ones(shape, dtype=self.compute_dtype)
+        return keras.random.dropout(ones, rate, seed=self.seed_generator)
+
+    def call(
+        self,
+        inputs: Tensor,
+        initial_state: Any = None,
+        mask: Tensor | None = None,
+        training: bool = False,
+    ) -> Any:
+        """Runs the layer as stock Keras recurrent layers run.
+
+        Args:
+            inputs: `(B, T, D)`.
+            initial_state: Tensors `(B, units)`, one for each of `state_names`; zeros by default.
+            mask: `(B, T)` boolean.
+            training: Apply dropout.
+
+        Returns:
+            `(B, T, units)` with `return_sequences`, else `(B, units)`; with `return_state` a list
+            of that and the last state's tensors.
+        """
+        if initial_state is not None and not isinstance(initial_state, (list, tuple)):
+            initial_state = (initial_state,)
+        if initial_state is not None and len(initial_state) != len(self.state_names):
+            raise ValueError(
+                f"{type(self).__name__} has the state {self.state_names}: initial_state takes "
+                f"{len(self.state_names)} tensors. Received: {len(initial_state)}"
+            )
+        outputs, state = self.scan(
+            inputs,
+            initial_state,
+            mask,
+            reverse=self.go_backwards,
+            sequence=self.return_sequences,
+            training=training,
+        )
+        if outputs is None:
+            outputs = state[0]
+        else:
+            outputs = self._masked(outputs, mask, initial_state is not None)
+            if self.go_backwards:
+                outputs = ops.flip(outputs, axis=1)
+        return [outputs, *state] if self.return_state else outputs
+
+    def _masked(self, outputs: Tensor, mask: Tensor | None, given_state: bool) -> Tensor:
+        if mask is None:
+            return outputs
+        mask = ops.cast(mask, "bool")
+        if not self.zero_output_for_mask:
+            if not given_state:
+                return outputs
+            # Stock layers give zeros, not the initial state, before the first step that counts.
+            order = ops.flip(mask, axis=1) if self.go_backwards else mask
+            seen = ops.cumsum(ops.cast(order, "int32"), axis=1) > 0
+            mask = ops.flip(seen, axis=1) if self.go_backwards else seen
+        return ops.where(mask[:, :, None], outputs, ops.zeros_like(outputs))
+
+    def compute_mask(self, inputs: Tensor, mask: Any = None) -> Any:
+        mask = mask[0] if isinstance(mask, (list, tuple)) else mask
+        output_mask = mask if self.return_sequences else None
+        if self.return_state:
+            return [output_mask] + [None] * len(self.state_names)
+        return output_mask
+
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...], initial_state_shape: Any = None
+    ) -> Any:
+        batch_size, steps = input_shape[:2]
+        state = (batch_size, self.units)
+        output = (batch_size, steps, self.units) if self.return_sequences else state
+        return [output, *[state] * len(self.state_names)] if self.return_state else output
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "return_sequences": self.return_sequences,
+            "return_state": self.return_state,
+            "go_backwards": self.go_backwards,
+            "zero_output_for_mask": self.zero_output_for_mask,
+            "dropout": self.dropout,
+            "recurrent_dropout": self.recurrent_dropout,
+            "use_bias": self.use_bias,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "recurrent_initializer": keras.initializers.serialize(self.recurrent_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+            "seed": self.seed,
+        }

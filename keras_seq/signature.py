@@ -1,0 +1,95 @@
+"""A named pure function with its inputs and outputs: the contract between training and deployment.
+
+Models hand these to the exporter; formats, runtimes, parity and serving know nothing else of a
+model. Plain data, no heavy import: a device that only runs a bundle reads the same classes.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """Name, dtype and shape of an input or output.
+
+    Attributes:
+        name: Of the tensor.
+        dtype: As NumPy spells it: "int32", "float32", "uint8".
+        shape: A size, or the name of a dimension that the caller chooses ("B", "T").
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+    def bind(self, sizes: Mapping[str, int]) -> "TensorSpec":
+        """The same tensor with the dimensions named in `sizes` fixed."""
+        shape = tuple(sizes.get(size, size) for size in self.shape)
+        return replace(self, shape=shape)
+
+
+@dataclass(frozen=True)
+class SignatureSpec:
+    """What a signature looks like from outside, as the manifest of a bundle has it."""
+
+    name: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    def bind(self, sizes: Mapping[str, int]) -> Any:
+        """The same signature with the dimensions named in `sizes` fixed."""
+        return replace(
+            self,
+            inputs=tuple(tensor.bind(sizes) for tensor in self.inputs),
+            outputs=tuple(tensor.bind(sizes) for tensor in self.outputs),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "inputs": [asdict(tensor) for tensor in self.inputs],
+            "outputs": [asdict(tensor) for tensor in self.outputs],
+        }
+
+    @classmethod
+    def from_json(cls, name: str, value: Mapping[str, Any]) -> "SignatureSpec":
+        def tensors(items: Sequence[Mapping[str, Any]]) -> tuple[TensorSpec, ...]:
+            return tuple(
+                TensorSpec(item["name"], item["dtype"], tuple(item["shape"])) for item in items
+            )
+
+        return cls(name, tensors(value["inputs"]), tensors(value["outputs"]))
+
+
+@dataclass(frozen=True)
+class Signature(SignatureSpec):
+    """A signature with the function itself.
+
+    Attributes:
+        function: Takes the inputs by name, as tensors of the Keras backend; returns a dict of
+            outputs by name. Pure: the same inputs always give the same outputs.
+    """
+
+    function: Callable[..., dict[str, Any]]
+
+    @property
+    def spec(self) -> SignatureSpec:
+        return SignatureSpec(self.name, self.inputs, self.outputs)
+
+
+class Exportable(Protocol):
+    """What the exporter asks of a model."""
+
+    task: str
+    labels: Sequence[str]
+    tokenizer: Any
+    max_length: int
+
+    def signatures(self) -> tuple[Signature, ...]:
+        """The functions to export."""
+
+    def signature_inputs(self, texts: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """For each signature, its inputs made from `texts`, NumPy arrays by name."""
+
+    def describe(self) -> dict[str, Any]:
+        """What the manifest says of the model: backbone, sizes."""

@@ -1,0 +1,5 @@
+"""Tokenizers: trained, saved and loaded."""
+
+from keras_seq.text.tokenizer import SentencePieceTokenizer
+
+__all__ = ["SentencePieceTokenizer"]
