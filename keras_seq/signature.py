@@ -78,12 +78,19 @@ class Signature(SignatureSpec):
 
 
 class Exportable(Protocol):
-    """What the exporter asks of a model."""
+    """What the exporter asks of a model.
+
+    Attributes:
+        task: "classify" and so on.
+        labels: Names of the classes; empty for other tasks.
+        tokenizer: With `to_json()`, the Hugging Face `tokenizer.json`.
+        limits: The largest size of a named dimension, such as {"T": 256}.
+    """
 
     task: str
     labels: Sequence[str]
     tokenizer: Any
-    max_length: int
+    limits: Mapping[str, int]
 
     def signatures(self) -> tuple[Signature, ...]:
         """The functions to export."""
@@ -91,5 +98,8 @@ class Exportable(Protocol):
     def signature_inputs(self, texts: Sequence[str]) -> dict[str, dict[str, Any]]:
         """For each signature, its inputs made from `texts`, NumPy arrays by name."""
 
+    def drawn_inputs(self, count: int, seed: int) -> dict[str, dict[str, Any]]:
+        """For each signature, `count` rows of valid random inputs."""
+
     def describe(self) -> dict[str, Any]:
-        """What the manifest says of the model: backbone, sizes."""
+        """What the manifest says of the model: backbone and sizes."""

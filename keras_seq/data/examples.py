@@ -48,8 +48,8 @@ class LabelledTexts:
             count += 1
         if not 0 < count < len(order):
             raise UserError(
-                f"Of {len(self)} examples ({len(set(keys))} different texts) {count} cannot be held "
-                "out. Give more examples."
+                f"Of {len(self)} examples ({len(set(keys))} different texts) {count} cannot be "
+                "held out. Give more examples."
             )
         chosen = set(order[:count])
         rest = [i for i in range(len(self)) if i not in chosen]
@@ -69,3 +69,8 @@ class Corpus:
     name: str
     train: LabelledTexts
     held_out: LabelledTexts
+
+    def classes(self) -> tuple[str, ...]:
+        """The labels of both, sorted as by `LabelledTexts.classes`."""
+        labels = self.train.labels + self.held_out.labels
+        return LabelledTexts(labels, labels).classes()

@@ -46,7 +46,9 @@ def read_labelled_texts(
                 )
         label = str(row[label_column]).strip()
         if not label:
-            raise UserError(f"{path}, line {line}: the label is empty. Give it one or drop the row.")
+            raise UserError(
+                f"{path}, line {line}: the label is empty. Give it one or drop the row."
+            )
         texts.append(str(row[text_column]))
         labels.append(label)
     if not texts:

@@ -56,7 +56,8 @@ class Bidirectional(keras.layers.Layer):
 
     def call(self, inputs: Tensor, mask: Tensor | None = None, training: bool = False) -> Tensor:
         """Maps `(B, T, D)` to `(B, T, units * 2)`, `(B, units * 2)` without `return_sequences`;
-        `units` wide unless merged by "concat"."""
+        `units` wide unless merged by "concat".
+        """
         merged = []
         for layer, reverse in ((self.forward_layer, False), (self.backward_layer, True)):
             outputs, state = layer.scan(

@@ -109,9 +109,7 @@ class MultiHeadAttention(keras.layers.Layer):
         """`(B, T, D)` to queries `(B, nh, T, hs)`."""
         return self._heads(query, self.query_kernel, self.query_bias)
 
-    def project_key_value(
-        self, value: Tensor, key: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def project_key_value(self, value: Tensor, key: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """`(B, S, D)` to keys and values `(B, nh, S, hs)`: what a cache holds."""
         keys = self._heads(value if key is None else key, self.key_kernel, self.key_bias)
         return keys, self._heads(value, self.value_kernel, self.value_bias)

@@ -80,9 +80,7 @@ class Recurrent(keras.layers.Layer):
         )
         self.bias = None
         if self.use_bias:
-            self.bias = self.add_weight(
-                shape=(width,), name="bias", initializer=self._initial_bias
-            )
+            self.bias = self.add_weight(shape=(width,), name="bias", initializer=self._initial_bias)
 
     def _initial_bias(self, shape: tuple[int, ...], dtype: Any = None) -> Tensor:
         return self.bias_initializer(shape, dtype=dtype)

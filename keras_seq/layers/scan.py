@@ -53,33 +53,56 @@ def _scan_tensorflow(
     import tensorflow as tf
 
     static = xs[0].shape[0]
+    if static is None:
+        steps_per_turn = 1
     steps = tf.shape(xs[0])[0] if static is None else static
-    unrolled = steps_per_turn if static is not None and steps_per_turn > 1 else 1
-    remainder = static % unrolled if unrolled > 1 else 0
-    turns = (steps - remainder) // unrolled
+    turns = steps // steps_per_turn
+    body = turns * steps_per_turn
+    # What does not fill a turn is walked last: the end of the sequence, in reverse its beginning.
+    rest = 0 if static is None else static - body
+    first = rest if reverse else 0
 
-    inputs = [
-        tf.TensorArray(x.dtype, steps, element_shape=x.shape[1:], clear_after_read=False).unstack(x)
-        for x in xs
-    ]
-    outputs = tf.TensorArray(state[0].dtype, steps if sequence else 0, element_shape=state[0].shape)
+    def blocks(x: Tensor) -> Any:
+        shape = tf.concat([[turns, steps_per_turn], tf.shape(x)[1:]], axis=0)
+        block = [steps_per_turn, *x.shape[1:]]
+        array = tf.TensorArray(x.dtype, turns, element_shape=block, clear_after_read=False)
+        return array.unstack(
+            tf.ensure_shape(tf.reshape(x[first : first + body], shape), [None, *block])
+        )
 
-    def advance(t: Tensor, state: State, outputs: Any) -> tuple[State, Any]:
-        index = steps - 1 - t if reverse else t
-        state = step(state, tuple(x.read(index) for x in inputs))
-        return state, outputs.write(index, state[0]) if sequence else outputs
+    def walk(state: State, x: tuple[Tensor, ...], count: int) -> tuple[State, list[Tensor]]:
+        outputs = [None] * count
+        for k in reversed(range(count)) if reverse else range(count):
+            state = step(state, tuple(part[k] for part in x))
+            outputs[k] = state[0]
+        return state, outputs
 
     def turn(i: Tensor, state: State, outputs: Any) -> tuple[Tensor, State, Any]:
-        for k in range(unrolled):
-            state, outputs = advance(i * unrolled + k, state, outputs)
-        return i + 1, state, outputs
+        index = turns - 1 - i if reverse else i
+        state, block = walk(state, tuple(array.read(index) for array in arrays), steps_per_turn)
+        return i + 1, state, outputs.write(index, tf.stack(block)) if sequence else outputs
 
+    arrays = [blocks(x) for x in xs]
     _, state, outputs = tf.while_loop(
         lambda i, *_: i < turns,
         turn,
-        (tf.constant(0), tuple(state), outputs),
+        (
+            tf.constant(0),
+            tuple(state),
+            tf.TensorArray(
+                state[0].dtype,
+                turns if sequence else 0,
+                element_shape=[steps_per_turn, *state[0].shape],
+            ),
+        ),
         maximum_iterations=turns,
     )
-    for k in range(remainder):
-        state, outputs = advance(turns * unrolled + k, state, outputs)
-    return outputs.stack() if sequence else None, state
+    start = 0 if reverse else body
+    state, tail = walk(state, tuple(x[start : start + rest] for x in xs), rest)
+    if not sequence:
+        return None, state
+    outputs = tf.reshape(outputs.stack(), tf.concat([[body], tf.shape(state[0])], axis=0))
+    if tail:
+        tail = tf.stack(tail)
+        outputs = tf.concat([tail, outputs] if reverse else [outputs, tail], axis=0)
+    return tf.ensure_shape(outputs, [static, *state[0].shape]), state

@@ -87,9 +87,7 @@ class TransformerEncoder(keras.layers.Layer):
         """Maps `(B, T, D)` to `(B, T, D)`; `mask`, `(B, T)` boolean, hides padded positions."""
 
         def attend(x: Tensor) -> Tensor:
-            x = self.attention(
-                x, value_mask=mask, use_causal_mask=self.causal, training=training
-            )
+            x = self.attention(x, value_mask=mask, use_causal_mask=self.causal, training=training)
             return self.dropout(x, training=training)
 
         x = self._residual(inputs, attend, self.attention_norm)

@@ -192,6 +192,20 @@ class TextClassifier(keras.Model):
         """The inputs of each signature for `texts`."""
         return {"classify": {"token_ids": tokenize(self.tokenizer, texts, self.max_length)}}
 
+    def drawn_inputs(self, count: int, seed: int) -> dict[str, dict[str, np.ndarray]]:
+        """`count` rows of random token ids for each signature, from empty to the full length."""
+        generator = np.random.default_rng(seed)
+        shape = (count, self.max_length)
+        token_ids = generator.integers(1, self.tokenizer.vocabulary_size, shape, dtype="int32")
+        lengths = np.linspace(0, self.max_length, count).round()
+        token_ids[np.arange(self.max_length) >= lengths[:, None]] = 0
+        return {"classify": {"token_ids": token_ids}}
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """The largest size of each dimension of a signature that has one."""
+        return {"T": self.max_length}
+
     def describe(self) -> dict[str, Any]:
         """Backbone and sizes, for the manifest of a bundle."""
         backbone = self.backbone
@@ -200,7 +214,6 @@ class TextClassifier(keras.Model):
             "bidirectional": not backbone.causal,
             "vocabulary_size": backbone.vocabulary_size,
             "hidden_dim": backbone.hidden_dim,
-            "max_length": self.max_length,
             "parameters": int(self.count_params()),
         }
 

@@ -1,0 +1,153 @@
+"""A bundle: one folder that is all a device or a server needs. Its layout, manifest and hashes.
+
+    BUNDLE/
+      manifest.json       what is in it; see `write_manifest`
+      tokenizer.json      the Hugging Face tokenizers format
+      parity.npz          drawn inputs and Keras's answers, to check any copy of the bundle with
+      README.md           a model card
+      saved_model/  tflite/model.tflite  onnx/*.onnx
+
+Imports neither TensorFlow nor Keras: devices read bundles with it.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from keras_seq.errors import UserError
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+TOKENIZER = "tokenizer.json"
+PARITY = "parity.npz"
+CARD = "README.md"
+ABANDONED_AFTER_SECONDS = 3600
+
+
+@contextlib.contextmanager
+def new_folder(output: str | Path, overwrite: bool = False) -> Iterator[Path]:
+    """A folder to write into, which becomes `output` once the `with` block ends without an error.
+
+    Until then nothing stands at `output`, or what stood there before; after an error, Ctrl-C or a
+    full disk it is as it was.
+
+    Raises:
+        UserError: If `output` is a file, or a folder that is not empty and `overwrite` is False.
+    """
+    output = Path(output).absolute()
+    refuse_existing(output, overwrite)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{output.name}.partial-"
+    for abandoned in output.parent.glob(f"{prefix}*"):
+        _clean_up(abandoned, output)
+    partial = Path(tempfile.mkdtemp(prefix=prefix, dir=output.parent))
+    try:
+        folder = partial / "new"
+        folder.mkdir()
+        yield folder
+        if output.exists():
+            os.rename(output, partial / "old")
+        try:
+            os.rename(folder, output)
+        except OSError:
+            if (partial / "old").exists():
+                os.rename(partial / "old", output)
+            raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _clean_up(abandoned: Path, output: Path) -> None:
+    """Puts back or removes what a killed process left."""
+    if (abandoned / "old").exists() and not output.exists():
+        os.rename(abandoned / "old", output)
+    # A younger one may be another process at work.
+    if time.time() - abandoned.stat().st_mtime > ABANDONED_AFTER_SECONDS:
+        shutil.rmtree(abandoned, ignore_errors=True)
+
+
+def refuse_existing(output: str | Path, overwrite: bool) -> None:
+    """Raises UserError if `output` stands in the way of a new folder."""
+    output = Path(output)
+    if output.exists() and not output.is_dir():
+        raise UserError(f"{output} is a file. Name a folder for the output.")
+    if output.is_dir() and any(output.iterdir()) and not overwrite:
+        raise UserError(
+            f"{output} exists and is not empty. Name another folder, or replace it: --overwrite."
+        )
+
+
+def write_manifest(folder: Path, content: dict[str, Any]) -> None:
+    """Writes `manifest.json` with the size and SHA-256 of every other file in `folder`."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+    manifest = {
+        "schema_version": SCHEMA_VERSION,
+        **content,
+        "files": {
+            path.relative_to(folder).as_posix(): {
+                "sha256": _sha256(path),
+                "bytes": path.stat().st_size,
+            }
+            for path in files
+        },
+    }
+    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+    (folder / MANIFEST).write_text(text, "utf-8")
+
+
+def read_manifest(folder: str | Path) -> dict[str, Any]:
+    """The manifest of the bundle `folder`.
+
+    Raises:
+        UserError: If there is none, or it cannot be read.
+    """
+    path = Path(folder) / MANIFEST
+    try:
+        manifest = json.loads(path.read_text("utf-8"))
+        version = manifest["schema_version"]
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(
+            f"{folder} is not a bundle: it has no {MANIFEST}. Make one with: python -m export"
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged: {error!r}. Export the bundle again.") from error
+    if version != SCHEMA_VERSION:
+        raise UserError(
+            f"{path} has the schema version {version!r}, this program reads {SCHEMA_VERSION}. "
+            "Export the bundle again, or install the version of keras-seq that wrote it."
+        )
+    return manifest
+
+
+def verify(folder: str | Path, manifest: dict[str, Any], below: str = "") -> None:
+    """Compares the files whose path starts with `below` with the manifest's hashes.
+
+    Raises:
+        UserError: Naming the first file that is missing, changed, or outside the bundle.
+    """
+    folder = Path(folder)
+    for name, expected in manifest["files"].items():
+        path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise UserError(f"{folder}: the manifest names {name!r}, outside the bundle. Refused.")
+        if not name.startswith(below):
+            continue
+        if not path.is_file():
+            raise UserError(f"{path} is missing from the bundle. Copy the bundle again.")
+        if path.stat().st_size != expected["bytes"] or _sha256(path) != expected["sha256"]:
+            raise UserError(
+                f"{path} is not the file that was exported: its SHA-256 differs from the "
+                "manifest's. Copy the bundle again."
+            )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

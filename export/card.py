@@ -1,0 +1,82 @@
+"""The README.md of a bundle: a model card."""
+
+from collections.abc import Mapping
+from typing import Any
+
+USE = {
+    "tflite": """```python
+# pip install "keras-seq[tflite]"          no TensorFlow
+import export
+export.load("BUNDLE", "tflite").classify_text(["…"])["probabilities"]
+```
+
+Any LiteRT runtime (Android, iOS, C++, the browser) runs `tflite/model.tflite`: built-in operators
+only, no Flex delegate, no custom operators.""",
+    "onnx": """```python
+# pip install "keras-seq[onnx]"            no TensorFlow
+import export
+export.load("BUNDLE", "onnx").classify_text(["…"])["probabilities"]
+```""",
+    "saved_model": """```python
+import tensorflow as tf                    # no Keras code, no keras-seq
+tf.saved_model.load("BUNDLE/saved_model").signatures["classify"](token_ids=…)
+```""",
+}
+
+
+def model_card(name: str, manifest: Mapping[str, Any]) -> str:
+    """Markdown: what the model is, how well it does, how it was proven and how to call it."""
+    lines = [
+        f"# {name}",
+        "",
+        f"A {manifest['backbone']} model for the task `{manifest['task']}`, "
+        f"{manifest['parameters']:,} parameters, exported by keras-seq "
+        f"{manifest['created_with']['keras-seq']}.",
+        "",
+    ]
+    if manifest["labels"]:
+        lines += [f"Labels, in the order of the output: {', '.join(manifest['labels'])}.", ""]
+    metrics = manifest["metrics"]
+    if metrics:
+        lines += [
+            f"## Results on {metrics['examples']:,} held-out examples of {metrics['data']}",
+            "",
+        ]
+        lines += ["| metric | value |", "|---|---|"]
+        lines += [
+            f"| {metric} | {metrics[metric]:.4f} |"
+            for metric in ("accuracy", "precision", "recall", "f1")
+        ]
+        lines += [""]
+    lines += [
+        f"## Parity with Keras, on {manifest['parity']['inputs']}",
+        "",
+        "| format | signature | largest difference | same answer |",
+        "|---|---|---|---|",
+    ]
+    for format, signatures in manifest["parity"]["formats"].items():
+        for signature, figures in signatures.items():
+            lines.append(
+                f"| {format} | {signature} | {figures['largest_difference']:.2g} | "
+                f"{figures['agreement']:.2%} |"
+            )
+    lines += ["", "`python -m export check` compares any copy of this folder again.", ""]
+    lines += ["## Inputs and outputs", "", "| signature | inputs | outputs |", "|---|---|---|"]
+    for signature, spec in manifest["signatures"].items():
+        lines.append(f"| {signature} | {tensors(spec['inputs'])} | {tensors(spec['outputs'])} |")
+    limits = ", ".join(f"{size} up to {limit}" for size, limit in manifest["limits"].items())
+    lines += ["", f"B is the number of rows; {limits}; token id 0 is padding.", ""]
+    for format, settings in manifest["formats"].items():
+        fixed = ", ".join(f"{size} = {value}" for size, value in settings["sizes"].items())
+        lines += [f"## {format}", "", f"{settings['bytes']:,} bytes, {settings['precision']}"]
+        lines[-1] += f", shapes fixed at {fixed}." if fixed else ", any B and T."
+        lines += ["", USE[format].replace("BUNDLE", name), ""]
+    return "\n".join(lines)
+
+
+def tensors(specs: list[dict[str, Any]]) -> str:
+    """Name, dtype and shape of each tensor in a line."""
+    return "; ".join(
+        f"{spec['name']} {spec['dtype']} [{', '.join(str(size) for size in spec['shape'])}]"
+        for spec in specs
+    )

@@ -1,0 +1,217 @@
+"""`python -m export`, with `check` and `inspect`."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from export import bundle, formats
+from keras_seq import __version__
+from keras_seq.console import load_backend, run_command, stage, table
+from keras_seq.errors import UserError
+
+SAMPLES = 1000
+
+DESCRIPTION = """\
+Exports a model as SavedModel, TFLite and ONNX, and proves that each computes what Keras computes.
+
+  python -m export                                    the newest run below runs/, every format
+  python -m export runs/NAME --format tflite --output bundles/NAME
+  python -m export model.keras --format onnx --output bundles/NAME --data reviews.csv
+  python -m export check BUNDLE                       verify hashes and parity again
+  python -m export inspect BUNDLE                     signatures, operators, sizes
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    import sys
+
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments[:1] == ["check"]:
+        parsed, command = _check_parser().parse_args(arguments[1:]), _check
+    elif arguments[:1] == ["inspect"]:
+        parsed, command = _inspect_parser().parse_args(arguments[1:]), _inspect
+    else:
+        parsed, command = _export_parser().parse_args(arguments), _export
+    return run_command(lambda: command(parsed))
+
+
+def _export_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m export",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"keras-seq {__version__}")
+    add = parser.add_argument
+    add("model", metavar="MODEL", nargs="?", help="a run folder or a .keras file")
+    add("--format", choices=(*formats.NAMES, "all"), default="all", help="(default: all)")
+    add("--output", metavar="BUNDLE", help="the folder to make (default: bundles/NAME)")
+    add("--overwrite", action="store_true", help="replace a folder that is not empty")
+    add("--batch", type=int, default=1, metavar="B", help="rows of a TFLite call (default: 1)")
+    add(
+        "--max-length",
+        type=int,
+        metavar="T",
+        help="token ids of a TFLite row (default: the model's)",
+    )
+    add("--data", metavar="NAME_OR_FILE", help="texts to compare on; a run has its own")
+    add("--text-column", default="text", metavar="NAME", help="column of the text (default: text)")
+    add("--label-column", default="label", metavar="NAME", help="of the label (default: label)")
+    add("--data-dir", metavar="FOLDER", help="where public data sets lie; else KERAS_SEQ_DATA")
+    add(
+        "--samples",
+        type=int,
+        default=SAMPLES,
+        metavar="N",
+        help=f"texts to compare on, at most (default: {SAMPLES})",
+    )
+    return parser
+
+
+def _check_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m export check",
+        description="Verifies the hashes of a bundle, then runs each format whose runtime is "
+        "installed on the inputs that the bundle carries and compares with Keras's answers. Needs "
+        "neither TensorFlow nor Keras.",
+    )
+    parser.add_argument("bundle", metavar="BUNDLE")
+    return parser
+
+
+def _inspect_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m export inspect",
+        description="Prints the signatures, operators and sizes of a bundle.",
+    )
+    parser.add_argument("bundle", metavar="BUNDLE")
+    return parser
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from keras_seq.training.run import Run
+
+    path = Path(arguments.model) if arguments.model else Run.newest().path
+    output = Path(arguments.output or Path("bundles") / path.stem)
+    bundle.refuse_existing(output, arguments.overwrite)
+    if arguments.samples < 1:
+        raise UserError(f"--samples is 1 or more. Received: {arguments.samples}")
+    load_backend()
+    from export.exporter import export
+    from keras_seq.training.run import find_model
+
+    stage(f"Loading {path}")
+    model, run = find_model(path)
+    texts, name = _texts(arguments, run)
+    manifest = export(
+        model,
+        output,
+        formats.NAMES if arguments.format == "all" else (arguments.format,),
+        texts=None if texts is None else texts[: arguments.samples],
+        texts_name=name,
+        batch=arguments.batch,
+        max_length=arguments.max_length,
+        metrics=run.evaluation if run else None,
+        overwrite=arguments.overwrite,
+        say=stage,
+    )
+    print_parity(manifest)
+    stage(f"The bundle is in {output}.")
+    return 0
+
+
+def _texts(arguments: argparse.Namespace, run: Any) -> tuple[list[str] | None, str]:
+    """Texts to compare on, and what they are."""
+    from keras_seq import data
+    from keras_seq.training.run import held_out
+
+    if arguments.data:
+        corpus = data.load(
+            arguments.data,
+            text_column=arguments.text_column,
+            label_column=arguments.label_column,
+            data_dir=arguments.data_dir,
+        )
+        return corpus.held_out.texts, f"held-out texts of {corpus.name}"
+    if run is None:
+        return None, ""
+    examples, name = held_out(run, arguments.data_dir)
+    return examples.texts, f"held-out texts of {name}"
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from export import parity, runtime
+    from export.exporter import prove
+    from keras_seq.signature import SignatureSpec
+
+    folder = Path(arguments.bundle)
+    manifest = bundle.read_manifest(folder)
+    bundle.verify(folder, manifest)
+    stage(f"{len(manifest['files'])} files are what was exported.")
+    inputs, expected = parity.load_reference(folder / bundle.PARITY)
+    specs = [SignatureSpec.from_json(*item) for item in manifest["signatures"].items()]
+    installed = [name for name in manifest["formats"] if runtime.is_installed(name)]
+    for name in manifest["formats"]:
+        if name not in installed:
+            stage(f"{name} is not run: {runtime.RUNTIMES[name].INSTALL}")
+    if not installed:
+        raise UserError("No runtime is installed, so nothing was compared with Keras.")
+    found = {name: prove(folder, name, specs, inputs, expected) for name in installed}
+    _print_figures(found, manifest, f"{parity.DRAWN_ROWS} random inputs")
+    return 0
+
+
+def _inspect(arguments: argparse.Namespace) -> int:
+    from export import card
+
+    folder = Path(arguments.bundle)
+    manifest = bundle.read_manifest(folder)
+    bundle.verify(folder, manifest)
+    print(
+        f"{folder}: {manifest['task']}, {manifest['backbone']}, {manifest['parameters']:,} "
+        f"parameters, labels: {', '.join(manifest['labels'])}"
+    )
+    table(
+        ("signature", "inputs", "outputs"),
+        [
+            (name, card.tensors(spec["inputs"]), card.tensors(spec["outputs"]))
+            for name, spec in manifest["signatures"].items()
+        ],
+    )
+    table(
+        ("file", "bytes"),
+        [(name, f"{file['bytes']:,}") for name, file in manifest["files"].items()],
+    )
+    for name in manifest["formats"]:
+        try:
+            found = formats.module(name).operators(folder)
+        except ImportError as error:
+            stage(f"{name}: its operators are not counted: {error.name} is not installed.")
+            continue
+        counts = ", ".join(f"{operator} {count}" for operator, count in sorted(found.items()))
+        print(f"{name}: {counts}\n")
+    return 0
+
+
+def print_parity(manifest: dict[str, Any]) -> None:
+    """Prints how each format of a bundle compared with Keras."""
+    _print_figures(manifest["parity"]["formats"], manifest, manifest["parity"]["inputs"])
+
+
+def _print_figures(figures: dict[str, Any], manifest: dict[str, Any], inputs: str) -> None:
+    rows = [
+        (
+            name,
+            signature,
+            f"{values['largest_difference']:.1e}",
+            f"{values['agreement']:.2%}",
+            f"{manifest['formats'][name]['bytes'] / 1e6:.2f} MB",
+            f"{values['latency_ms']:.2f} ms",
+        )
+        for name, signatures in figures.items()
+        for signature, values in signatures.items()
+    ]
+    columns = ("format", "signature", "largest difference", "same answer", "size", "latency")
+    table(columns, rows, f"Compared with Keras on {inputs}; latency of one row, one thread")

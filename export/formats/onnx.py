@@ -1,0 +1,175 @@
+"""ONNX through tf2onnx: one file a signature, a recurrence as one `RNN` or `LSTM` node."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_seq.errors import UserError
+from keras_seq.signature import Signature
+
+FOLDER = "onnx"
+STATIC = False
+OPSET = 18
+
+Tensor = Any
+
+
+def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) -> None:
+    """Writes `folder/onnx/NAME.onnx` for each signature, with the dimensions in `sizes` fixed.
+
+    Raises:
+        UserError: If tf2onnx cannot convert the model.
+    """
+    import onnx
+    import tf2onnx
+
+    from export.formats.trace import function, specs
+    from keras_seq.layers.recurrence import lowering
+
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    (folder / FOLDER).mkdir(parents=True)
+    for signature in signatures:
+        try:
+            with lowering(_mark):
+                model, _ = tf2onnx.convert.from_function(
+                    function(signature),
+                    specs(signature, sizes),
+                    opset=OPSET,
+                    custom_op_handlers={"PyFunc": (_to_node, [])},
+                )
+            _name_dimensions(model, signature.bind(sizes))
+            onnx.checker.check_model(model, full_check=True)
+        except (ValueError, RuntimeError, onnx.checker.ValidationError) as error:
+            raise UserError(
+                f"The signature {signature.name} does not convert to ONNX: {error}"
+            ) from error
+        onnx.save(model, str(folder / FOLDER / f"{signature.name}.onnx"))
+
+
+def operators(folder: Path) -> Counter[str]:
+    """How often each operator stands in the files, bodies of loops included."""
+    import onnx
+
+    def count(graph: Any) -> None:
+        for node in graph.node:
+            found[node.op_type] += 1
+            for attribute in node.attribute:
+                if attribute.type == onnx.AttributeProto.GRAPH:
+                    count(attribute.g)
+
+    found: Counter[str] = Counter()
+    for path in sorted((folder / FOLDER).glob("*.onnx")):
+        count(onnx.load(str(path)).graph)
+    return found
+
+
+def _name_dimensions(model: Any, signature: Signature) -> None:
+    """Gives open dimensions the signature's names, where tf2onnx has "unk__7"."""
+    for values, tensors in (
+        (model.graph.input, signature.inputs),
+        (model.graph.output, signature.outputs),
+    ):
+        shapes = {tensor.name: tensor.shape for tensor in tensors}
+        for value in values:
+            dimensions = value.type.tensor_type.shape.dim
+            for dimension, size in zip(dimensions, shapes[value.name], strict=True):
+                if isinstance(size, str):
+                    dimension.dim_param = size
+                else:
+                    dimension.dim_value = size
+
+
+# A recurrence is lowered in two moves. While the signature is traced, `_mark` puts one PyFunc in
+# the place of the loop: an operator that TensorFlow's optimisers leave alone, and that is never
+# run. While tf2onnx converts the graph, `_to_node` puts the ONNX node in the place of the PyFunc.
+
+# Keras orders the gates i, f, g, o; ONNX i, o, f, g.
+GATES = {"RNN": (0,), "LSTM": (0, 3, 1, 2)}
+
+
+def _mark(
+    cell: Any,
+    inputs: Tensor,
+    state: tuple[Tensor, ...],
+    mask: Tensor | None = None,
+    *,
+    reverse: bool = False,
+    sequence: bool = True,
+    recurrent_dropout: Tensor | None = None,
+) -> tuple[Tensor | None, tuple[Tensor, ...]]:
+    """`keras_seq.layers.recurrence.recurrence` as one node of the graph."""
+    import tensorflow as tf
+
+    from keras_seq.layers import LSTM, RNN
+    from keras_seq.layers.recurrence import loop
+
+    node = {RNN: "RNN", LSTM: "LSTM"}.get(type(cell))
+    if node is None:
+        return loop(cell, inputs, state, mask, reverse=reverse, sequence=sequence)
+
+    if mask is None:
+        lengths = tf.fill([tf.shape(inputs)[0]], tf.shape(inputs)[1])
+    else:
+        # The node stops at a length; so the steps that count are brought to the front.
+        mask = tf.cast(mask, tf.bool)
+        time = tf.range(tf.shape(mask)[1])[None, :]
+        rank = tf.where(mask, -time, -time - tf.shape(mask)[1])
+        inputs = tf.gather(inputs, tf.math.top_k(rank, tf.shape(mask)[1])[1], batch_dims=1)
+        lengths = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
+
+    def gates(weights: Tensor) -> Tensor:
+        """`(…, gates * units)` to `(1, gates * units, …)` in the order of ONNX."""
+        parts = tf.split(tf.convert_to_tensor(weights), len(GATES[node]), axis=-1)
+        return tf.transpose(tf.concat([parts[i] for i in GATES[node]], axis=-1))[None]
+
+    bias = tf.zeros([1, cell.recurrent_kernel.shape[-1]]) if cell.bias is None else gates(cell.bias)
+    outputs, *state_out = tf.raw_ops.PyFunc(
+        input=[
+            tf.transpose(inputs, (1, 0, 2)),
+            gates(cell.kernel),
+            gates(cell.recurrent_kernel),
+            tf.concat([bias, tf.zeros_like(bias)], axis=-1),
+            lengths,
+            *(tensor[None] for tensor in state),
+        ],
+        token=f"{node} {'reverse' if reverse else 'forward'} {cell.units}",
+        Tout=[tf.float32] * (1 + len(state)),
+    )
+    state_out = tuple(tf.ensure_shape(t, (1, None, cell.units))[0] for t in state_out)
+    if not sequence:
+        return None, state_out
+    outputs = tf.ensure_shape(outputs, (None, 1, None, cell.units))  # (T, 1, B, units)
+    outputs = tf.transpose(outputs[:, 0], (1, 0, 2))
+    if mask is None:
+        return outputs, state_out
+    # Back to their places; a masked step repeats the one read before it, at first the state.
+    before = tf.cumsum(tf.cast(mask, tf.int32), axis=1)
+    if reverse:
+        before = lengths[:, None] - before + tf.cast(mask, tf.int32)
+        index = lengths[:, None] - before
+    else:
+        index = before - 1
+    last = tf.shape(mask)[1] - 1
+    outputs = tf.gather(outputs, tf.clip_by_value(index, 0, last), batch_dims=1)
+    return tf.where((before > 0)[:, :, None], outputs, state[0][:, None, :]), state_out
+
+
+def _to_node(context: Any, node: Any, name: str, _: Any) -> Any:
+    """tf2onnx handler: the PyFunc of `_mark` to the ONNX node it stands for."""
+    token = node.get_attr_value("token")
+    kind, direction, units = (token.decode() if isinstance(token, bytes) else token).split()
+    inputs = list(node.input)
+    shapes = [context.get_shape(output) for output in node.output]
+    dtypes = [context.get_dtype(output) for output in node.output]
+    context.remove_node(name)
+    return context.make_node(
+        kind,
+        inputs,
+        attr={"hidden_size": int(units), "direction": direction},
+        outputs=node.output,
+        shapes=shapes,
+        dtypes=dtypes,
+        name=name,
+    )

@@ -1,0 +1,150 @@
+"""Whether a runtime computes what Keras computes: the same inputs through both."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_seq.errors import UserError
+from keras_seq.signature import Signature, SignatureSpec
+
+Arrays = dict[str, np.ndarray]
+Run = Callable[[str, Arrays], Arrays]
+
+# fp32: absolute, or relative to the largest value of the output.
+TOLERANCE = 1e-4
+
+# Random inputs that a bundle carries with Keras's answers: none of them is a user's text.
+DRAWN_ROWS = 16
+BATCH = 50
+LATENCY_CALLS = 20
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How a signature in a runtime compares with Keras.
+
+    Attributes:
+        inputs: Rows compared.
+        largest_difference: Of all float outputs, absolute.
+        agreement: Share of rows with the same answer: the same largest value of each float output,
+            equal integers.
+        within_tolerance: Whether float outputs differ by `TOLERANCE` at most and integers by none.
+        latency_ms: Median time of a call with one row, one thread.
+    """
+
+    inputs: int
+    largest_difference: float
+    agreement: float
+    within_tolerance: bool
+    latency_ms: float
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def reference(signature: Signature, inputs: Arrays) -> Arrays:
+    """What Keras answers, on the backend it runs."""
+    import keras
+
+    function = signature.function
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        function = tf.function(function, autograph=False, reduce_retracing=True)
+    parts = [
+        {
+            name: keras.ops.convert_to_numpy(value)
+            for name, value in function(
+                **{name: keras.ops.convert_to_tensor(value) for name, value in part.items()}
+            ).items()
+        }
+        for part in _batches(inputs)
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def compare(run: Run, signature: SignatureSpec, inputs: Arrays, expected: Arrays) -> Parity:
+    """Runs `inputs` and compares the outputs with `expected`.
+
+    Args:
+        run: `run(signature name, inputs) -> outputs`.
+        signature: Which one.
+        inputs: Arrays with the same number of rows each.
+        expected: What Keras answered.
+    """
+    parts = [run(signature.name, part) for part in _batches(inputs)]
+    rows = _rows(inputs)
+    largest, same, within = 0.0, np.ones(rows, bool), True
+    for tensor in signature.outputs:
+        found = np.concatenate([part[tensor.name] for part in parts])
+        wanted = expected[tensor.name]
+        if found.shape != wanted.shape:
+            raise UserError(
+                f"{signature.name}: {tensor.name} has the shape {list(found.shape)}, in Keras "
+                f"{list(wanted.shape)}."
+            )
+        if wanted.dtype.kind != "f":
+            same &= (found == wanted).reshape(rows, -1).all(axis=1)
+            continue
+        difference = float(np.abs(found - wanted).max(initial=0))
+        scale = max(1.0, float(np.abs(wanted).max(initial=0)))
+        # Written so that a NaN on either side is outside.
+        within &= bool(difference <= TOLERANCE * scale)
+        largest = max(largest, difference) if difference == difference else float("nan")
+        if found.ndim > 1:
+            answers = found.argmax(axis=-1) == wanted.argmax(axis=-1)
+            same &= answers.reshape(rows, -1).all(axis=1)
+    floats_only = all(expected[tensor.name].dtype.kind == "f" for tensor in signature.outputs)
+    return Parity(
+        inputs=rows,
+        largest_difference=largest,
+        agreement=float(same.mean()),
+        within_tolerance=within and (floats_only or bool(same.all())),
+        latency_ms=_latency(run, signature.name, inputs),
+    )
+
+
+def save_reference(path: Path, inputs: Mapping[str, Arrays], outputs: Mapping[str, Arrays]) -> None:
+    """Keeps inputs and Keras's answers by signature, to check a bundle where there is no Keras."""
+    arrays = {}
+    for kind, values in (("inputs", inputs), ("outputs", outputs)):
+        for signature, tensors in values.items():
+            for name, array in tensors.items():
+                arrays[f"{signature}/{kind}/{name}"] = array
+    np.savez_compressed(path, **arrays)
+
+
+def load_reference(path: Path) -> tuple[dict[str, Arrays], dict[str, Arrays]]:
+    """What `save_reference` kept: `(inputs, outputs)` by signature."""
+    found: dict[str, dict[str, Arrays]] = {"inputs": {}, "outputs": {}}
+    with np.load(path, allow_pickle=False) as arrays:
+        for key in arrays.files:
+            signature, kind, name = key.split("/")
+            found[kind].setdefault(signature, {})[name] = arrays[key]
+    return found["inputs"], found["outputs"]
+
+
+def _rows(inputs: Arrays) -> int:
+    return len(next(iter(inputs.values())))
+
+
+def _batches(inputs: Arrays) -> list[Arrays]:
+    return [
+        {name: array[start : start + BATCH] for name, array in inputs.items()}
+        for start in range(0, _rows(inputs), BATCH)
+    ]
+
+
+def _latency(run: Run, signature: str, inputs: Arrays) -> float:
+    row = {name: array[:1] for name, array in inputs.items()}
+    times = []
+    for _ in range(LATENCY_CALLS):
+        start = time.perf_counter()
+        run(signature, row)
+        times.append(1000 * (time.perf_counter() - start))
+    return round(statistics.median(times), 3)

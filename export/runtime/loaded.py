@@ -1,0 +1,214 @@
+"""A bundle opened for use: its signatures as methods, on arrays of any batch size and length."""
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from export import bundle
+from export.runtime import onnx, saved_model, tflite
+from keras_seq.errors import UserError
+from keras_seq.signature import SignatureSpec, TensorSpec
+
+Arrays = dict[str, np.ndarray]
+
+# In the order of preference where the user names no format.
+RUNTIMES = {"tflite": tflite, "onnx": onnx, "saved_model": saved_model}
+
+
+def load(path: str | Path, format: str | None = None, threads: int | None = None) -> "LoadedBundle":
+    """Opens a bundle.
+
+    Needs neither TensorFlow nor Keras for TFLite and ONNX. Files whose content is not what was
+    exported are refused.
+
+    Args:
+        path: The bundle.
+        format: "tflite", "onnx" or "saved_model"; by default the first of these that the bundle
+            has and whose runtime is installed.
+        threads: Threads of the runtime; its own default if None.
+
+    Raises:
+        UserError: If the bundle is damaged or lacks the format, or the runtime is not installed.
+    """
+    path = Path(path)
+    manifest = bundle.read_manifest(path)
+    available = [name for name in RUNTIMES if name in manifest["formats"]]
+    if format is None:
+        installed = [name for name in available if is_installed(name)]
+        if not installed:
+            ways = " or ".join(RUNTIMES[name].INSTALL for name in available)
+            raise UserError(f"No runtime for {path} ({', '.join(available)}) is installed: {ways}")
+        format = installed[0]
+    if format not in available:
+        raise UserError(f"{path} has the formats {', '.join(available)}. Received: {format!r}")
+    if not is_installed(format):
+        raise UserError(f"The runtime for {format} is missing: {RUNTIMES[format].INSTALL}")
+    bundle.verify(path, manifest, f"{RUNTIMES[format].FOLDER}/")
+    return LoadedBundle(path, manifest, format, RUNTIMES[format].Runner(path, threads))
+
+
+def is_installed(format: str) -> bool:
+    """Whether the runtime of `format` can be imported."""
+    return importlib.util.find_spec(RUNTIMES[format].REQUIRES) is not None
+
+
+class LoadedBundle:
+    """The signatures of a bundle in one runtime, as methods that take and return NumPy arrays.
+
+        loaded = export.load("bundle", "tflite")
+        loaded.classify(token_ids=token_ids)["probabilities"]      # (B, C)
+        loaded.classify_text(["A wonderful film."])["probabilities"]
+
+    Inputs may have any batch size and any length up to the model's: where the file's shapes are
+    fixed, they are padded and run in several calls.
+
+    Attributes:
+        path: The bundle.
+        manifest: Its manifest.
+        format: The format that is run.
+        signatures: `SignatureSpec` by name.
+        labels: Names of the classes; empty unless it is a classifier.
+    """
+
+    def __init__(self, path: Path, manifest: dict[str, Any], format: str, runner: Any) -> None:
+        self.path = path
+        self.manifest = manifest
+        self.format = format
+        self.signatures = {
+            name: SignatureSpec.from_json(name, value)
+            for name, value in manifest["signatures"].items()
+        }
+        self.labels: list[str] = manifest["labels"]
+        self._sizes: dict[str, int] = manifest["formats"][format]["sizes"]
+        self._runner = runner
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self.__dict__.get("signatures", {}):
+            return partial(self.run, name)
+        raise AttributeError(
+            f"{name!r}: the bundle has the signatures {', '.join(self.__dict__['signatures'])}"
+        )
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self.signatures]
+
+    def run(self, signature: str, **inputs: Any) -> Arrays:
+        """Runs a signature.
+
+        Args:
+            signature: Its name.
+            **inputs: Arrays, or what NumPy makes arrays of, by the names of the inputs.
+
+        Returns:
+            Arrays by the names of the outputs.
+
+        Raises:
+            UserError: If a name, dtype or shape is not the signature's.
+        """
+        if signature not in self.signatures:
+            raise UserError(
+                f"There is no signature {signature!r} in {self.path}. It has: "
+                f"{', '.join(self.signatures)}"
+            )
+        spec = self.signatures[signature]
+        names = [tensor.name for tensor in spec.inputs]
+        if sorted(inputs) != sorted(names):
+            raise UserError(
+                f"{signature} takes {', '.join(names)}. Received: {', '.join(inputs) or 'nothing'}"
+            )
+        arrays = {tensor.name: _as_array(tensor, inputs[tensor.name]) for tensor in spec.inputs}
+        dimensions = self._dimensions(spec, arrays)
+        rows = dimensions.get("B", 1)
+        if rows == 0:
+            return {t.name: np.zeros(_sized(t, dimensions), t.dtype) for t in spec.outputs}
+        batch = self._sizes.get("B", rows)
+        parts = []
+        for start in range(0, rows, batch):
+            part = {t.name: self._part(t, arrays[t.name], start, batch) for t in spec.inputs}
+            parts.append(self._runner(signature, part))
+        return {t.name: _join(t, [p[t.name] for p in parts], dimensions) for t in spec.outputs}
+
+    def _dimensions(self, spec: SignatureSpec, arrays: Arrays) -> dict[str, int]:
+        """The sizes that the caller chose, checked against each other and the model's limits."""
+        found: dict[str, int] = {}
+        for tensor in spec.inputs:
+            for size, received in zip(tensor.shape, arrays[tensor.name].shape, strict=True):
+                expected = found.setdefault(size, received) if isinstance(size, str) else size
+                if received != expected:
+                    raise UserError(
+                        f"{spec.name}: {tensor.name} has the shape {list(tensor.shape)}. Received: "
+                        f"{list(arrays[tensor.name].shape)}"
+                    )
+        for size, limit in self.manifest["limits"].items():
+            limit = min(limit, self._sizes.get(size, limit))
+            if found.get(size, 0) > limit:
+                raise UserError(
+                    f"{spec.name}: {size} is {limit} at most. Received: {found[size]}. Cut the "
+                    "input, or train and export with a larger --max-length."
+                )
+        return found
+
+    def _part(self, tensor: TensorSpec, array: np.ndarray, start: int, batch: int) -> np.ndarray:
+        """Rows from `start`, padded with zeros to the sizes that the file has fixed."""
+        if "B" in tensor.shape:
+            array = array[start : start + batch]
+        padding = [
+            (0, (self._sizes.get(size, received) if isinstance(size, str) else size) - received)
+            for size, received in zip(tensor.shape, array.shape, strict=True)
+        ]
+        return np.pad(array, padding) if any(after for _, after in padding) else array
+
+    def tokenize(self, texts: Sequence[str]) -> np.ndarray:
+        """Token ids `(len(texts), T)` int32, cut to the model's length and padded with 0."""
+        if isinstance(texts, str):
+            raise UserError(f"Give a list of texts. Received one string: {texts[:40]!r}")
+        clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+        length = self._sizes.get("T", self.manifest["limits"]["T"])
+        rows = [encoding.ids[:length] for encoding in self._tokenizer.encode_batch(clean)]
+        token_ids = np.zeros((len(rows), max((len(row) for row in rows), default=0) or 1), "int32")
+        for i, row in enumerate(rows):
+            token_ids[i, : len(row)] = row
+        return token_ids
+
+    def classify_text(self, texts: Sequence[str]) -> Arrays:
+        """`classify` of texts: `{"probabilities": (len(texts), C)}`."""
+        return self.run("classify", token_ids=self.tokenize(texts))
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from tokenizers import Tokenizer
+
+        bundle.verify(self.path, self.manifest, bundle.TOKENIZER)
+        return Tokenizer.from_file(str(self.path / bundle.TOKENIZER))
+
+
+def _as_array(tensor: TensorSpec, value: Any) -> np.ndarray:
+    array = np.asarray(value)
+    kinds = "iub" if np.dtype(tensor.dtype).kind in "iu" else "iubf"
+    if array.dtype.kind not in kinds and array.size:
+        raise UserError(
+            f"{tensor.name} is {tensor.dtype} {list(tensor.shape)}. Received: {array.dtype} "
+            f"{list(array.shape)}"
+        )
+    if array.ndim != len(tensor.shape):
+        raise UserError(
+            f"{tensor.name} has {len(tensor.shape)} dimensions {list(tensor.shape)}. Received: "
+            f"{list(array.shape)}"
+        )
+    return array.astype(tensor.dtype)
+
+
+def _sized(tensor: TensorSpec, dimensions: Mapping[str, int]) -> tuple[int, ...]:
+    return tuple(
+        dimensions.get(size, 0) if isinstance(size, str) else size for size in tensor.shape
+    )
+
+
+def _join(tensor: TensorSpec, parts: list[np.ndarray], dimensions: Mapping[str, int]) -> np.ndarray:
+    """The parts of an output together, without what padding added."""
+    array = np.concatenate(parts) if "B" in tensor.shape else parts[0]
+    return array[tuple(slice(size) for size in _sized(tensor, dimensions))]

@@ -1,0 +1,34 @@
+"""Runs the ONNX files of a bundle with onnxruntime."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FOLDER = "onnx"
+REQUIRES = "onnxruntime"
+INSTALL = 'pip install "keras-seq[onnx]"'
+
+
+class Runner:
+    """The signatures of `onnx/*.onnx`, each opened at its first call."""
+
+    def __init__(self, folder: Path, threads: int | None) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        self._open = lambda path: onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
+        self._folder = folder / FOLDER
+        self._sessions: dict[str, Any] = {}
+
+    def __call__(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        if signature not in self._sessions:
+            self._sessions[signature] = self._open(self._folder / f"{signature}.onnx")
+        session = self._sessions[signature]
+        names = [output.name for output in session.get_outputs()]
+        return dict(zip(names, session.run(names, inputs), strict=True))

@@ -1,0 +1,21 @@
+"""Runs the TFLite file of a bundle with LiteRT's interpreter."""
+
+from pathlib import Path
+
+import numpy as np
+
+FOLDER = "tflite"
+REQUIRES = "ai_edge_litert"
+INSTALL = 'pip install "keras-seq[tflite]"'
+
+
+class Runner:
+    """The signatures of `tflite/model.tflite`."""
+
+    def __init__(self, folder: Path, threads: int | None) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        self._interpreter = Interpreter(str(folder / FOLDER / "model.tflite"), num_threads=threads)
+
+    def __call__(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return self._interpreter.get_signature_runner(signature)(**inputs)

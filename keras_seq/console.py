@@ -1,0 +1,63 @@
+"""What both command lines share: stages, tables, errors, and a quiet TensorFlow."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+
+from keras_seq.errors import UserError
+
+
+def stage(text: str) -> None:
+    """Says what is being done now, on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
+    """Prints a table; columns after the first whose cells are numbers stand to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    drawn = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
+    for i, column in enumerate(columns):
+        numbers = all(str(row[i])[:1].isdigit() for row in rows)
+        drawn.add_column(column, justify="right" if i and numbers else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(str(cell) for cell in row))
+    # Not on a terminal rich assumes 80 columns and would fold what a script reads.
+    Console(width=None if sys.stdout.isatty() else 140, markup=False, highlight=False).print(drawn)
+
+
+def load_backend() -> None:
+    """Imports Keras and its backend without TensorFlow's messages about this machine."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as messages:
+        os.dup2(messages.fileno(), 2)
+        try:
+            import keras_seq.models  # noqa: F401
+        except BaseException:
+            messages.seek(0)
+            os.write(stderr, messages.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def run_command(command: Callable[[], int | None]) -> int:
+    """Runs a command; an error that the user can mend is one message and the exit status 2."""
+    try:
+        return command() or 0
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
