@@ -29,8 +29,8 @@ def model_card(name: str, manifest: Mapping[str, Any]) -> str:
     lines = [
         f"# {name}",
         "",
-        f"A {manifest['backbone']} model for the task `{manifest['task']}`, "
-        f"{manifest['parameters']:,} parameters, exported by keras-seq "
+        f"Task: `{manifest['task']}`. Backbone: `{manifest['backbone']}`. "
+        f"{manifest['parameters']:,} parameters. Exported by keras-seq "
         f"{manifest['created_with']['keras-seq']}.",
         "",
     ]

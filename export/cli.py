@@ -7,7 +7,7 @@ from typing import Any
 
 from export import bundle, formats
 from keras_seq import __version__
-from keras_seq.console import load_backend, run_command, stage, table
+from keras_seq.console import import_quietly, run_command, stage, table
 from keras_seq.errors import UserError
 
 SAMPLES = 1000
@@ -91,17 +91,15 @@ def _inspect_parser() -> argparse.ArgumentParser:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from keras_seq.training.run import Run
+    import_quietly("keras_seq.training")
+    from export.exporter import export
+    from keras_seq.training.run import Run, find_model
 
     path = Path(arguments.model) if arguments.model else Run.newest().path
     output = Path(arguments.output or Path("bundles") / path.stem)
     bundle.refuse_existing(output, arguments.overwrite)
     if arguments.samples < 1:
         raise UserError(f"--samples is 1 or more. Received: {arguments.samples}")
-    load_backend()
-    from export.exporter import export
-    from keras_seq.training.run import find_model
-
     stage(f"Loading {path}")
     model, run = find_model(path)
     texts, name = _texts(arguments, run)
@@ -143,7 +141,6 @@ def _texts(arguments: argparse.Namespace, run: Any) -> tuple[list[str] | None, s
 
 def _check(arguments: argparse.Namespace) -> int:
     from export import parity, runtime
-    from export.exporter import prove
     from keras_seq.signature import SignatureSpec
 
     folder = Path(arguments.bundle)
@@ -158,7 +155,9 @@ def _check(arguments: argparse.Namespace) -> int:
             stage(f"{name} is not run: {runtime.RUNTIMES[name].INSTALL}")
     if not installed:
         raise UserError("No runtime is installed, so nothing was compared with Keras.")
-    found = {name: prove(folder, name, specs, inputs, expected) for name in installed}
+    if "saved_model" in installed:
+        import_quietly("tensorflow")
+    found = {name: parity.prove(folder, name, specs, inputs, expected) for name in installed}
     _print_figures(found, manifest, f"{parity.DRAWN_ROWS} random inputs")
     return 0
 
@@ -186,6 +185,8 @@ def _inspect(arguments: argparse.Namespace) -> int:
     )
     for name in manifest["formats"]:
         try:
+            if name == "saved_model":
+                import_quietly("tensorflow")
             found = formats.module(name).operators(folder)
         except ImportError as error:
             stage(f"{name}: its operators are not counted: {error.name} is not installed.")
@@ -214,4 +215,4 @@ def _print_figures(figures: dict[str, Any], manifest: dict[str, Any], inputs: st
         for signature, values in signatures.items()
     ]
     columns = ("format", "signature", "largest difference", "same answer", "size", "latency")
-    table(columns, rows, f"Compared with Keras on {inputs}; latency of one row, one thread")
+    table(columns, rows, f"Compared with Keras on {inputs}; latency of the longest alone")

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from export import bundle, card, parity, runtime
+from export import bundle, card, parity
 from export import formats as all_formats
 from keras_seq.errors import UserError
-from keras_seq.signature import Exportable, Signature, SignatureSpec
+from keras_seq.signature import Exportable, Signature
 
 Arrays = dict[str, Any]
 
@@ -85,46 +85,11 @@ def export(
         proof: dict[str, Any] = {}
         for name in names:
             say(f"Comparing {name} with Keras on {source}")
-            proof[name] = prove(folder, name, signatures, inputs, expected)
+            proof[name] = parity.prove(folder, name, signatures, inputs, expected)
         manifest["parity"] = {"inputs": source, "tolerance": parity.TOLERANCE, "formats": proof}
         (folder / bundle.CARD).write_text(card.model_card(Path(output).name, manifest), "utf-8")
         bundle.write_manifest(folder, manifest)
     return bundle.read_manifest(output)
-
-
-def prove(
-    folder: Path,
-    name: str,
-    signatures: Sequence[SignatureSpec],
-    inputs: Mapping[str, Arrays],
-    expected: Mapping[str, Arrays],
-) -> dict[str, Any]:
-    """Compares each signature of the format `name` with what Keras answered.
-
-    Returns:
-        The figures by signature; see `parity.Parity`.
-
-    Raises:
-        UserError: If a difference is above the tolerance.
-    """
-    loaded = runtime.load(folder, name, threads=1)
-    figures = {}
-    for signature in signatures:
-        found = parity.compare(
-            lambda signature, arrays: loaded.run(signature, **arrays),
-            signature,
-            inputs[signature.name],
-            expected[signature.name],
-        )
-        if not found.within_tolerance:
-            raise UserError(
-                f"{name} does not compute what Keras computes: {signature.name} differs by "
-                f"{found.largest_difference:.3g} (allowed: {parity.TOLERANCE:g}), and "
-                f"{found.agreement:.2%} of {found.inputs} answers agree. No bundle was kept. "
-                "Please report this with the model's configuration."
-            )
-        figures[signature.name] = found.to_json()
-    return figures
 
 
 def _known(names: Sequence[str]) -> list[str]:

@@ -2,13 +2,14 @@
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from export import runtime
 from keras_seq.errors import UserError
 from keras_seq.signature import Signature, SignatureSpec
 
@@ -34,7 +35,7 @@ class Parity:
         agreement: Share of rows with the same answer: the same largest value of each float output,
             equal integers.
         within_tolerance: Whether float outputs differ by `TOLERANCE` at most and integers by none.
-        latency_ms: Median time of a call with one row, one thread.
+        latency_ms: Median time of a call with the longest row, one thread.
     """
 
     inputs: int
@@ -109,6 +110,41 @@ def compare(run: Run, signature: SignatureSpec, inputs: Arrays, expected: Arrays
     )
 
 
+def prove(
+    folder: Path,
+    name: str,
+    signatures: Sequence[SignatureSpec],
+    inputs: Mapping[str, Arrays],
+    expected: Mapping[str, Arrays],
+) -> dict[str, dict[str, Any]]:
+    """Compares each signature of the format `name` with what Keras answered.
+
+    Returns:
+        The figures by signature; see `Parity`.
+
+    Raises:
+        UserError: If a difference is above the tolerance.
+    """
+    loaded = runtime.load(folder, name, threads=1)
+    figures = {}
+    for signature in signatures:
+        found = compare(
+            lambda signature, arrays: loaded.run(signature, **arrays),
+            signature,
+            inputs[signature.name],
+            expected[signature.name],
+        )
+        if not found.within_tolerance:
+            raise UserError(
+                f"{name} does not compute what Keras computes: {signature.name} differs by "
+                f"{found.largest_difference:.3g} (allowed: {TOLERANCE:g}), and "
+                f"{found.agreement:.2%} of {found.inputs} answers agree. No bundle was kept. "
+                "Please report this with the model's configuration."
+            )
+        figures[signature.name] = found.to_json()
+    return figures
+
+
 def save_reference(path: Path, inputs: Mapping[str, Arrays], outputs: Mapping[str, Arrays]) -> None:
     """Keeps inputs and Keras's answers by signature, to check a bundle where there is no Keras."""
     arrays = {}
@@ -141,7 +177,9 @@ def _batches(inputs: Arrays) -> list[Arrays]:
 
 
 def _latency(run: Run, signature: str, inputs: Arrays) -> float:
-    row = {name: array[:1] for name, array in inputs.items()}
+    sizes = sum(np.count_nonzero(a.reshape(len(a), -1), axis=1) for a in inputs.values())
+    longest = int(np.argmax(sizes))
+    row = {name: array[longest : longest + 1] for name, array in inputs.items()}
     times = []
     for _ in range(LATENCY_CALLS):
         start = time.perf_counter()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_seq import __version__
-from keras_seq.console import load_backend, run_command, stage, table
+from keras_seq.console import import_quietly, run_command, stage, table
 from keras_seq.errors import UserError
 
 DESCRIPTION = """\
@@ -128,7 +128,7 @@ def _train_classify(arguments: argparse.Namespace) -> int:
 
     source = _source(arguments)
     corpus = data.load(**source)
-    load_backend()
+    import_quietly("keras_seq.models")
     from keras_seq.training import Run, train_classifier
     from keras_seq.training.classify import config_of, settings_for
 
@@ -157,7 +157,7 @@ def _train_classify(arguments: argparse.Namespace) -> int:
 def _evaluate(arguments: argparse.Namespace) -> int:
     from keras_seq import data
 
-    load_backend()
+    import_quietly("keras_seq.models")
     from keras_seq.training import evaluate_classifier
     from keras_seq.training.run import find_model, held_out
 
@@ -184,7 +184,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 def _predict(arguments: argparse.Namespace) -> int:
     texts = arguments.texts or [line.rstrip("\n") for line in sys.stdin]
-    load_backend()
+    import_quietly("keras_seq.models")
     from keras_seq.training.run import find_model
 
     model, _ = find_model(arguments.model)
@@ -210,7 +210,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     output = Path(arguments.output)
     refuse_existing(output, arguments.overwrite)
     corpus = data.load("movie_reviews")
-    load_backend()
+    import_quietly("keras_seq.models")
     import export
     from export.cli import print_parity
     from keras_seq.training import Run, train_classifier
@@ -265,7 +265,7 @@ def _print_metrics(metrics: dict[str, Any]) -> None:
     rows.append(
         ("mean", *(f"{metrics[score]:.4f}" for score in scores), f"{metrics['examples']:,}")
     )
-    title = f"{metrics['data']}, held out: accuracy {metrics['accuracy']:.4f}"
+    title = f"{metrics['data']}: accuracy {metrics['accuracy']:.4f}"
     table(("label", *scores, "examples"), rows, title)
 
 

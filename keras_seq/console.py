@@ -1,5 +1,6 @@
 """What both command lines share: stages, tables, errors, and a quiet TensorFlow."""
 
+import importlib
 import os
 import sys
 import tempfile
@@ -29,15 +30,15 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str =
     Console(width=None if sys.stdout.isatty() else 140, markup=False, highlight=False).print(drawn)
 
 
-def load_backend() -> None:
-    """Imports Keras and its backend without TensorFlow's messages about this machine."""
+def import_quietly(module: str) -> None:
+    """Imports a module that imports TensorFlow, without its messages about this machine."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as messages:
         os.dup2(messages.fileno(), 2)
         try:
-            import keras_seq.models  # noqa: F401
+            importlib.import_module(module)
         except BaseException:
             messages.seek(0)
             os.write(stderr, messages.read())

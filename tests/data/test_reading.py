@@ -1,0 +1,114 @@
+import json
+
+import pytest
+
+from keras_seq.data import read_labelled_texts
+from keras_seq.errors import UserError
+
+ROWS = [("好看，值得再看一遍", "好"), ('said "no", then\nleft', "坏"), ("  spaces kept  ", "好")]
+
+
+def expect_error(path, *words, **columns):
+    with pytest.raises(UserError) as error:
+        read_labelled_texts(path, **columns)
+    for word in (str(path), *words):
+        assert word in str(error.value)
+
+
+def test_formats_agree(tmp_path):
+    csv = tmp_path / "a.csv"
+    csv.write_text('text,label\n好看，值得再看一遍,好\n"said ""no"", then\nleft",坏\n  spaces kept  ,好\n')
+    tsv = tmp_path / "a.tsv"
+    tsv.write_text('label\ttext\n好\t好看，值得再看一遍\n坏\t"said ""no"", then\nleft"\n好\t  spaces kept  \n')
+    jsonl = tmp_path / "a.jsonl"
+    jsonl.write_text("\n".join(json.dumps({"text": t, "label": x}) for t, x in ROWS) + "\n\n")
+    for path in (csv, tsv, jsonl):
+        read = read_labelled_texts(path)
+        assert list(zip(read.texts, read.labels, strict=True)) == ROWS
+
+
+def test_own_columns_and_number_labels(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"review": "a", "stars": 10}\n{"review": "b", "stars": 9}\n')
+    read = read_labelled_texts(path, "review", "stars")
+    assert read.labels == ["10", "9"]
+    assert read.classes() == ("9", "10")
+
+
+def test_byte_order_mark_of_spreadsheets(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes("text,label\r\na,x\r\nb,y\r\n".encode("utf-8-sig"))
+    assert read_labelled_texts(path).texts == ["a", "b"]
+
+
+def test_field_of_a_megabyte(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(f"text,label\n{'x' * 1_000_000},a\ny,b\n")
+    assert len(read_labelled_texts(path).texts[0]) == 1_000_000
+
+
+def test_missing(tmp_path):
+    expect_error(tmp_path / "none.csv", "does not exist")
+
+
+@pytest.mark.parametrize("content", ["", "\n \n"])
+def test_empty(tmp_path, content):
+    path = tmp_path / "a.csv"
+    path.write_text(content)
+    expect_error(path, "is empty")
+
+
+def test_header_only(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\n")
+    expect_error(path, "no examples")
+
+
+def test_missing_column_names_those_there(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("review,label\na,x\nb,y\n")
+    expect_error(path, "'text'", "'review'", "--text-column")
+
+
+def test_row_without_label(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\na,x\nb,\n")
+    expect_error(path, "line 3", "label is empty")
+
+
+def test_short_row(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\na,x\nb\n")
+    expect_error(path, "line 3")
+
+
+def test_one_class_only(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\na,x\nb,x\n")
+    expect_error(path, "'x'", "two classes")
+
+
+def test_not_utf8_names_line_and_byte(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"text,label\nfine,x\ncaf\xe9,y\n")
+    expect_error(path, "line 3", "0xe9", "iconv")
+
+
+def test_broken_json_names_line(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "a", "label": "x"}\n{"text": \n')
+    expect_error(path, "line 2", "not JSON")
+    path.write_text('{"text": "a", "label": "x"}\n["b", "y"]\n')
+    expect_error(path, "line 2", "object")
+
+
+def test_unknown_ending(tmp_path):
+    path = tmp_path / "a.xlsx"
+    path.write_text("x")
+    expect_error(path, ".csv", ".xlsx")
+
+
+def test_folder(tmp_path):
+    path = tmp_path / "a.csv"
+    path.mkdir()
+    expect_error(path, "cannot be read")

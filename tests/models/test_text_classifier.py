@@ -1,0 +1,151 @@
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from keras_seq.backbones import RecurrentBackbone, TransformerBackbone
+from keras_seq.errors import UserError
+from keras_seq.models import TextClassifier, load_model
+from keras_seq.text import SentencePieceTokenizer
+
+TEXTS = ["wonderful and warm", "dull, dull, dull", "a joy to watch", "a waste of time"] * 16
+LABELS = ["good", "bad", "good", "bad"] * 16
+
+
+@pytest.fixture(scope="module")
+def tokenizer(reviews):
+    return SentencePieceTokenizer.train(reviews.train.texts[::40], 1000)
+
+
+def classifier(tokenizer, backbone="lstm", **settings):
+    keras.utils.set_random_seed(0)
+    if backbone == "transformer":
+        body = TransformerBackbone(tokenizer.vocabulary_size, 32, num_layers=1, max_length=64)
+    else:
+        body = RecurrentBackbone(tokenizer.vocabulary_size, 32, backbone, bidirectional=True)
+    model = TextClassifier(body, tokenizer, ["bad", "good"], **{"max_length": 24, **settings})
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+    return model
+
+
+@pytest.mark.parametrize("backbone", ["rnn", "lstm", "transformer"])
+@pytest.mark.parametrize("pooling", ["max", "mean"])
+def test_learns_from_texts_and_label_names(tokenizer, backbone, pooling):
+    model = classifier(tokenizer, backbone, pooling=pooling)
+    model.optimizer.learning_rate = 0.01
+    model.fit(TEXTS, LABELS, epochs=8, batch_size=16, verbose=0, validation_data=(TEXTS, LABELS))
+    assert model.evaluate(TEXTS, LABELS, verbose=0, return_dict=True)["accuracy"] == 1
+    probabilities = model.predict(TEXTS[:2], verbose=0)
+    assert probabilities.shape == (2, 2)
+    assert probabilities.argmax(axis=1).tolist() == [1, 0]
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+
+
+def test_dataset_of_texts_gives_what_a_list_gives(tokenizer):
+    import tensorflow as tf
+
+    model = classifier(tokenizer)
+    indices = [model.labels.index(label) for label in LABELS]
+    dataset = tf.data.Dataset.from_tensor_slices((TEXTS, indices)).batch(16)
+    assert model.evaluate(dataset, verbose=0) == model.evaluate(TEXTS, LABELS, verbose=0)
+    before = model.predict(TEXTS, verbose=0)
+    np.testing.assert_array_equal(model.predict(dataset.map(lambda x, _: x), verbose=0), before)
+    model.fit(dataset, epochs=1, verbose=0, validation_data=dataset)
+    assert (model.predict(TEXTS, verbose=0) != before).any()
+    with pytest.raises(UserError, match="batch"):
+        model.predict(dataset.unbatch().map(lambda x, _: x))
+
+
+@pytest.mark.parametrize("backbone", ["rnn", "lstm", "transformer"])
+@pytest.mark.parametrize("pooling", ["max", "mean"])
+def test_padding_changes_nothing(tokenizer, backbone, pooling):
+    model = classifier(tokenizer, backbone, pooling=pooling)
+    token_ids = np.random.default_rng(0).integers(1, 900, (3, 9)).astype("int32")
+    padded = np.pad(token_ids, ((0, 0), (0, 15)))
+    np.testing.assert_allclose(model(token_ids), model(padded), atol=1e-6)
+
+
+@pytest.mark.parametrize("pooling", ["max", "mean"])
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "\0", "a\0b", "x" * 1_000_000, "👩‍👩‍👧 😀", "مرحبا بالعالم", "\ud800", "好看", "\r\n\t"],
+    ids=["empty", "space", "NUL", "NUL inside", "1 MB", "emoji", "right to left", "surrogate",
+         "Chinese", "control"],
+)  # fmt: skip
+def test_any_text_has_probabilities(tokenizer, pooling, text):
+    for backbone in ("lstm", "transformer"):
+        row = classifier(tokenizer, backbone, pooling=pooling).predict([text], verbose=0)
+        assert np.isfinite(row).all()
+        np.testing.assert_allclose(row.sum(), 1, atol=1e-6)
+
+
+def test_one_string_is_not_a_list_of_texts(tokenizer):
+    with pytest.raises(UserError, match="list of texts"):
+        classifier(tokenizer).predict("wonderful")
+
+
+def test_unseen_label_is_named(tokenizer):
+    with pytest.raises(UserError, match=r"'mixed'.*bad, good"):
+        classifier(tokenizer).fit(["a", "b"], ["good", "mixed"])
+
+
+def test_bad_settings_say_what_was_received(tokenizer):
+    body = RecurrentBackbone(100, 8)
+    with pytest.raises(ValueError, match="100"):
+        TextClassifier(body, tokenizer, ["a", "b"])
+    body = TransformerBackbone(tokenizer.vocabulary_size, 8, max_length=16)
+    with pytest.raises(ValueError, match=r"16.*17"):
+        TextClassifier(body, tokenizer, ["a", "b"], max_length=17)
+    with pytest.raises(UserError, match="'a'"):
+        TextClassifier(body, tokenizer, ["a", "a"], max_length=16)
+    with pytest.raises(ValueError, match="'last'"):
+        TextClassifier(body, tokenizer, ["a", "b"], max_length=16, pooling="last")
+
+
+IMPORTS = {
+    "ours first": "import keras_seq, keras",
+    "Keras first": "import keras, keras_seq",
+    "a part alone": "import keras_seq.models, keras",
+}
+
+
+@pytest.mark.parametrize("imports", IMPORTS.values(), ids=IMPORTS)
+def test_one_file_holds_everything(tokenizer, tmp_path, imports):
+    """Loaded in a process of its own, the model answers the same from text."""
+    model = classifier(tokenizer)
+    model.fit(TEXTS, LABELS, verbose=0)
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "expected.npy", model.predict(TEXTS[:4], verbose=0))
+    program = f"""
+{imports}
+import numpy as np
+model = keras.saving.load_model("model.keras")
+assert model.labels == ["bad", "good"], model.labels
+np.testing.assert_array_equal(model.predict({TEXTS[:4]!r}, verbose=0), np.load("expected.npy"))
+model.fit({TEXTS!r}, {LABELS!r}, verbose=0)
+"""
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    process = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+
+
+def test_load_model_refuses_what_is_cut_short(tokenizer, tmp_path):
+    path = tmp_path / "model.keras"
+    classifier(tokenizer).save(path)
+    content = path.read_bytes()
+    for length in (0, 100, len(content) // 2, len(content) - 10):
+        path.write_bytes(content[:length])
+        with pytest.raises(UserError, match=r"model\.keras cannot be read"):
+            load_model(path)
+    with pytest.raises(UserError, match="does not exist"):
+        load_model(tmp_path / "none.keras")

@@ -1,0 +1,93 @@
+"""Helping and running need no TensorFlow; each floor imports only the floors below it."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+LIGHT = {
+    "import keras_seq": "import keras_seq",
+    "import export": "import export; import export.runtime; export.load",
+    "keras-seq --help": "import keras_seq.cli as c; c.main(['train', 'classify', '--help'])",
+    "export --help": "import export.cli as c; c.main(['--help'])",
+}
+
+
+@pytest.mark.parametrize("program", LIGHT.values(), ids=LIGHT)
+def test_nothing_heavy_is_imported(program):
+    program = (
+        f"import sys\ntry:\n  {program}\nexcept SystemExit as e: assert not e.code\n"
+        "heavy = {'keras', 'tensorflow', 'onnx', 'onnxruntime', 'sentencepiece'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stderr
+
+
+# From the ground up. A module imports floors below its own, and its own folder.
+FLOORS = [
+    {"keras_seq.errors", "keras_seq._registration"},
+    {"keras_seq.signature", "keras_seq.console"},
+    {"keras_seq.layers", "keras_seq.text", "keras_seq.metrics"},
+    {"keras_seq.backbones", "keras_seq.data"},
+    {"keras_seq.models"},
+    {"keras_seq.training"},
+    {"export.bundle"},
+    {"export.runtime"},
+    {"export.parity"},
+    {"export.formats", "export.card"},
+    {"export.exporter"},
+    {"export.cli"},
+    {"keras_seq.cli"},
+]
+
+
+def room(module):
+    return ".".join(module.split(".")[:2])
+
+
+def imported(path):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            if node.module in ("keras_seq", "export"):
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+def test_floors():
+    floor = {name: i for i, names in enumerate(FLOORS) for name in names}
+    faces = {"__init__", "__main__"}
+    checked = 0
+    for package in ("keras_seq", "export"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            here = room(".".join(path.relative_to(ROOT).with_suffix("").parts))
+            if here.split(".")[1] in faces:
+                continue
+            for module in imported(path):
+                if module.split(".")[0] not in ("keras_seq", "export"):
+                    continue
+                there = room(module)
+                if there in ("keras_seq.__version__", "export.export", "export.load"):
+                    continue
+                assert here == there or floor[there] < floor[here], f"{path} imports {module}"
+                checked += 1
+    assert checked > 50
+
+
+@pytest.mark.parametrize("folder", ["layers", "backbones"])
+def test_layers_do_not_know_tensorflow(folder):
+    """But for the loop, which each backend has in its own form."""
+    for path in (ROOT / "keras_seq" / folder).glob("*.py"):
+        known = {module.split(".")[0] for module in imported(path)}
+        assert "tensorflow" not in known or path.name == "scan.py", path
+        assert known <= {"collections", "contextlib", "contextvars", "keras", "keras_seq", "math",
+                         "numpy", "typing", "tensorflow"}, path  # fmt: skip
