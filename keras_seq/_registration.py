@@ -32,15 +32,21 @@ def _register() -> None:
 
 
 class _WhenKerasLoads(importlib.abc.MetaPathFinder):
+    def __init__(self) -> None:
+        self._searching = False
+
     def find_spec(self, name: str, path: object = None, target: object = None) -> object:
-        if name != "keras":
+        if name != "keras" or self._searching:
             return None
-        sys.meta_path.remove(self)
+        self._searching = True
         spec = importlib.util.find_spec(name)
+        self._searching = False
+        # Found is not yet imported: TensorFlow looks for Keras and leaves it.
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
 
             def execute_then_register(module: ModuleType) -> None:
+                sys.meta_path.remove(self)
                 execute(module)
                 _register()
 

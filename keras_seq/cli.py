@@ -55,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     add = classify.add_argument
     add("--backbone", choices=("rnn", "lstm", "transformer"), default="lstm")
     add("--output", metavar="RUN", help="the run folder to make (default: runs/NAME-TIME)")
-    add("--epochs", type=int, metavar="N", help="passes over the data (default: 2)")
+    add("--epochs", type=int, metavar="N", help="passes over the data (default: 2; rnn 3)")
     add("--batch-size", type=int, metavar="N", help="texts a step (default: 64)")
     add(
         "--learning-rate",

@@ -14,20 +14,15 @@ def stage(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
-    """Prints a table; columns after the first whose cells are numbers stand to the right."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
+    """Prints a table; columns of numbers stand to the right."""
+    from tabulate import tabulate
 
-    drawn = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
-    for i, column in enumerate(columns):
-        numbers = all(str(row[i])[:1].isdigit() for row in rows)
-        drawn.add_column(column, justify="right" if i and numbers else "left", overflow="fold")
-    for row in rows:
-        drawn.add_row(*(str(cell) for cell in row))
-    # Not on a terminal rich assumes 80 columns and would fold what a script reads.
-    Console(width=None if sys.stdout.isatty() else 140, markup=False, highlight=False).print(drawn)
+    print(f"\n{title}\n" if title else "")
+    numbers = [all(row[i][:1].isdigit() for row in rows) for i in range(len(columns))]
+    align = ["right" if right else "left" for right in numbers]
+    print(tabulate(rows, columns, disable_numparse=True, colalign=align if rows else None))
+    print()
 
 
 def import_quietly(module: str) -> None:

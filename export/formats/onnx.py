@@ -137,7 +137,12 @@ def _mark(
         token=f"{node} {'reverse' if reverse else 'forward'} {cell.units}",
         Tout=[tf.float32] * (1 + len(state)),
     )
-    state_out = tuple(tf.ensure_shape(t, (1, None, cell.units))[0] for t in state_out)
+    # onnxruntime gives zeros, not the state it was given, for a row of no steps.
+    empty = (lengths == 0)[:, None]
+    state_out = tuple(
+        tf.where(empty, before, tf.ensure_shape(after, (1, None, cell.units))[0])
+        for before, after in zip(state, state_out, strict=True)
+    )
     if not sequence:
         return None, state_out
     outputs = tf.ensure_shape(outputs, (None, 1, None, cell.units))  # (T, 1, B, units)

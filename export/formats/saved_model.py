@@ -24,7 +24,11 @@ def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) 
     # The module must own what the functions read; Keras itself stays out of the file.
     read = {id(v): v for traced in functions.values() for v in traced.graph.variables}
     module.weights = list(read.values())
-    tf.saved_model.save(module, str(folder / FOLDER), signatures=functions)
+    try:
+        tf.saved_model.save(module, str(folder / FOLDER), signatures=functions)
+    except tf.errors.OpError as error:
+        # TensorFlow has errors of its own for a full disk.
+        raise OSError(f"The SavedModel cannot be written: {error.message}") from error
 
 
 def operators(folder: Path) -> Counter[str]:

@@ -113,18 +113,12 @@ class SentencePieceTokenizer:
     def to_tensor(self, texts: Tensor, max_length: int) -> Tensor:
         """Inside `tf.data`: string tensor `(B,)` to int32 ids `(B, max_length)`, cut and padded."""
         import tensorflow as tf
-
-        rows = self._tensorflow.tokenize(texts)[:, :max_length]
-        return tf.ensure_shape(rows.to_tensor(shape=(None, max_length)), (None, max_length))
-
-    @cached_property
-    def _tensorflow(self) -> Any:
-        import tensorflow as tf
         import tensorflow_text
 
-        # The tables belong to no graph, so that one tokenizer serves every function traced.
-        with tf.init_scope():
-            return tensorflow_text.SentencepieceTokenizer(self.model, out_type=tf.int32)
+        # Made where it is used: tensorflow-text drops its tables with the graph that made them.
+        engine = tensorflow_text.SentencepieceTokenizer(self.model, out_type=tf.int32)
+        rows = engine.tokenize(texts)[:, :max_length].to_tensor(shape=(None, max_length))
+        return tf.ensure_shape(rows, (None, max_length))
 
     def to_json(self) -> str:
         """The same tokenizer in the Hugging Face `tokenizers` format, a `tokenizer.json`."""

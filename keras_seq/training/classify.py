@@ -47,7 +47,7 @@ class ClassifierSettings:
 
 
 BACKBONES = {
-    "rnn": ClassifierSettings("rnn", learning_rate=1e-3, dropout=0.3),
+    "rnn": ClassifierSettings("rnn", learning_rate=1e-3, dropout=0.3, epochs=3),
     "lstm": ClassifierSettings("lstm"),
     "transformer": ClassifierSettings(
         "transformer", num_layers=2, pooling="mean", dropout=0.2, learning_rate=1e-3

@@ -108,6 +108,7 @@ def test_bad_settings_say_what_was_received(tokenizer):
 IMPORTS = {
     "ours first": "import keras_seq, keras",
     "Keras first": "import keras, keras_seq",
+    "TensorFlow between": "import keras_seq, tensorflow, keras",
     "a part alone": "import keras_seq.models, keras",
 }
 

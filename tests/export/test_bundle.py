@@ -1,0 +1,121 @@
+import json
+import os
+import time
+
+import pytest
+
+from export import bundle
+from keras_seq.errors import UserError
+
+
+def write(folder, **files):
+    for name, content in files.items():
+        path = folder / name.replace("__", "/")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content)
+
+
+def test_folder_appears_when_whole(tmp_path):
+    with bundle.new_folder(tmp_path / "a" / "b") as folder:
+        write(folder, x="1")
+        assert not (tmp_path / "a" / "b").exists()
+    assert (tmp_path / "a" / "b" / "x").read_text() == "1"
+    assert os.listdir(tmp_path / "a") == ["b"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")])
+def test_error_leaves_what_was_there(tmp_path, error):
+    write(tmp_path, b__x="old")
+    with pytest.raises(error if isinstance(error, type) else OSError):
+        with bundle.new_folder(tmp_path / "b", overwrite=True) as folder:
+            write(folder, x="new")
+            raise error
+    assert (tmp_path / "b" / "x").read_text() == "old"
+    assert os.listdir(tmp_path) == ["b"]
+
+
+def test_overwrite_replaces_the_whole_folder(tmp_path):
+    write(tmp_path, b__x="old", b__y="old")
+    with bundle.new_folder(tmp_path / "b", overwrite=True) as folder:
+        write(folder, x="new")
+    assert os.listdir(tmp_path / "b") == ["x"]
+    assert os.listdir(tmp_path) == ["b"]
+
+
+def test_full_folder_and_file_are_refused(tmp_path):
+    write(tmp_path, b__x="old", file="old")
+    with pytest.raises(UserError, match="--overwrite"), bundle.new_folder(tmp_path / "b"):
+        pass
+    with pytest.raises(UserError, match="is a file"), bundle.new_folder(tmp_path / "file", True):
+        pass
+    (tmp_path / "empty").mkdir()
+    with bundle.new_folder(tmp_path / "empty") as folder:
+        write(folder, x="1")
+    assert (tmp_path / "empty" / "x").exists()
+
+
+def test_killed_between_the_two_renames_loses_nothing(tmp_path):
+    """The old bundle moved aside, the process gone: the next export puts it back first."""
+    write(tmp_path, **{".b.partial-1__x": ""})
+    (tmp_path / ".b.partial-1" / "old").mkdir()
+    write(tmp_path / ".b.partial-1" / "old", x="old")
+    with pytest.raises(UserError, match="did not"), bundle.new_folder(tmp_path / "b", True):
+        raise UserError("did not work")
+    assert (tmp_path / "b" / "x").read_text() == "old"
+
+
+def test_old_remains_are_removed_and_young_ones_kept(tmp_path):
+    for name in (".b.partial-old", ".b.partial-young"):
+        (tmp_path / name).mkdir()
+    then = time.time() - 2 * bundle.ABANDONED_AFTER_SECONDS
+    os.utime(tmp_path / ".b.partial-old", (then, then))
+    with bundle.new_folder(tmp_path / "b"):
+        pass
+    assert sorted(os.listdir(tmp_path)) == [".b.partial-young", "b"]
+
+
+@pytest.fixture
+def whole(tmp_path):
+    write(tmp_path, **{"tflite__model.tflite": "model", "tokenizer.json": "{}"})
+    bundle.write_manifest(tmp_path, {"task": "classify"})
+    return tmp_path
+
+
+def test_manifest_names_every_other_file(whole):
+    manifest = bundle.read_manifest(whole)
+    assert sorted(manifest["files"]) == ["tflite/model.tflite", "tokenizer.json"]
+    assert manifest["files"]["tokenizer.json"]["bytes"] == 2
+    bundle.verify(whole, manifest)
+
+
+@pytest.mark.parametrize("change", ["flip", "cut", "remove"])
+def test_changed_file_is_named(whole, change):
+    path = whole / "tflite" / "model.tflite"
+    if change == "remove":
+        path.unlink()
+    else:
+        path.write_text({"flip": "modeL", "cut": "mode"}[change])
+    with pytest.raises(UserError, match=r"tflite/model\.tflite"):
+        bundle.verify(whole, bundle.read_manifest(whole))
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/hostname", "tflite/../../secret"])
+def test_paths_out_of_the_bundle_are_refused(whole, name):
+    manifest = json.loads((whole / "manifest.json").read_text())
+    manifest["files"][name] = {"sha256": "0" * 64, "bytes": 1}
+    with pytest.raises(UserError, match="outside the bundle"):
+        bundle.verify(whole, manifest)
+
+
+def test_no_bundle_damaged_manifest_other_version(whole, tmp_path):
+    with pytest.raises(UserError, match="is not a bundle"):
+        bundle.read_manifest(tmp_path / "nothing")
+    path = whole / "manifest.json"
+    content = path.read_text()
+    for damaged in (content[:50], "[]", "{}", "3"):
+        path.write_text(damaged)
+        with pytest.raises(UserError, match="is damaged"):
+            bundle.read_manifest(whole)
+    path.write_text(content.replace('"schema_version": 1', '"schema_version": 99'))
+    with pytest.raises(UserError, match="99"):
+        bundle.read_manifest(whole)

@@ -1,0 +1,274 @@
+"""Whole bundles of trained runs: contract, parity on real reviews, runtimes without TensorFlow."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+import venv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import export
+from export import formats
+from keras_seq.errors import UserError
+from keras_seq.training.run import find_model
+
+ROOT = Path(__file__).resolve().parents[2]
+BACKBONES = ("rnn", "lstm", "transformer")
+
+
+@pytest.fixture(scope="module")
+def bundles(runs, reviews, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bundles")
+    for backbone in BACKBONES:
+        model, run = find_model(runs[backbone])
+        export.export(
+            model,
+            folder / backbone,
+            texts=reviews.held_out.texts[:1000],
+            texts_name="held-out reviews",
+            metrics=run.evaluation,
+        )
+    return {backbone: folder / backbone for backbone in BACKBONES}
+
+
+def manifest_of(path):
+    return json.loads((path / "manifest.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_parity_on_a_thousand_reviews(bundles, backbone):
+    parity = manifest_of(bundles[backbone])["parity"]
+    assert parity["inputs"] == "1000 held-out reviews"
+    assert sorted(parity["formats"]) == sorted(formats.NAMES)
+    for name in formats.NAMES:
+        figures = parity["formats"][name]["classify"]
+        assert figures["inputs"] == 1000
+        assert figures["largest_difference"] <= 1e-5
+        assert figures["agreement"] == 1
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("format", formats.NAMES)
+def test_texts_through_each_runtime_give_what_keras_gives(bundles, runs, reviews, backbone, format):
+    """Tokenizer included: `tokenizers` beside the runtime, SentencePiece beside Keras."""
+    texts = [*reviews.held_out.texts[1000:1060], "", "\0", "好看 😀", "\ud800", "x" * 1_000_000]
+    model, _ = find_model(runs[backbone])
+    loaded = export.load(bundles[backbone], format)
+    assert loaded.labels == ["negative", "positive"]
+    found = loaded.classify_text(texts)["probabilities"]
+    np.testing.assert_allclose(found, model.predict(texts, verbose=0), atol=1e-5)
+
+
+def test_manifest_is_the_contract(bundles):
+    manifest = manifest_of(bundles["lstm"])
+    expected = {
+        "schema_version", "task", "backbone", "created_with", "labels", "tokenizer", "signatures",
+        "formats", "metrics", "parity", "files",
+    }  # fmt: skip
+    assert expected <= manifest.keys()
+    assert manifest["signatures"]["classify"] == {
+        "inputs": [{"name": "token_ids", "dtype": "int32", "shape": ["B", "T"]}],
+        "outputs": [{"name": "probabilities", "dtype": "float32", "shape": ["B", 2]}],
+    }
+    on_disk = {p.relative_to(bundles["lstm"]).as_posix() for p in bundles["lstm"].rglob("*.*")}
+    assert set(manifest["files"]) == {p for p in on_disk if "." in p} - {"manifest.json"}
+    assert manifest["metrics"]["examples"] == 200
+    assert manifest["created_with"]["tensorflow"]
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_operators(bundles, backbone):
+    tflite = formats.module("tflite").operators(bundles[backbone])
+    assert not [name for name in tflite if name.startswith(("CUSTOM", "FLEX", "VARIABLE"))]
+    onnx = formats.module("onnx").operators(bundles[backbone])
+    assert onnx["LSTM"] == 2 * (backbone == "lstm")
+    assert onnx["RNN"] == 2 * (backbone == "rnn")
+    assert not {"Loop", "Scan"} & set(onnx)
+
+
+def run_python(program, *, cwd, python=sys.executable, **options):
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [python, "-c", program],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_saved_model_needs_tensorflow_alone(bundles, backbone):
+    program = (
+        "import sys\n"
+        "sys.modules.update(keras=None, keras_seq=None, export=None)  # importing them fails\n"
+        "import numpy as np, tensorflow as tf\n"
+        "inputs = np.load('parity.npz')\n"
+        "run = tf.saved_model.load('saved_model').signatures['classify']\n"
+        "found = run(token_ids=tf.constant(inputs['classify/inputs/token_ids']))['probabilities']\n"
+        "np.testing.assert_allclose(found, inputs['classify/outputs/probabilities'], atol=1e-5)\n"
+    )
+    process = run_python(program, cwd=bundles[backbone])
+    assert process.returncode == 0, process.stderr
+
+
+@pytest.mark.parametrize("extra", ["tflite", "onnx"])
+def test_extra_installs_all_that_a_device_needs(bundles, tmp_path, extra):
+    """In a fresh virtual environment with one extra: load, classify, check; no TensorFlow there."""
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = str(tmp_path / "venv" / "bin" / "python")
+    subprocess.run([python, "-m", "pip", "install", "-q", f"{ROOT}[{extra}]"], check=True)
+    program = (
+        "import export, importlib.util, sys\n"
+        "assert importlib.util.find_spec('tensorflow') is None\n"
+        "assert importlib.util.find_spec('keras') is None\n"
+        f"loaded = export.load({str(bundles['lstm'])!r})\n"
+        f"assert loaded.format == {extra!r}, loaded.format\n"
+        "print(loaded.classify_text(['a wonderful film'])['probabilities'].shape)\n"
+        "from export.cli import main\n"
+        f"sys.exit(main(['check', {str(bundles['lstm'])!r}]))\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    process = subprocess.run(
+        [python, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert process.returncode == 0, process.stderr
+    assert "(1, 2)" in process.stdout
+    assert f"{extra}" in process.stdout
+    assert "saved_model is not run" in process.stderr
+
+
+def test_any_batch_and_length(bundles):
+    """TFLite's shapes are fixed at B = 1, T = 66: rows are split and padded, others are not."""
+    token_ids = np.random.default_rng(0).integers(1, 1000, (5, 20))
+    answers = [export.load(bundles["lstm"], name).classify(token_ids=token_ids) for name in
+               formats.NAMES]  # fmt: skip
+    for answer in answers:
+        assert answer["probabilities"].shape == (5, 2)
+        np.testing.assert_allclose(
+            answer["probabilities"], answers[0]["probabilities"], atol=1e-5
+        )
+    for name in formats.NAMES:
+        loaded = export.load(bundles["lstm"], name)
+        assert loaded.classify(token_ids=np.zeros((0, 7), int))["probabilities"].shape == (0, 2)
+        assert loaded.classify_text([])["probabilities"].shape == (0, 2)
+
+
+@pytest.mark.parametrize("format", formats.NAMES)
+def test_wrong_calls_say_what_was_received(bundles, format):
+    loaded = export.load(bundles["lstm"], format)
+    with pytest.raises(UserError, match="token_ids.*ids"):
+        loaded.classify(ids=[[1]])
+    with pytest.raises(UserError, match="int32.*float64"):
+        loaded.classify(token_ids=[[1.5]])
+    with pytest.raises(UserError, match=r"2 dimensions.*\[3\]"):
+        loaded.classify(token_ids=[1, 2, 3])
+    with pytest.raises(UserError, match="66.*67"):
+        loaded.classify(token_ids=np.ones((1, 67), int))
+    with pytest.raises(UserError, match="one string"):
+        loaded.classify_text("a wonderful film")
+    with pytest.raises(AttributeError, match="translate.*classify"):
+        loaded.translate()
+
+
+def test_unknown_or_absent_format(bundles, runs, tmp_path):
+    with pytest.raises(UserError, match="'coreml'"):
+        export.load(bundles["lstm"], "coreml")
+    model, _ = find_model(runs["rnn"])
+    with pytest.raises(UserError, match="coreml"):
+        export.export(model, tmp_path / "b", ["coreml"])
+    manifest = export.export(model, tmp_path / "b", ["onnx"], overwrite=False)
+    assert list(manifest["formats"]) == ["onnx"]
+    assert manifest["parity"]["inputs"] == "16 random inputs"
+    with pytest.raises(UserError, match="'tflite'"):
+        export.load(tmp_path / "b", "tflite")
+
+
+def test_sizes_of_tflite_are_the_users(runs, tmp_path):
+    model, _ = find_model(runs["lstm"])
+    export.export(model, tmp_path / "b", ["tflite"], batch=4, max_length=30)
+    loaded = export.load(tmp_path / "b")
+    token_ids = np.random.default_rng(0).integers(1, 1000, (6, 25)).astype("int32")
+    found = loaded.classify(token_ids=token_ids)["probabilities"]
+    np.testing.assert_allclose(found, model.predict(token_ids, verbose=0), atol=1e-5)
+    with pytest.raises(UserError, match="30.*31"):
+        loaded.classify(token_ids=np.ones((1, 31), int))
+    with pytest.raises(UserError, match="66.*67"):
+        export.export(model, tmp_path / "c", ["tflite"], max_length=67)
+    assert not (tmp_path / "c").exists()
+
+
+def test_wrong_answers_leave_no_bundle(runs, tmp_path):
+    """A model whose weights change between Keras's answers and the writing of the file."""
+    model, _ = find_model(runs["lstm"])
+
+    def sabotage(stage):
+        if stage == "Writing onnx":
+            model.head.bias.assign([0.5, -0.5])
+
+    with pytest.raises(UserError, match="does not compute what Keras computes"):
+        export.export(model, tmp_path / "b", ["onnx"], say=sabotage)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "file", ["tflite/model.tflite", "onnx/classify.onnx", "saved_model/saved_model.pb"]
+)
+def test_one_flipped_byte_is_refused(bundles, tmp_path, file):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(bundles["rnn"], copy)
+    content = bytearray((copy / file).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / file).write_bytes(content)
+    with pytest.raises(UserError, match=file):
+        export.load(copy, file.split("/")[0])
+    from export.cli import main
+
+    assert main(["check", str(copy)]) == 2
+
+
+@pytest.mark.parametrize("when", ["Asking Keras", "Writing onnx"])
+def test_interrupted_export_leaves_nothing(runs, tmp_path, when):
+    """Ctrl-C to a real process, at two moments."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "export", str(runs["rnn"]), "--output", str(tmp_path / "b")],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stderr:
+        if line.startswith(when):
+            time.sleep(0.2)
+            process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    assert not list(tmp_path.iterdir())
+
+
+def test_full_disk_leaves_the_old_bundle(runs, tmp_path):
+    """No file may grow above 100 kB: the first weights do not fit."""
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "old").write_text("old")
+    process = subprocess.run(
+        [sys.executable, "-m", "export", str(runs["rnn"]), "--output", str(tmp_path / "b"),
+         "--overwrite", "--format", "tflite"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
+        check=False,
+    )  # fmt: skip
+    assert process.returncode == 2, process.stderr
+    assert "error:" in process.stderr
+    assert "Traceback" not in process.stderr
+    assert [path.name for path in tmp_path.rglob("*")] == ["b", "old"]
