@@ -30,7 +30,13 @@ SENTENCES = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    parsed = _parser().parse_args(arguments)
+    parser = _parser()
+    parsed, rest = parser.parse_known_args(arguments)
+    # argparse ends a list of texts at the first option: "predict RUN --json TEXT".
+    if "texts" not in parsed or any(argument.startswith("-") for argument in rest):
+        parser.parse_args(arguments)
+    else:
+        parsed.texts += rest
     return run_command(lambda: parsed.command(parsed))
 
 
@@ -130,7 +136,7 @@ def _train_classify(arguments: argparse.Namespace) -> int:
     corpus = data.load(**source)
     import_quietly("keras_seq.models")
     from keras_seq.training import Run, train_classifier
-    from keras_seq.training.classify import config_of, settings_for
+    from keras_seq.training.classify import settings_for
 
     settings = settings_for(
         arguments.backbone,
@@ -144,9 +150,8 @@ def _train_classify(arguments: argparse.Namespace) -> int:
         dropout=arguments.dropout,
         seed=arguments.seed,
     )
-    name = f"classify-{arguments.backbone}"
-    run = Run.create(arguments.output, name, config_of(source, settings))
-    train_classifier(corpus, settings, run, verbose=_verbosity())
+    run = Run.new(arguments.output, f"classify-{arguments.backbone}")
+    train_classifier(corpus, settings, run, source, verbose=_verbosity())
     _print_metrics(run.evaluation)
     stage(
         f"Saved in {run.path}. Next: python -m export {run.path} --output bundles/{run.path.name}"
@@ -214,12 +219,13 @@ def _demo(arguments: argparse.Namespace) -> int:
     import export
     from export.cli import print_parity
     from keras_seq.training import Run, train_classifier
-    from keras_seq.training.classify import config_of, settings_for
+    from keras_seq.training.classify import settings_for
 
     settings = settings_for("lstm")
     with new_folder(output, arguments.overwrite) as folder:
-        run = Run.create(folder / "run", "demo", config_of({"name_or_path": corpus.name}, settings))
-        model = train_classifier(corpus, settings, run, verbose=_verbosity())
+        run = Run.new(folder / "run", "demo")
+        source = {"name_or_path": corpus.name}
+        model = train_classifier(corpus, settings, run, source, verbose=_verbosity())
         _print_metrics(run.evaluation)
         manifest = export.export(
             model,
@@ -247,9 +253,10 @@ def _source(arguments: argparse.Namespace) -> dict[str, Any]:
     """What `data.load` takes, kept in a run's config: a file by its absolute path."""
     from keras_seq import data
 
-    name = arguments.data
+    path = Path(arguments.data)
+    is_file = arguments.data not in data.SOURCES and path.exists()
     return {
-        "name_or_path": name if name in data.SOURCES else str(Path(name).absolute()),
+        "name_or_path": str(path.absolute()) if is_file else arguments.data,
         "text_column": arguments.text_column,
         "label_column": arguments.label_column,
         "data_dir": arguments.data_dir,

@@ -191,26 +191,27 @@ class Recurrent(keras.layers.Layer):
             sequence=self.return_sequences,
             training=training,
         )
-        if outputs is None:
-            outputs = state[0]
-        else:
-            outputs = self._masked(outputs, mask, initial_state is not None)
-            if self.go_backwards:
-                outputs = ops.flip(outputs, axis=1)
+        outputs = self._masked(
+            state[0] if outputs is None else outputs, mask, initial_state is not None
+        )
+        if self.return_sequences and self.go_backwards:
+            outputs = ops.flip(outputs, axis=1)
         return [outputs, *state] if self.return_state else outputs
 
     def _masked(self, outputs: Tensor, mask: Tensor | None, given_state: bool) -> Tensor:
-        if mask is None:
+        """Zeros where stock layers give zeros: at masked steps with `zero_output_for_mask`, else
+        before the first step that counts, where the output here is the initial state.
+        """
+        if mask is None or not (self.zero_output_for_mask or given_state):
             return outputs
-        mask = ops.cast(mask, "bool")
+        mask = ops.cast(mask, "int32")
         if not self.zero_output_for_mask:
-            if not given_state:
-                return outputs
-            # Stock layers give zeros, not the initial state, before the first step that counts.
             order = ops.flip(mask, axis=1) if self.go_backwards else mask
-            seen = ops.cumsum(ops.cast(order, "int32"), axis=1) > 0
+            seen = ops.cumsum(order, axis=1)
             mask = ops.flip(seen, axis=1) if self.go_backwards else seen
-        return ops.where(mask[:, :, None], outputs, ops.zeros_like(outputs))
+        if not self.return_sequences:
+            mask = mask[:, 0] if self.go_backwards else mask[:, -1]
+        return ops.where((mask > 0)[..., None], outputs, ops.zeros_like(outputs))
 
     def compute_mask(self, inputs: Tensor, mask: Any = None) -> Any:
         mask = mask[0] if isinstance(mask, (list, tuple)) else mask

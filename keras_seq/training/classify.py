@@ -1,5 +1,6 @@
 """Trains and evaluates a text classifier."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -42,6 +43,8 @@ class ClassifierSettings:
         for name in ("vocabulary_size", "max_length", "hidden_dim", "epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is 1 or more. Received: {getattr(self, name)}")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"dropout is in [0, 1). Received: {self.dropout}")
         if not 0 < self.learning_rate < 10:
             raise UserError(f"learning_rate is above 0. Received: {self.learning_rate}")
 
@@ -98,11 +101,22 @@ def _backbone(settings: ClassifierSettings, vocabulary_size: int) -> Backbone:
 
 
 def train_classifier(
-    corpus: Corpus, settings: ClassifierSettings, run: Run, verbose: int | str = "auto"
+    corpus: Corpus,
+    settings: ClassifierSettings,
+    run: Run,
+    source: Mapping[str, Any],
+    verbose: int | str = "auto",
 ) -> TextClassifier:
     """Trains on `corpus.train`, keeps the best epoch in `run`, evaluates on `corpus.held_out`.
 
     A twentieth of the training examples chooses the best epoch.
+
+    Args:
+        corpus: What to learn.
+        settings: How.
+        run: A new run; its folder is made once data and settings have proven usable.
+        source: What `data.load` takes to load `corpus` again.
+        verbose: As in `keras.Model.fit`.
 
     Returns:
         The best epoch's classifier.
@@ -123,6 +137,7 @@ def train_classifier(
         train.texts, settings.vocabulary_size, seed=settings.seed
     )
     classifier = build_classifier(settings, tokenizer, labels)
+    run.start({"task": "classify", "data": dict(source), "settings": asdict(settings)})
     classifier.compile(
         keras.optimizers.Adam(settings.learning_rate),
         "sparse_categorical_crossentropy",
@@ -163,8 +178,3 @@ def settings_for(backbone: str, **changes: Any) -> ClassifierSettings:
     return replace(
         BACKBONES[backbone], **{name: value for name, value in changes.items() if value is not None}
     )
-
-
-def config_of(data: dict[str, Any], settings: ClassifierSettings) -> dict[str, Any]:
-    """What `Run.create` keeps of a classifier's training."""
-    return {"task": "classify", "data": data, "settings": asdict(settings)}

@@ -36,8 +36,8 @@ class Run:
         self.evaluation_path = self.path / "evaluation.json"
 
     @classmethod
-    def create(cls, path: str | Path | None, name: str, config: dict[str, Any]) -> "Run":
-        """Makes the folder `path`, by default `runs/NAME-TIME`, and writes its config.
+    def new(cls, path: str | Path | None, name: str) -> "Run":
+        """A run to be made in `path`, by default `runs/NAME-TIME`; `start` makes the folder.
 
         Raises:
             UserError: If `path` is there and not empty.
@@ -46,9 +46,12 @@ class Run:
         run = cls(path or RUNS / f"{name}-{time}")
         if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
             raise UserError(f"{run.path} exists and is not empty. Name another --output.")
-        run.path.mkdir(parents=True, exist_ok=True)
-        write_json(run.config_path, config)
         return run
+
+    def start(self, config: dict[str, Any]) -> None:
+        """Makes the folder and writes what is about to be trained."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_json(self.config_path, config)
 
     @classmethod
     def open(cls, path: str | Path) -> "Run":

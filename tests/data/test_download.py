@@ -8,7 +8,7 @@ import pytest
 from keras_seq.data.download import RemoteFile, locate
 from keras_seq.errors import UserError
 
-CONTENT = "a sentence\t1\n".encode() * 100
+CONTENT = b"a sentence\t1\n" * 100
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 

@@ -17,9 +17,13 @@ def expect_error(path, *words, **columns):
 
 def test_formats_agree(tmp_path):
     csv = tmp_path / "a.csv"
-    csv.write_text('text,label\n好看，值得再看一遍,好\n"said ""no"", then\nleft",坏\n  spaces kept  ,好\n')
+    csv.write_text(
+        'text,label\n好看，值得再看一遍,好\n"said ""no"", then\nleft",坏\n  spaces kept  ,好\n'
+    )
     tsv = tmp_path / "a.tsv"
-    tsv.write_text('label\ttext\n好\t好看，值得再看一遍\n坏\t"said ""no"", then\nleft"\n好\t  spaces kept  \n')
+    tsv.write_text(
+        'label\ttext\n好\t好看，值得再看一遍\n坏\t"said ""no"", then\nleft"\n好\t  spaces kept  \n'
+    )
     jsonl = tmp_path / "a.jsonl"
     jsonl.write_text("\n".join(json.dumps({"text": t, "label": x}) for t, x in ROWS) + "\n\n")
     for path in (csv, tsv, jsonl):

@@ -154,9 +154,7 @@ def test_any_batch_and_length(bundles):
                formats.NAMES]  # fmt: skip
     for answer in answers:
         assert answer["probabilities"].shape == (5, 2)
-        np.testing.assert_allclose(
-            answer["probabilities"], answers[0]["probabilities"], atol=1e-5
-        )
+        np.testing.assert_allclose(answer["probabilities"], answers[0]["probabilities"], atol=1e-5)
     for name in formats.NAMES:
         loaded = export.load(bundles["lstm"], name)
         assert loaded.classify(token_ids=np.zeros((0, 7), int))["probabilities"].shape == (0, 2)

@@ -27,7 +27,9 @@ def classifier(tokenizer, backbone="lstm", **settings):
     else:
         body = RecurrentBackbone(tokenizer.vocabulary_size, 32, backbone, bidirectional=True)
     model = TextClassifier(body, tokenizer, ["bad", "good"], **{"max_length": 24, **settings})
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+    model.compile(
+        "adam", "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False
+    )
     return model
 
 
