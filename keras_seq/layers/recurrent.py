@@ -221,9 +221,9 @@ class Recurrent(keras.layers.Layer):
         return output_mask
 
     def compute_output_shape(
-        self, input_shape: tuple[int | None, ...], initial_state_shape: Any = None
+        self, inputs_shape: tuple[int | None, ...], initial_state_shape: Any = None
     ) -> Any:
-        batch_size, steps = input_shape[:2]
+        batch_size, steps = inputs_shape[:2]
         state = (batch_size, self.units)
         output = (batch_size, steps, self.units) if self.return_sequences else state
         return [output, *[state] * len(self.state_names)] if self.return_state else output

@@ -88,7 +88,7 @@ def test_small_chinese_corpus():
     texts = [f"这部电影很好看，值得再看第{i}遍" for i in range(50)]
     tokenizer = SentencePieceTokenizer.train(texts, 400)
     (ids,) = tokenizer.encode(["这部电影很好看"])
-    assert len(ids) < 7
+    assert len(ids) <= 8  # a piece a character at most: as bytes it would be 22
     assert tokenizer.decode([ids]) == ["这部电影很好看"]
 
 
