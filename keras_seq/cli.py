@@ -213,7 +213,9 @@ def _demo(arguments: argparse.Namespace) -> int:
     from keras_seq import data
 
     output = Path(arguments.output)
-    refuse_existing(output, arguments.overwrite)
+    run_path, bundle_path = output / "run", output / "bundle"
+    for path in (run_path, bundle_path):
+        refuse_existing(path, arguments.overwrite)
     corpus = data.load("movie_reviews")
     import_quietly("keras_seq.models")
     import export
@@ -222,30 +224,32 @@ def _demo(arguments: argparse.Namespace) -> int:
     from keras_seq.training.classify import settings_for
 
     settings = settings_for("lstm")
-    with new_folder(output, arguments.overwrite) as folder:
-        run = Run.new(folder / "run", "demo")
+    with new_folder(run_path, arguments.overwrite) as folder:
+        run = Run.new(folder, "demo")
         source = {"name_or_path": corpus.name}
         model = train_classifier(corpus, settings, run, source, verbose=_verbosity())
-        _print_metrics(run.evaluation)
-        manifest = export.export(
-            model,
-            folder / "bundle",
-            texts=corpus.held_out.texts[:1000],
-            texts_name=f"held-out texts of {corpus.name}",
-            metrics=run.evaluation,
-            say=stage,
-        )
+    metrics = Run.open(run_path).evaluation
+    _print_metrics(metrics)
+    manifest = export.export(
+        model,
+        bundle_path,
+        texts=corpus.held_out.texts[:1000],
+        texts_name=f"held-out texts of {corpus.name}",
+        metrics=metrics,
+        overwrite=arguments.overwrite,
+        say=stage,
+    )
     print_parity(manifest)
     rows = []
     for sentence in SENTENCES:
         answers = []
         for name in manifest["formats"]:
-            loaded = export.load(output / "bundle", name)
+            loaded = export.load(bundle_path, name)
             row = loaded.classify_text([sentence])["probabilities"][0]
             answers.append(f"{loaded.labels[row.argmax()]} {row.max():.4f}")
         rows.append((sentence, *answers))
     table(("text", *manifest["formats"]), rows, "The same sentences in each runtime")
-    stage(f"The run is in {output / 'run'}, the bundle in {output / 'bundle'}.")
+    stage(f"The run is in {run_path}, the bundle in {bundle_path}.")
     return 0
 
 

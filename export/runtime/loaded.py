@@ -129,7 +129,12 @@ class LoadedBundle:
         parts = []
         for start in range(0, rows, batch):
             part = {t.name: self._part(t, arrays[t.name], start, batch) for t in spec.inputs}
-            parts.append(self._runner(signature, part))
+            try:
+                parts.append(self._runner(signature, part))
+            except Exception as error:
+                raise UserError(
+                    f"{signature}: the {self.format} runtime refuses these inputs: {error}"
+                ) from error
         return {t.name: _join(t, [p[t.name] for p in parts], dimensions) for t in spec.outputs}
 
     def _dimensions(self, spec: SignatureSpec, arrays: Arrays) -> dict[str, int]:

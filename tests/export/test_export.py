@@ -174,6 +174,8 @@ def test_wrong_calls_say_what_was_received(bundles, format):
         loaded.classify(token_ids=np.ones((1, 67), int))
     with pytest.raises(UserError, match="one string"):
         loaded.classify_text("a wonderful film")
+    with pytest.raises(UserError, match="refuses these inputs"):
+        loaded.classify(token_ids=[[10_000_000]])
     with pytest.raises(AttributeError, match="translate.*classify"):
         loaded.translate()
 
