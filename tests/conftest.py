@@ -2,6 +2,7 @@
 
 import csv
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -25,7 +26,20 @@ def reviews() -> data.Corpus:
 
 
 @pytest.fixture(scope="session")
-def reviews_file(tmp_path_factory: pytest.TempPathFactory, reviews: data.Corpus) -> Path:
+def write_csv() -> Callable[..., None]:
+    """`write_csv(path, rows, header)` writes a user's file."""
+
+    def write(path: Path, rows: list[tuple], header: tuple = ("text", "label")) -> None:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([header, *rows])
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def reviews_file(
+    tmp_path_factory: pytest.TempPathFactory, reviews: data.Corpus, write_csv: Callable[..., None]
+) -> Path:
     """Every tenth of the reviews to learn from, 2,000, as a user's CSV."""
     path = tmp_path_factory.mktemp("data") / "reviews.csv"
     write_csv(path, list(zip(reviews.train.texts, reviews.train.labels, strict=True))[::10])
@@ -42,8 +56,3 @@ def runs(tmp_path_factory: pytest.TempPathFactory, reviews_file: Path) -> dict[s
         arguments += ["--hidden-dim", "32", "--output", str(folder / backbone)]
         assert main(arguments) == 0
     return {backbone: folder / backbone for backbone in BACKBONES}
-
-
-def write_csv(path: Path, rows: list[tuple[str, str]], header: tuple = ("text", "label")) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([header, *rows])

@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import BACKBONES, write_csv
 
 from export.cli import main as export_main
 from keras_seq.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
+BACKBONES = ("rnn", "lstm", "transformer")
 
 
 def fails(capsys, arguments, *words, run=main):
@@ -45,7 +45,7 @@ def test_evaluate_agrees_with_training(runs, capsys):
     )
 
 
-def test_evaluate_prints_a_table_for_other_data(runs, tmp_path, capsys):
+def test_evaluate_prints_a_table_for_other_data(runs, tmp_path, capsys, write_csv):
     write_csv(tmp_path / "a.csv", [("great", "positive"), ("awful", "negative")])
     assert main(["evaluate", str(runs["lstm"]), "--data", str(tmp_path / "a.csv")]) == 0
     printed = capsys.readouterr().out
@@ -140,7 +140,7 @@ def test_no_run_says_how_to_make_one(tmp_path, monkeypatch, capsys):
     fails(capsys, [], "runs", "keras-seq train classify", run=export_main)
 
 
-def test_bad_training_data(tmp_path, capsys):
+def test_bad_training_data(tmp_path, capsys, write_csv):
     train = ["train", "classify", "--output", tmp_path / "run", "--data"]
     empty, one, tiny = (tmp_path / f"{name}.csv" for name in ("empty", "one", "tiny"))
     empty.write_text("")
@@ -167,7 +167,7 @@ def test_bad_settings(reviews_file, runs, tmp_path, capsys):
     fails(capsys, [*train[:-1], runs["lstm"]], runs["lstm"], "not empty")
 
 
-def test_unseen_label(runs, tmp_path, capsys):
+def test_unseen_label(runs, tmp_path, capsys, write_csv):
     write_csv(tmp_path / "a.csv", [("great", "positive"), ("so so", "mixed")])
     fails(
         capsys,
