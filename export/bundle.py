@@ -85,7 +85,7 @@ def refuse_existing(output: str | Path, overwrite: bool) -> None:
 
 
 def write_manifest(folder: Path, content: dict[str, Any]) -> None:
-    """Writes `manifest.json` with the size and SHA-256 of every other file in `folder`."""
+    """Writes `manifest.json` with the size and SHA-256 of every other file, and of itself."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
     manifest = {
         "schema_version": SCHEMA_VERSION,
@@ -98,6 +98,7 @@ def write_manifest(folder: Path, content: dict[str, Any]) -> None:
             for path in files
         },
     }
+    manifest["sha256"] = _own_sha256(manifest)
     text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
     (folder / MANIFEST).write_text(text, "utf-8")
 
@@ -123,6 +124,11 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
             f"{path} has the schema version {version!r}, this program reads {SCHEMA_VERSION}. "
             "Export the bundle again, or install the version of keras-seq that wrote it."
         )
+    if manifest.get("sha256") != _own_sha256(manifest):
+        raise UserError(
+            f"{path} is damaged: its content is not what was written (SHA-256). Copy the bundle "
+            "again."
+        )
     return manifest
 
 
@@ -146,6 +152,12 @@ def verify(folder: str | Path, manifest: dict[str, Any], below: str = "") -> Non
                 f"{path} is not the file that was exported: its SHA-256 differs from the "
                 "manifest's. Copy the bundle again."
             )
+
+
+def _own_sha256(manifest: dict[str, Any]) -> str:
+    """Of all that the manifest says but this."""
+    content = {key: value for key, value in manifest.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()
 
 
 def _sha256(path: Path) -> str:

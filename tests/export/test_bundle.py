@@ -112,7 +112,7 @@ def test_no_bundle_damaged_manifest_other_version(whole, tmp_path):
         bundle.read_manifest(tmp_path / "nothing")
     path = whole / "manifest.json"
     content = path.read_text()
-    for damaged in (content[:50], "[]", "{}", "3"):
+    for damaged in (content[:50], "[]", "{}", "3", content.replace("classify", "classifx")):
         path.write_text(damaged)
         with pytest.raises(UserError, match="is damaged"):
             bundle.read_manifest(whole)
