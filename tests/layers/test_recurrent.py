@@ -91,7 +91,7 @@ def test_values_and_gradients_of_the_stock_layer(kind, mask, sequences, backward
         variables = [v.value for v in layer.trainable_variables]
         found.append([*outputs, *tape.gradient(loss, [*watched, *variables])])
     for i, (a, b) in enumerate(zip(*found, strict=True)):
-        np.testing.assert_allclose(a, b, atol=2e-5, rtol=1e-5, err_msg=str(i))
+        np.testing.assert_allclose(a, b, atol=1e-5, rtol=1e-5, err_msg=str(i))
 
 
 @pytest.mark.parametrize("kind", STOCK)
