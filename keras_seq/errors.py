@@ -1,4 +1,4 @@
-"""The error a person can mend."""
+"""The error a person can mend, and the check of sizes that many parts share."""
 
 
 class UserError(ValueError):
@@ -7,3 +7,10 @@ class UserError(ValueError):
     The message says what was received and what to do. The command lines print it without a
     traceback and exit with 2.
     """
+
+
+def require_positive(**sizes: object) -> None:
+    """Raises ValueError, naming it, if one of `sizes` is not a whole number of 1 or more."""
+    for name, value in sizes.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"{name} is a whole number, 1 or more. Received: {value!r}")

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_seq.errors import require_positive
+
 Tensor = Any
 State = dict[str, Tensor]
 
@@ -30,9 +32,7 @@ class Backbone(keras.layers.Layer):
     def __init__(
         self, vocabulary_size: int, hidden_dim: int, dropout: float = 0.0, **kwargs: Any
     ) -> None:
-        for name, value in (("vocabulary_size", vocabulary_size), ("hidden_dim", hidden_dim)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} is a whole number, 1 or more. Received: {value!r}")
+        require_positive(vocabulary_size=vocabulary_size, hidden_dim=hidden_dim)
         super().__init__(**kwargs)
         self.vocabulary_size = vocabulary_size
         self.hidden_dim = hidden_dim

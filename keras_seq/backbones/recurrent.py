@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_seq.backbones.backbone import Backbone, State, Tensor, not_padding
+from keras_seq.errors import require_positive
 from keras_seq.layers import LSTM, RNN, Bidirectional
 
 CELLS = {"rnn": RNN, "lstm": LSTM}
@@ -36,6 +37,7 @@ class RecurrentBackbone(Backbone):
         dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
+        require_positive(num_layers=num_layers)
         super().__init__(vocabulary_size, hidden_dim, dropout, **kwargs)
         if cell not in CELLS:
             raise ValueError(f"cell is one of {sorted(CELLS)}. Received: {cell!r}")

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_seq.backbones.backbone import Backbone, State, Tensor, not_padding
+from keras_seq.errors import require_positive
 from keras_seq.layers import LearnedPositions, SinusoidalPositions, TransformerEncoder
 
 POSITIONS = {"learned": LearnedPositions, "sinusoidal": SinusoidalPositions}
@@ -42,6 +43,7 @@ class TransformerBackbone(Backbone):
         dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
+        require_positive(num_layers=num_layers, num_heads=num_heads, max_length=max_length)
         super().__init__(vocabulary_size, hidden_dim, dropout, **kwargs)
         if positions not in POSITIONS:
             raise ValueError(f"positions is one of {sorted(POSITIONS)}. Received: {positions!r}")

@@ -6,6 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_seq.errors import require_positive
+
 Tensor = Any
 
 
@@ -47,9 +49,7 @@ class MultiHeadAttention(keras.layers.Layer):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        for name, value in (("num_heads", num_heads), ("key_dim", key_dim)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} is a whole number, 1 or more. Received: {value!r}")
+        require_positive(num_heads=num_heads, key_dim=key_dim)
         super().__init__(**kwargs)
         self.num_heads = num_heads
         self.key_dim = key_dim
@@ -155,6 +155,7 @@ class MultiHeadAttention(keras.layers.Layer):
         key_mask: Tensor | None = None,
         attention_mask: Tensor | None = None,
         use_causal_mask: bool = False,
+        mask: Tensor | None = None,
         training: bool = False,
     ) -> Tensor:
         """Attends from `query` to `value`.
@@ -168,23 +169,26 @@ class MultiHeadAttention(keras.layers.Layer):
             key_mask: `(B, S)` boolean, likewise.
             attention_mask: `(B, T, S)` boolean, False where a query must not see a value.
             use_causal_mask: Position t sees positions up to t.
+            mask: The `query_mask`; Keras calls it so where the query is the only tensor.
             training: Apply dropout.
 
         Returns:
             `(B, T, D)`.
         """
         if value is None:
-            value, value_mask = query, query_mask if value_mask is None else value_mask
-        mask = None
+            value = query
+            if value_mask is None:
+                value_mask = mask if query_mask is None else query_mask
+        seen = None
         for padding in (value_mask, key_mask):
             if padding is not None:
-                mask = _and(mask, ops.cast(padding, "bool")[:, None, None, :])
+                seen = _and(seen, ops.cast(padding, "bool")[:, None, None, :])
         if attention_mask is not None:
-            mask = _and(mask, ops.cast(attention_mask, "bool")[:, None, :, :])
+            seen = _and(seen, ops.cast(attention_mask, "bool")[:, None, :, :])
         if use_causal_mask:
-            mask = _and(mask, causal_mask(ops.shape(query)[1], ops.shape(value)[1]))
+            seen = _and(seen, causal_mask(ops.shape(query)[1], ops.shape(value)[1]))
         keys, values = self.project_key_value(value, key)
-        return self.attend(self.project_query(query), keys, values, mask, training)
+        return self.attend(self.project_query(query), keys, values, seen, training)
 
     def initial_state(self, batch_size: int | Tensor, max_length: int) -> tuple[Tensor, Tensor]:
         """An empty cache: keys and values `(B, nh, max_length, hs)`."""
@@ -217,9 +221,6 @@ class MultiHeadAttention(keras.layers.Layer):
         seen = ops.less_equal(slots, position[:, None])[:, None, None, :]
         output = self.attend(self.project_query(inputs), keys, values, seen)
         return output[:, 0], (keys, values)
-
-    def compute_mask(self, query: Tensor, value: Any = None, query_mask: Any = None, **_: Any):
-        return query_mask
 
     def compute_output_shape(
         self, query_shape: tuple[int | None, ...], *_: Any, **__: Any

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_seq.errors import require_positive
+
 Tensor = Any
 
 
@@ -13,8 +15,7 @@ class Positions(keras.layers.Layer):
     """Base: a table `(max_length, D)` whose row t is added to position t."""
 
     def __init__(self, max_length: int, **kwargs: Any) -> None:
-        if not isinstance(max_length, int) or max_length < 1:
-            raise ValueError(f"max_length is a whole number, 1 or more. Received: {max_length!r}")
+        require_positive(max_length=max_length)
         super().__init__(**kwargs)
         self.max_length = max_length
         self.supports_masking = True

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_seq.errors import require_positive
 from keras_seq.layers.recurrence import State, Tensor, recurrence
 
 
@@ -45,8 +46,7 @@ class Recurrent(keras.layers.Layer):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        if not isinstance(units, int) or units < 1:
-            raise ValueError(f"units is the width of the output, 1 or more. Received: {units!r}")
+        require_positive(units=units)
         for name, rate in (("dropout", dropout), ("recurrent_dropout", recurrent_dropout)):
             if not 0 <= rate < 1:
                 raise ValueError(f"{name} is a share in [0, 1). Received: {rate!r}")

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_seq.errors import require_positive
 from keras_seq.layers.multi_head_attention import MultiHeadAttention, Tensor
 
 
@@ -38,6 +39,7 @@ class TransformerEncoder(keras.layers.Layer):
         epsilon: float = 1e-5,
         **kwargs: Any,
     ) -> None:
+        require_positive(num_heads=num_heads, intermediate_dim=intermediate_dim)
         super().__init__(**kwargs)
         self.num_heads = num_heads
         self.intermediate_dim = intermediate_dim

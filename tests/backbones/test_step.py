@@ -1,5 +1,7 @@
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from keras_seq.backbones import RecurrentBackbone, TransformerBackbone
 
@@ -78,3 +80,123 @@ def test_errors_say_what_was_received():
     ):
         with pytest.raises(ValueError, match=word):
             make()
+
+
+NAMES = {
+    "rnn": {"layer_0_h": (3, 6)},
+    "rnn of 2 layers": {"layer_0_h": (3, 6), "layer_1_h": (3, 6)},
+    "lstm": {"layer_0_h": (3, 6), "layer_0_c": (3, 6)},
+    "lstm of 2 layers": {f"layer_{i}_{name}": (3, 6) for i in range(2) for name in "hc"},
+    "transformer": {"position": (3,)}
+    | {f"layer_{i}_{name}": (3, 2, T, 4) for i in range(2) for name in ("key", "value")},
+    "sinusoidal": {"position": (3,), "layer_0_key": (3, 2, T, 4), "layer_0_value": (3, 2, T, 4)},
+}
+
+
+def drawn(name):
+    """A backbone whose weights are all drawn, biases and scales too."""
+    backbone = BACKBONES[name]()
+    backbone(TOKEN_IDS)
+    generator = np.random.default_rng(1)
+    backbone.set_weights([generator.normal(size=w.shape) / 2 for w in backbone.get_weights()])
+    return backbone
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_stepping_is_reading_with_drawn_weights_in_one_graph(name):
+    """The step as it is exported: one graph for every position, the state in and out."""
+    backbone = drawn(name)
+    whole = np.asarray(backbone(TOKEN_IDS))
+    state = backbone.initial_state(3, T)
+    dtypes = {key: value.dtype for key, value in state.items()}
+    step = tf.function(backbone.step, autograph=False)
+    for t in range(T):
+        assert {key: tuple(value.shape) for key, value in state.items()} == NAMES[name]
+        assert {key: value.dtype for key, value in state.items()} == dtypes
+        hidden, state = step(TOKEN_IDS[:, t], state)
+        assert tuple(hidden.shape) == (3, backbone.hidden_dim)
+        valid = TOKEN_IDS[:, t] != 0
+        np.testing.assert_allclose(np.asarray(hidden)[valid], whole[valid, t], atol=1e-5)
+    assert step.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_rows_do_not_meet(name):
+    """A row's hidden vectors are those it has alone: the batch axis of the state comes first."""
+    backbone = drawn(name)
+    state = backbone.initial_state(3, T)
+    for t in range(3):
+        _, state = backbone.step(TOKEN_IDS[:, t], state)
+    alone = {key: value[1:2] for key, value in state.items()}
+    together, _ = backbone.step(np.array([4, 5, 6], "int32"), state)
+    found, _ = backbone.step(np.array([5], "int32"), alone)
+    np.testing.assert_allclose(found[0], together[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_what_follows_the_padding_starts_changes_nothing(name):
+    backbone = drawn(name)
+    found, expected = np.asarray(backbone(TOKEN_IDS))[1, :5], backbone(TOKEN_IDS[1:2, :5])[0]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_shorter_cache_gives_the_same():
+    backbone = drawn("transformer")
+    whole = np.asarray(backbone(TOKEN_IDS))
+    state = backbone.initial_state(3, 4)
+    assert tuple(state["layer_1_key"].shape) == (3, 2, 4, 4)
+    for t in range(4):
+        hidden, state = backbone.step(TOKEN_IDS[:, t], state)
+        valid = TOKEN_IDS[:, t] != 0
+        np.testing.assert_allclose(np.asarray(hidden)[valid], whole[valid, t], atol=1e-5)
+    assert np.asarray(state["position"]).tolist() == [4, 4, 4]
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_saved_and_loaded(name, tmp_path):
+    backbone = drawn(name)
+    ids = keras.Input((None,), dtype="int32")
+    model = keras.Model(ids, backbone(ids))
+    model.save(tmp_path / "m.keras")
+    loaded = keras.saving.load_model(tmp_path / "m.keras")
+    np.testing.assert_array_equal(loaded(TOKEN_IDS), model(TOKEN_IDS))
+    again = loaded.layers[-1]
+    assert again.get_config() == backbone.get_config()
+    hidden, _ = again.step(TOKEN_IDS[:, 0], again.initial_state(3, T))
+    np.testing.assert_allclose(hidden, model(TOKEN_IDS)[:, 0], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_output_shape(name):
+    backbone = BACKBONES[name]()
+    assert backbone.compute_output_shape(TOKEN_IDS.shape) == tuple(backbone(TOKEN_IDS).shape)
+
+
+@pytest.mark.parametrize("kind", [RecurrentBackbone, TransformerBackbone])
+def test_dropout_is_for_training(kind):
+    backbone = kind(30, 8, dropout=0.5)
+    plain = np.asarray(backbone(TOKEN_IDS))
+    assert np.abs(plain - backbone(TOKEN_IDS, training=True)).max() > 1e-3
+    np.testing.assert_array_equal(plain, backbone(TOKEN_IDS))
+
+
+@pytest.mark.parametrize("kind", [RecurrentBackbone, TransformerBackbone])
+@pytest.mark.parametrize(
+    ("name", "received"),
+    [("vocabulary_size", -5), ("vocabulary_size", 30.0), ("hidden_dim", 0), ("hidden_dim", None),
+     ("num_layers", 0), ("num_layers", -1)],
+)  # fmt: skip
+def test_bad_numbers_are_named(kind, name, received):
+    with pytest.raises(ValueError, match=f"{name}.*{received}"):
+        kind(**{"vocabulary_size": 30, "hidden_dim": 8, name: received})
+
+
+@pytest.mark.parametrize(("name", "received"), [("num_heads", 0), ("max_length", -7)])
+def test_bad_numbers_of_a_transformer_are_named(name, received):
+    with pytest.raises(ValueError, match=f"{name}.*{received}"):
+        TransformerBackbone(30, 8, **{name: received})
+
+
+def test_a_sequence_longer_than_the_positions_is_named():
+    with pytest.raises(ValueError, match=rf"{T} positions.*{T + 3}"):
+        BACKBONES["transformer"]()(np.ones((1, T + 3), "int32"))

@@ -58,3 +58,99 @@ def test_lowering_holds_inside_its_block():
         _ = 1 / 0
     layer(x)
     assert calls == [layers.RNN]
+
+
+def test_the_rule_is_given_the_recurrence_and_gives_the_result():
+    received = []
+
+    def rule(cell, inputs, state, mask=None, *, reverse, sequence, recurrent_dropout):
+        received.append((cell, inputs, state, mask, reverse, sequence, recurrent_dropout))
+        hidden = tf.fill((1, 2, 2), 3.0) if sequence else None
+        return hidden, (tf.fill((1, 2), 4.0),)
+
+    x, mask = np.ones((1, 2, 5), "float32"), np.array([[True, False]])
+    last, whole = layers.RNN(2, go_backwards=True), layers.RNN(2, return_sequences=True)
+    with lowering(rule):
+        np.testing.assert_array_equal(last(x, mask=mask), np.full((1, 2), 4))
+        np.testing.assert_array_equal(whole(x), np.full((1, 2, 2), 3))
+    (cell, inputs, state, found, reverse, sequence, dropout), other = received
+    assert cell is last
+    assert other[0] is whole
+    np.testing.assert_array_equal(inputs, x)
+    np.testing.assert_array_equal(found, mask)
+    assert [part.shape for part in state] == [(1, 2)]
+    assert (reverse, sequence, dropout) == (True, False, None)
+    assert (other[3], other[4], other[5]) == (None, False, True)
+    assert np.abs(np.asarray(whole(x))).max() <= 1  # a tanh again
+
+
+def test_rules_nest_and_end_with_an_exception():
+    calls = []
+
+    def rule(name):
+        def run(*arguments, **options):
+            calls.append(name)
+            return loop(*arguments, **options)
+
+        return run
+
+    layer, x = layers.LSTM(2), np.ones((1, 2, 2), "float32")
+    with lowering(rule("outer")):
+        layer(x)
+        with pytest.raises(KeyError), lowering(rule("inner")):
+            layer(x)
+            raise KeyError
+        layer(x)
+    layer(x)
+    assert calls == ["outer", "inner", "outer"]
+
+
+@pytest.mark.parametrize("steps_per_turn", [1, 3, 4])
+@pytest.mark.parametrize("length", [1, 7, 8])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_eager_and_its_gradients(steps_per_turn, length, reverse):
+    """y_t = 0.5 y_{t-1} + x_t, so that x_t counts 0.5^(later steps) in the last output."""
+    xs = (tf.random.stateless_normal((length, 2, 3), [0, 1]), tf.fill((length, 2, 3), 1.1))
+    start = tf.fill((2, 3), 0.25)
+    options = {"reverse": reverse, "steps_per_turn": steps_per_turn}
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch([xs, start])
+        outputs, (last, product) = scan(step, (start, tf.ones((2, 3))), xs, **options)
+        weighted = tf.reduce_sum(outputs * tf.reshape(tf.range(1.0, length + 1), (-1, 1, 1)))
+    order = range(length)[::-1] if reverse else range(length)
+    expected, plain = np.full((2, 3), 0.25), np.zeros((length, 2, 3))
+    for t in order:
+        expected = expected * 0.5 + xs[0][t]
+        plain[t] = expected
+    np.testing.assert_allclose(outputs, plain, atol=1e-5)
+    np.testing.assert_allclose(last, expected, atol=1e-5)
+    np.testing.assert_allclose(product, np.full((2, 3), 1.1**length), rtol=1e-5)
+    powers = np.zeros(length)
+    slopes = np.zeros(length)
+    for turn, t in enumerate(order):
+        powers[t] = 0.5 ** (length - 1 - turn)
+        later = list(order)[turn:]
+        slopes[t] = sum((u + 1) * 0.5 ** abs(u - t) for u in later)
+    whole = np.ones((2, 3))
+    found = tape.gradient(last, [xs[0], start])
+    np.testing.assert_allclose(found[0], powers[:, None, None] * whole, atol=1e-6)
+    np.testing.assert_allclose(found[1], 0.5**length * whole, atol=1e-6)
+    found = tape.gradient(weighted, xs[0])
+    np.testing.assert_allclose(found, slopes[:, None, None] * whole, atol=1e-5)
+    found = tape.gradient(product, xs[1])
+    np.testing.assert_allclose(found, np.full((length, 2, 3), 1.1 ** (length - 1)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("steps_per_turn", [1, 3])
+def test_one_graph_reads_every_length(steps_per_turn):
+    @tf.function(input_signature=[tf.TensorSpec([None, None, 3])])
+    def run(x):
+        state = (tf.zeros(tf.shape(x)[1:]),)
+        return scan(lambda s, x: (s[0] + x[0],), state, (x,), steps_per_turn=steps_per_turn)
+
+    for length in (1, 2, 7, 8):
+        x = np.random.default_rng(length).normal(size=(length, 2, 3)).astype("float32")
+        outputs, (last,) = run(x)
+        np.testing.assert_allclose(outputs, np.cumsum(x, axis=0), atol=1e-5)
+        np.testing.assert_allclose(last, x.sum(0), atol=1e-5)
+    assert run.experimental_get_tracing_count() == 1

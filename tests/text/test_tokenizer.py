@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -100,3 +101,147 @@ def test_errors():
         SentencePieceTokenizer.train(["a few words"], 10)
     with pytest.raises(UserError, match="not a SentencePiece model"):
         SentencePieceTokenizer(b"nothing of the kind")
+
+
+# What a tokenizer is likeliest to trip over, to be strung together.
+FRAGMENTS = [
+    "<s>", "</s>", "<unk>", "<pad>", "<0x41>", "<0x", "0A>", "<", ">", "s>", "</", " ", "  ", "\0",
+    "\n", "\r\n", "\t", "\v\x1f\x7f\x85", "\u00a0", "\u2003", "\u2028", "\u200d", "\u200b", "\ufeff",
+    "\ufffd", "\uffff", "e\u0301", "\u00e9", "\u0301", "\u0915\u094d\u0937", "\u1112\u1161\u11ab",
+    "\U0001f469\u200d\U0001f469\u200d\U0001f467", "\U0001f3f3\ufe0f", "\U0001f44d\U0001f3fd",
+    "\u0645\u0631\u062d\u0628\u0627", "\u202e", "\u05e9\u05dc\u05d5\u05dd", "\u4e2d\u6587",
+    "\u7535\u5f71", "\uff21\uff22", "\u3000", "\ufb01", "\ud800", "\udfff", "\udc80", "\U0010ffff",
+    "the", " the", "ing", "movie", " wonderful", "I", "'s", ".", "...", "<br />", "a", "A1", "_",
+]  # fmt: skip
+
+
+def assert_one_tokenizer(tokenizer, hugging_face, texts):
+    """The three engines cut every text alike, and what they cut goes together again."""
+    ids = tokenizer.encode(texts)
+    rows = tokenize(tokenizer, texts, max(1, *map(len, ids)) + 1)
+    for text, expected, row in zip(texts, ids, rows, strict=True):
+        assert row[: len(expected)].tolist() == expected, text[:80]
+        assert not row[len(expected) :].any()
+        assert hugging_face.encode(to_unicode(text)).ids == expected, text[:80]
+        assert not {0, 1, 2, 3} & set(expected)  # text spells no special id
+    assert tokenizer.decode(ids) == [to_unicode(text) for text in texts]
+
+
+def test_fragments_alone_and_beside_each_other(tokenizer, hugging_face):
+    texts = [*FRAGMENTS, *(a + b for a in FRAGMENTS for b in FRAGMENTS[:30])]
+    assert_one_tokenizer(tokenizer, hugging_face, texts)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(texts=st.lists(st.lists(st.sampled_from(FRAGMENTS), max_size=30).map("".join), min_size=1))
+def test_any_fragments(tokenizer, hugging_face, texts):
+    ids = tokenizer.encode(texts)
+    found = [encoding.ids for encoding in hugging_face.encode_batch([*map(to_unicode, texts)])]
+    assert found == ids
+    assert tokenizer.decode(ids) == [to_unicode(text) for text in texts]
+
+
+EXACT_PIECES = 9_000
+
+
+@pytest.mark.parametrize("characters", [20_000, 100_000, 200_000])
+def test_long_texts(tokenizer, hugging_face, reviews, characters):
+    """Of film reviews, so that there is something to cut in more than one way.
+
+    Float engines add exactly up to a sum of 2^16, some 9,000 pieces: see SCORE_GRID.
+    """
+    texts = [" ".join(reviews.held_out.texts[i : i + 400])[:characters] for i in (0, 400, 800)]
+    assert [len(text) for text in texts] == [characters] * 3
+    ids = tokenizer.encode(texts)
+    assert tokenizer.decode(ids) == texts
+    rows = tokenize(tokenizer, texts, max(map(len, ids)))
+    differ = []
+    for i, (text, expected, row) in enumerate(zip(texts, ids, rows, strict=True)):
+        expected = expected[:EXACT_PIECES]
+        for engine, found in (
+            ("tensorflow-text", row[row != 0][:EXACT_PIECES].tolist()),
+            ("tokenizers", hugging_face.encode(text).ids[:EXACT_PIECES]),
+        ):
+            if found != expected:
+                pairs = zip(found, expected, strict=False)
+                first = next(k for k, (a, b) in enumerate(pairs) if a != b)
+                differ.append(f"{engine}, text {i}, from id {first} of {len(expected)}")
+    assert not differ
+
+
+def test_special_ids_and_vocabulary(tokenizer, hugging_face):
+    vocabulary = hugging_face.get_vocab()
+    assert len(vocabulary) == tokenizer.vocabulary_size == 2000
+    assert [vocabulary[piece] for piece in ("<pad>", "<unk>", "<s>", "</s>")] == [0, 1, 2, 3]
+    (ids,) = tokenizer.encode(["\U0010ffff"])
+    assert len(ids) == 5  # the space in front, and four bytes: nothing is unknown
+    assert [hugging_face.id_to_token(i) for i in ids[1:]] == [
+        "<0xF4>",
+        "<0x8F>",
+        "<0xBF>",
+        "<0xBF>",
+    ]
+
+
+def test_lone_surrogates_become_question_marks():
+    assert to_unicode("a\ud800b\udfff") == "a?b?"
+    assert to_unicode("\U0001f469\u200d e\u0301") == "\U0001f469\u200d e\u0301"
+
+
+def test_scores_of_the_json_are_on_the_grid(tokenizer):
+    """Of what text is made of; a byte costs the same as in SentencePiece only together."""
+    vocabulary = json.loads(tokenizer.to_json())["model"]["vocab"]
+    scores = [score for _, score in vocabulary]
+    assert all(score * 256 == round(score * 256) for score in scores)
+    assert all(score <= 0 for score in scores)
+    assert scores[:4] == [-1e6] * 4
+
+
+def test_config_through_keras(tokenizer):
+    config = keras.saving.serialize_keras_object(tokenizer)
+    loaded = keras.saving.deserialize_keras_object(json.loads(json.dumps(config)))
+    assert loaded.model == tokenizer.model
+    texts = ["A wonderful film, <s> and \u4e2d\u6587.", ""]
+    assert loaded.encode(texts) == tokenizer.encode(texts)
+
+
+def test_decode_leaves_padding_out(tokenizer):
+    (ids,) = tokenizer.encode(["not a bad film"])
+    assert tokenizer.decode([[*ids, 0, 0], [0, *ids], []]) == ["not a bad film"] * 2 + [""]
+
+
+def test_training_is_deterministic_to_the_byte():
+    texts = [f"a film of {i} scenes and {i * i} lines" for i in range(300)]
+    models = [SentencePieceTokenizer.train(texts, 350, seed=1).model for _ in range(2)]
+    assert models[0] == models[1]
+    other = SentencePieceTokenizer.train(texts[:100], 350, seed=1)
+    assert other.model != models[0]
+
+
+def test_chinese_corpus_in_three_engines():
+    subjects = ["这部电影", "导演", "剧情", "演员的表演", "音乐", "画面"]
+    judgements = ["很好看", "太无聊了", "令人感动", "浪费时间", "值得再看一遍", "一般般"]
+    texts = [f"{a}{b}，{c}{d}。" for a in subjects for b in judgements for c in subjects[:3]
+             for d in judgements]  # fmt: skip
+    tokenizer = SentencePieceTokenizer.train(texts, 400)
+    hugging_face = Tokenizer.from_str(tokenizer.to_json())
+    assert_one_tokenizer(tokenizer, hugging_face, [*texts, "我没看过 this one 𠮷", "！？"])
+    (ids,) = tokenizer.encode(["这部电影很好看"])
+    assert len(ids) < 7  # words were learned: fewer pieces than characters
+
+
+@pytest.mark.parametrize("texts", [[], [""], [" ", "\n\t"], ["\0"], ["\u3000"]])
+def test_a_corpus_of_nothing(texts):
+    with pytest.raises(UserError, match="every text given is empty"):
+        SentencePieceTokenizer.train(texts)
+
+
+@pytest.mark.parametrize("model", [b"", b"\0", b"{}", b"x" * 1000])
+def test_bytes_that_are_no_model(model):
+    with pytest.raises(UserError, match="not a SentencePiece model"):
+        SentencePieceTokenizer(model)
+
+
+def test_a_model_cut_short(tokenizer):
+    with pytest.raises(UserError, match="not a SentencePiece model"):
+        SentencePieceTokenizer(tokenizer.model[: len(tokenizer.model) // 2])
