@@ -41,6 +41,11 @@ class Bidirectional(keras.layers.Layer):
                 "Bidirectional returns one tensor: the wrapped layer's return_state must be False. "
                 "For the states call `forward_layer.scan` and `backward_layer.scan`."
             )
+        if layer.go_backwards:
+            raise ValueError(
+                "Bidirectional reads both ways by itself: the wrapped layer's go_backwards must be "
+                "False. Received: True"
+            )
         super().__init__(**kwargs)
         config = layer.get_config()
         name = config.pop("name").removeprefix("forward_")

@@ -19,8 +19,8 @@ TRAINING_CHARACTERS = 5_000_000
 
 # Scores are multiples of 1/256: then every engine adds them without rounding, and two ways to cut
 # a text tie in all of them or in none, as long as a sum fits the 24 bits of a float: up to some
-# 9,000 pieces, far beyond what a model reads of a text. (Unrounded, tensorflow-text's older SentencePiece cut 45 of
-# 3,000 reviews otherwise than the library does.)
+# 9,000 pieces, far beyond what a model reads of a text. (Unrounded, tensorflow-text's older
+# SentencePiece cut 45 of 3,000 reviews otherwise than the library does.)
 SCORE_GRID = 256
 
 # The characters that spell special pieces ("<s>", "<0x41>"). With a piece for each of them,

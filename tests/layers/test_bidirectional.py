@@ -42,6 +42,8 @@ def test_errors():
         layers.Bidirectional(layers.RNN(3), merge_mode="max")
     with pytest.raises(ValueError, match="return_state"):
         layers.Bidirectional(layers.RNN(3, return_state=True))
+    with pytest.raises(ValueError, match="go_backwards"):
+        layers.Bidirectional(layers.RNN(3, go_backwards=True))
 
 
 MASKS = {
