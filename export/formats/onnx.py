@@ -1,5 +1,6 @@
-"""ONNX through tf2onnx: one file a signature, a recurrence as one `RNN` or `LSTM` node."""
+"""ONNX through tf2onnx: one file a signature, a recurrence as one `RNN`, `LSTM` or `GRU` node."""
 
+import json
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -85,8 +86,17 @@ def _name_dimensions(model: Any, signature: Signature) -> None:
 # the place of the loop: an operator that TensorFlow's optimisers leave alone, and that is never
 # run. While tf2onnx converts the graph, `_to_node` puts the ONNX node in the place of the PyFunc.
 
-# Keras orders the gates i, f, g, o; ONNX i, o, f, g.
-GATES = {"RNN": (0,), "LSTM": (0, 3, 1, 2)}
+# The order of the gates here (Keras's: i, f, g, o and z, r, g) in ONNX's order.
+GATES = {"RNN": (0,), "LSTM": (0, 3, 1, 2), "GRU": (0, 1, 2)}
+
+# Name, alpha and beta of the activations that both sides know.
+ACTIVATIONS = {
+    "tanh": ("Tanh", 0.0, 0.0),
+    "sigmoid": ("Sigmoid", 0.0, 0.0),
+    "relu": ("Relu", 0.0, 0.0),
+    "linear": ("Affine", 1.0, 0.0),
+    "hard_sigmoid": ("HardSigmoid", 1 / 6, 0.5),
+}
 
 
 def _mark(
@@ -97,17 +107,16 @@ def _mark(
     *,
     reverse: bool = False,
     sequence: bool = True,
-    recurrent_dropout: Tensor | None = None,
 ) -> tuple[Tensor | None, tuple[Tensor, ...]]:
     """`keras_seq.layers.recurrence.recurrence` as one node of the graph."""
     import tensorflow as tf
 
-    from keras_seq.layers import LSTM, RNN
     from keras_seq.layers.recurrence import loop
 
-    node = {RNN: "RNN", LSTM: "LSTM"}.get(type(cell))
-    if node is None:
+    attributes = _attributes(cell, reverse)
+    if attributes is None:
         return loop(cell, inputs, state, mask, reverse=reverse, sequence=sequence)
+    order = GATES[attributes["operator"]]
 
     if mask is None:
         lengths = tf.fill([tf.shape(inputs)[0]], tf.shape(inputs)[1])
@@ -121,20 +130,21 @@ def _mark(
 
     def gates(weights: Tensor) -> Tensor:
         """`(…, gates * units)` to `(1, gates * units, …)` in the order of ONNX."""
-        parts = tf.split(tf.convert_to_tensor(weights), len(GATES[node]), axis=-1)
-        return tf.transpose(tf.concat([parts[i] for i in GATES[node]], axis=-1))[None]
+        parts = tf.split(tf.convert_to_tensor(weights), len(order), axis=-1)
+        return tf.transpose(tf.concat([parts[i] for i in order], axis=-1))[None]
 
-    bias = tf.zeros([1, cell.recurrent_kernel.shape[-1]]) if cell.bias is None else gates(cell.bias)
+    zeros = tf.zeros([cell.recurrent_kernel.shape[-1]])
+    biases = (cell.bias, getattr(cell, "recurrent_bias", None))
     outputs, *state_out = tf.raw_ops.PyFunc(
         input=[
             tf.transpose(inputs, (1, 0, 2)),
             gates(cell.kernel),
             gates(cell.recurrent_kernel),
-            tf.concat([bias, tf.zeros_like(bias)], axis=-1),
+            tf.concat([gates(zeros if bias is None else bias) for bias in biases], axis=-1),
             lengths,
             *(tensor[None] for tensor in state),
         ],
-        token=f"{node} {'reverse' if reverse else 'forward'} {cell.units}",
+        token=json.dumps(attributes),
         Tout=[tf.float32] * (1 + len(state)),
     )
     # onnxruntime gives zeros, not the state it was given, for a row of no steps.
@@ -161,18 +171,48 @@ def _mark(
     return tf.where((before > 0)[:, :, None], outputs, state[0][:, None, :]), state_out
 
 
+def _attributes(cell: Any, reverse: bool) -> dict[str, Any] | None:
+    """The node for `cell` and its attributes; None where ONNX has no node that computes it."""
+    from keras_seq.layers.cells import GRUCell, LSTMCell, RNNCell
+
+    operators = {
+        RNNCell: ("RNN", "activation"),
+        LSTMCell: ("LSTM", "recurrent_activation", "activation", "activation"),
+        GRUCell: ("GRU", "recurrent_activation", "activation"),
+    }
+    if type(cell) not in operators:
+        return None
+    operator, *roles = operators[type(cell)]
+    names = [getattr(cell, role).__name__ for role in roles]
+    if not ACTIVATIONS.keys() >= set(names):
+        return None
+    kinds, alpha, beta = zip(*(ACTIVATIONS[name] for name in names), strict=True)
+    attributes = {
+        "operator": operator,
+        "hidden_size": int(cell.units),
+        "direction": "reverse" if reverse else "forward",
+        "activations": kinds,
+    }
+    if any(alpha):
+        attributes |= {"activation_alpha": alpha, "activation_beta": beta}
+    if operator == "GRU":
+        attributes["linear_before_reset"] = int(cell.reset_after)
+    return attributes
+
+
 def _to_node(context: Any, node: Any, name: str, _: Any) -> Any:
     """tf2onnx handler: the PyFunc of `_mark` to the ONNX node it stands for."""
     token = node.get_attr_value("token")
-    kind, direction, units = (token.decode() if isinstance(token, bytes) else token).split()
+    attributes = json.loads(token)
+    operator = attributes.pop("operator")
     inputs = list(node.input)
     shapes = [context.get_shape(output) for output in node.output]
     dtypes = [context.get_dtype(output) for output in node.output]
     context.remove_node(name)
     return context.make_node(
-        kind,
+        operator,
         inputs,
-        attr={"hidden_size": int(units), "direction": direction},
+        attr=attributes,
         outputs=node.output,
         shapes=shapes,
         dtypes=dtypes,

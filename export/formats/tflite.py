@@ -14,10 +14,6 @@ FOLDER = "tflite"
 FILE = "model.tflite"
 STATIC = True  # A browser's LiteRT refuses shapes that change.
 
-# The interpreter pays for every turn of a loop: 3.7 ms with 1 step a turn, 2.9 with 4, 3.7 with 16
-# (LSTM, 128 steps, 128 inputs, 256 units).
-STEPS_PER_TURN = 4
-
 
 def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) -> None:
     """Writes `folder/tflite/model.tflite`, with the dimensions in `sizes` fixed.
@@ -27,10 +23,11 @@ def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) 
     """
     import tensorflow as tf
 
+    from export.formats.tflite_scan import scan
     from keras_seq.layers.recurrence import loop, lowering
 
     (folder / FOLDER).mkdir(parents=True)
-    rule = functools.partial(loop, steps_per_turn=STEPS_PER_TURN)
+    rule = functools.partial(loop, scan=scan)
     with tempfile.TemporaryDirectory() as traced:
         with lowering(rule):
             saved_model.write(signatures, Path(traced), sizes)

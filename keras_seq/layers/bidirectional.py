@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_seq.layers.recurrence import Tensor
+from keras_seq.layers.cells import Tensor
 from keras_seq.layers.recurrent import Recurrent
 
 MERGE = {

@@ -5,20 +5,13 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_seq.layers.recurrence import State, Tensor
+from keras_seq.layers.cells import LSTMCell, Tensor
 from keras_seq.layers.recurrent import Recurrent
 
 
 @keras.saving.register_keras_serializable("keras_seq")
 class LSTM(Recurrent):
-    """Long short-term memory (Hochreiter & Schmidhuber 1997) with forget gates (Gers et al. 2000).
-
-        i_t = σ(W_xi x_t + W_hi h_{t-1} + b_i)            input gate
-        f_t = σ(W_xf x_t + W_hf h_{t-1} + b_f)            forget gate
-        g_t = tanh(W_xg x_t + W_hg h_{t-1} + b_g)         candidate
-        o_t = σ(W_xo x_t + W_ho h_{t-1} + b_o)            output gate
-        c_t = f_t ⊙ c_{t-1} + i_t ⊙ g_t
-        h_t = o_t ⊙ tanh(c_t)
+    """Long short-term memory; its equations are those of `LSTMCell`.
 
     Weights are laid out as those of `keras.layers.LSTM` (gates in the order i, f, g, o):
     `set_weights` of one takes `get_weights` of the other. Arguments and shapes: see `Recurrent`.
@@ -28,6 +21,7 @@ class LSTM(Recurrent):
         unit_forget_bias: Start the forget gate's bias at one (Jozefowicz et al. 2015).
     """
 
+    cell_class = LSTMCell
     gates = 4
     state_names = ("h", "c")
 
@@ -46,16 +40,6 @@ class LSTM(Recurrent):
                 self.bias_initializer(go, dtype=dtype),
             ]
         )
-
-    def advance(
-        self, projected: Tensor, state: State, recurrent_dropout: Tensor | None = None
-    ) -> State:
-        h, c = state
-        if recurrent_dropout is not None:
-            h = h * recurrent_dropout
-        i, f, g, o = ops.split(projected + ops.matmul(h, self.recurrent_kernel), 4, axis=-1)
-        c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(g)
-        return ops.sigmoid(o) * ops.tanh(c), c
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "unit_forget_bias": self.unit_forget_bias}

@@ -1,8 +1,8 @@
 """The one operation every recurrent layer is made of, and the place where a format may own it.
 
 A cell says what one time step computes; `recurrence` carries it along the sequence. A runtime that
-has an operator for a whole recurrence (ONNX has `RNN` and `LSTM`) puts its own rule in place while
-a model is traced, as a compiler lowers a primitive:
+has an operator for a whole recurrence (ONNX has `RNN`, `LSTM` and `GRU`) puts its own rule in place
+while a model is traced, as a compiler lowers a primitive:
 
     with lowering(rule):
         trace(model)
@@ -13,29 +13,11 @@ No layer knows which format it is traced for.
 import contextlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Any, Protocol
 
 from keras import ops
 
-from keras_seq.layers.scan import scan
-
-Tensor = Any
-State = tuple[Tensor, ...]
-
-
-class Cell(Protocol):
-    """What one time step computes. `state[0]` is the output, `(B, units)`."""
-
-    units: int
-
-    def project(self, inputs: Tensor) -> Tensor:
-        """Maps `(T, B, D)` to the part of the gates that does not depend on the state."""
-
-    def advance(
-        self, projected: Tensor, state: State, recurrent_dropout: Tensor | None = None
-    ) -> State:
-        """Computes the next state from one step of `project`, `(B, …)`."""
-
+from keras_seq.layers import scan as scans
+from keras_seq.layers.cells import Cell, State, Tensor
 
 Lowering = Callable[..., tuple[Tensor | None, State]]
 _rule: ContextVar[Lowering | None] = ContextVar("keras_seq_recurrence_lowering", default=None)
@@ -49,32 +31,22 @@ def recurrence(
     *,
     reverse: bool = False,
     sequence: bool = True,
-    recurrent_dropout: Tensor | None = None,
 ) -> tuple[Tensor | None, State]:
     """Runs `cell` along `inputs`.
 
     Args:
         cell: The step to run.
-        inputs: `(B, T, D)`.
-        state: Tensors `(B, units)`.
+        inputs: `(B, T, …)`.
+        state: Tensors `(B, …)`.
         mask: `(B, T)` boolean. Where it is False the state stays as it is.
         reverse: Walk from the last step to the first; outputs keep the order of `inputs`.
         sequence: Return the output of every step.
-        recurrent_dropout: `(B, units)`, multiplied onto the output that a step receives.
 
     Returns:
-        `(outputs, state)`: `(B, T, units)`, or None without `sequence`; and the last state.
+        `(outputs, state)`: `(B, T, …)`, or None without `sequence`; and the last state.
     """
     rule = _rule.get() or loop
-    return rule(
-        cell,
-        inputs,
-        state,
-        mask,
-        reverse=reverse,
-        sequence=sequence,
-        recurrent_dropout=recurrent_dropout,
-    )
+    return rule(cell, inputs, state, mask, reverse=reverse, sequence=sequence)
 
 
 def loop(
@@ -85,26 +57,63 @@ def loop(
     *,
     reverse: bool = False,
     sequence: bool = True,
-    recurrent_dropout: Tensor | None = None,
-    steps_per_turn: int = 1,
+    scan: scans.Scan = scans.scan,
 ) -> tuple[Tensor | None, State]:
-    """The recurrence as a loop: the inputs of all steps are projected by one matrix product."""
+    """The recurrence as a loop, by `scan`, that of the Keras backend by default."""
     # Projecting is cheap to repeat over the padding and dear to repeat over the steps.
-    projected = cell.project(ops.transpose(inputs, (1, 0, 2)))
-    xs = (projected,)
+    xs = (cell.project(_swap(inputs)),)
     if mask is not None:
-        xs += (ops.transpose(ops.cast(mask, "bool"))[:, :, None],)
+        xs += (_swap(ops.cast(mask, "bool")),)
 
     def step(state: State, x_t: tuple[Tensor, ...]) -> State:
-        new_state = cell.advance(x_t[0], state, recurrent_dropout)
+        new_state = cell.advance(x_t[0], state)
         if mask is None:
             return new_state
-        return tuple(ops.where(x_t[1], new, old) for new, old in zip(new_state, state, strict=True))
+        return tuple(
+            ops.where(ops.reshape(x_t[1], (-1,) + (1,) * (len(new.shape) - 1)), new, old)
+            for new, old in zip(new_state, state, strict=True)
+        )
 
-    outputs, state = scan(
-        step, state, xs, reverse=reverse, sequence=sequence, steps_per_turn=steps_per_turn
-    )
-    return None if outputs is None else ops.transpose(outputs, (1, 0, 2)), state
+    outputs, state = scan(step, state, xs, reverse=reverse, sequence=sequence)
+    return None if outputs is None else _swap(outputs), state
+
+
+def _swap(x: Tensor) -> Tensor:
+    """`(B, T, …)` to `(T, B, …)` and back."""
+    return ops.transpose(x, (1, 0, *range(2, len(x.shape))))
+
+
+def masked_outputs(
+    outputs: Tensor,
+    mask: Tensor | None,
+    *,
+    zeros: str,
+    reverse: bool = False,
+    sequence: bool = True,
+) -> Tensor:
+    """Puts zeros where stock Keras layers have zeros.
+
+    Args:
+        outputs: `(B, T, …)` of `recurrence`, in the order of its inputs, or the last state's
+            `(B, …)` without `sequence`.
+        mask: `(B, T)` boolean.
+        zeros: "masked": at every masked step; "before": at those before the first step that
+            counts, where `recurrence` repeats the initial state.
+        reverse: The steps were walked from the last to the first.
+        sequence: Whether `outputs` has a time axis.
+    """
+    if mask is None:
+        return outputs
+    kept = ops.cast(mask, "int32")
+    if zeros == "before":
+        kept = ops.flip(kept, axis=1) if reverse else kept
+        kept = ops.cumsum(kept, axis=1)
+        kept = ops.flip(kept, axis=1) if reverse else kept
+    if not sequence:
+        kept = kept[:, 0] if reverse else kept[:, -1]
+    missing = len(outputs.shape) - len(kept.shape)
+    kept = ops.reshape(kept > 0, (*ops.shape(kept), *(1,) * missing))
+    return ops.where(kept, outputs, ops.zeros_like(outputs))
 
 
 @contextlib.contextmanager

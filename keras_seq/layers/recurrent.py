@@ -6,11 +6,12 @@ import keras
 from keras import ops
 
 from keras_seq.errors import require_positive
-from keras_seq.layers.recurrence import State, Tensor, recurrence
+from keras_seq.layers.cells import State, Tensor, WeightedCell
+from keras_seq.layers.recurrence import masked_outputs, recurrence
 
 
 class Recurrent(keras.layers.Layer):
-    """Base of the recurrent layers. A subclass is a `Cell`: it gives `project` and `advance`.
+    """Base of the recurrent layers. A subclass names its cell.
 
     Args:
         units: Width of the output.
@@ -27,6 +28,7 @@ class Recurrent(keras.layers.Layer):
         seed: Of the dropout.
     """
 
+    cell_class: type[WeightedCell]
     gates = 1
     state_names: tuple[str, ...] = ("h",)
 
@@ -85,16 +87,11 @@ class Recurrent(keras.layers.Layer):
     def _initial_bias(self, shape: tuple[int, ...], dtype: Any = None) -> Tensor:
         return self.bias_initializer(shape, dtype=dtype)
 
-    def project(self, inputs: Tensor) -> Tensor:
-        """W_x x + b of all steps, `(…, D)` to `(…, gates * units)`."""
-        projected = ops.matmul(inputs, self.kernel)
-        return projected if self.bias is None else projected + self.bias
-
-    def advance(
-        self, projected: Tensor, state: State, recurrent_dropout: Tensor | None = None
-    ) -> State:
-        """The next state from one step of `project`, `(B, gates * units)`."""
-        raise NotImplementedError
+    def cell(self, recurrent_dropout: Tensor | None = None) -> WeightedCell:
+        """The layer's step, with its weights."""
+        return self.cell_class(
+            self.kernel, self.recurrent_kernel, self.bias, recurrent_dropout=recurrent_dropout
+        )
 
     def initial_state(self, batch_size: int | Tensor) -> State:
         """Zeros, one tensor `(B, units)` for each of `state_names`."""
@@ -111,7 +108,8 @@ class Recurrent(keras.layers.Layer):
         Returns:
             `(output, state)`; the output is `(B, units)`.
         """
-        state = self.advance(self.project(inputs), state)
+        cell = self.cell()
+        state = cell.advance(cell.project(inputs), state)
         return state[0], state
 
     def scan(
@@ -144,13 +142,12 @@ class Recurrent(keras.layers.Layer):
         if training and self.recurrent_dropout:
             recurrent_dropout = self._dropped((batch_size, self.units), self.recurrent_dropout)
         return recurrence(
-            self,
+            self.cell(recurrent_dropout),
             inputs,
             self.initial_state(batch_size) if state is None else tuple(state),
             mask,
             reverse=reverse,
             sequence=sequence,
-            recurrent_dropout=recurrent_dropout,
         )
 
     def _dropped(self, shape: tuple, rate: float) -> Tensor:
@@ -191,27 +188,18 @@ class Recurrent(keras.layers.Layer):
             sequence=self.return_sequences,
             training=training,
         )
-        outputs = self._masked(
-            state[0] if outputs is None else outputs, mask, initial_state is not None
-        )
+        outputs = state[0] if outputs is None else outputs
+        if self.zero_output_for_mask or initial_state is not None:
+            outputs = masked_outputs(
+                outputs,
+                mask,
+                zeros="masked" if self.zero_output_for_mask else "before",
+                reverse=self.go_backwards,
+                sequence=self.return_sequences,
+            )
         if self.return_sequences and self.go_backwards:
             outputs = ops.flip(outputs, axis=1)
         return [outputs, *state] if self.return_state else outputs
-
-    def _masked(self, outputs: Tensor, mask: Tensor | None, given_state: bool) -> Tensor:
-        """Zeros where stock layers give zeros: at masked steps with `zero_output_for_mask`, else
-        before the first step that counts, where the output here is the initial state.
-        """
-        if mask is None or not (self.zero_output_for_mask or given_state):
-            return outputs
-        mask = ops.cast(mask, "int32")
-        if not self.zero_output_for_mask:
-            order = ops.flip(mask, axis=1) if self.go_backwards else mask
-            seen = ops.cumsum(order, axis=1)
-            mask = ops.flip(seen, axis=1) if self.go_backwards else seen
-        if not self.return_sequences:
-            mask = mask[:, 0] if self.go_backwards else mask[:, -1]
-        return ops.where((mask > 0)[..., None], outputs, ops.zeros_like(outputs))
 
     def compute_mask(self, inputs: Tensor, mask: Any = None) -> Any:
         mask = mask[0] if isinstance(mask, (list, tuple)) else mask

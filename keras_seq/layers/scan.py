@@ -6,18 +6,19 @@ from typing import Any
 import keras
 from keras import ops
 
-Tensor = Any
-State = tuple[Tensor, ...]
+from keras_seq.layers.cells import State, Tensor
+
+Step = Callable[[State, tuple[Tensor, ...]], State]
+Scan = Callable[..., tuple[Tensor | None, State]]
 
 
 def scan(
-    step: Callable[[State, tuple[Tensor, ...]], State],
+    step: Step,
     state: State,
     xs: tuple[Tensor, ...],
     *,
     reverse: bool = False,
     sequence: bool = True,
-    steps_per_turn: int = 1,
 ) -> tuple[Tensor | None, State]:
     """Carries `state` through `step` once for every time step of `xs`.
 
@@ -28,81 +29,47 @@ def scan(
         xs: Time-major tensors `(T, B, ...)`.
         reverse: Walk from the last time step to the first. Outputs keep the order of `xs`.
         sequence: Collect the output of every step; without it nothing but the state is kept.
-        steps_per_turn: Time steps unrolled in one turn of the loop. An interpreter that pays for
-            each turn (TFLite) gains from a few; XLA does not.
 
     Returns:
         `(outputs, state)`: `(T, B, ...)`, or None without `sequence`; and the last state.
     """
     if keras.backend.backend() == "tensorflow":
-        return _scan_tensorflow(step, state, xs, reverse, sequence, steps_per_turn)
+        return _scan_tensorflow(step, state, xs, reverse, sequence)
 
     def body(carry: State, x_t: tuple[Tensor, ...]) -> tuple[State, Tensor | None]:
         carry = step(carry, x_t)
         return carry, carry[0] if sequence else None
 
-    state, outputs = ops.scan(body, state, xs, reverse=reverse, unroll=steps_per_turn)
+    state, outputs = ops.scan(body, state, xs, reverse=reverse)
     return outputs, state
 
 
 def _scan_tensorflow(
-    step: Callable, state: State, xs: tuple, reverse: bool, sequence: bool, steps_per_turn: int
+    step: Step, state: State, xs: tuple, reverse: bool, sequence: bool
 ) -> tuple[Tensor | None, State]:
     # keras.ops.scan on TensorFlow keeps its carry in TensorArrays and wants outputs of the carry's
-    # structure; a plain while_loop trains faster and converts to one built-in WHILE.
+    # structure; a plain while_loop trains faster and converts to ONNX's Loop.
     import tensorflow as tf
 
     static = xs[0].shape[0]
-    if static is None:
-        steps_per_turn = 1
     steps = tf.shape(xs[0])[0] if static is None else static
-    turns = steps // steps_per_turn
-    body = turns * steps_per_turn
-    # What does not fill a turn is walked last: the end of the sequence, in reverse its beginning.
-    rest = 0 if static is None else static - body
-    first = rest if reverse else 0
-
-    def blocks(x: Tensor) -> Any:
-        shape = tf.concat([[turns, steps_per_turn], tf.shape(x)[1:]], axis=0)
-        block = [steps_per_turn, *x.shape[1:]]
-        array = tf.TensorArray(x.dtype, turns, element_shape=block, clear_after_read=False)
-        return array.unstack(
-            tf.ensure_shape(tf.reshape(x[first : first + body], shape), [None, *block])
-        )
-
-    def walk(state: State, x: tuple[Tensor, ...], count: int) -> tuple[State, list[Tensor]]:
-        outputs = [None] * count
-        for k in reversed(range(count)) if reverse else range(count):
-            state = step(state, tuple(part[k] for part in x))
-            outputs[k] = state[0]
-        return state, outputs
+    arrays = [
+        tf.TensorArray(x.dtype, steps, element_shape=x.shape[1:], clear_after_read=False).unstack(x)
+        for x in xs
+    ]
 
     def turn(i: Tensor, state: State, outputs: Any) -> tuple[Tensor, State, Any]:
-        index = turns - 1 - i if reverse else i
-        state, block = walk(state, tuple(array.read(index) for array in arrays), steps_per_turn)
-        return i + 1, state, outputs.write(index, tf.stack(block)) if sequence else outputs
+        index = steps - 1 - i if reverse else i
+        state = step(state, tuple(array.read(index) for array in arrays))
+        return i + 1, state, outputs.write(index, state[0]) if sequence else outputs
 
-    arrays = [blocks(x) for x in xs]
+    outputs = tf.TensorArray(state[0].dtype, steps if sequence else 0, element_shape=state[0].shape)
     _, state, outputs = tf.while_loop(
-        lambda i, *_: i < turns,
+        lambda i, *_: i < steps,
         turn,
-        (
-            tf.constant(0),
-            tuple(state),
-            tf.TensorArray(
-                state[0].dtype,
-                turns if sequence else 0,
-                element_shape=[steps_per_turn, *state[0].shape],
-            ),
-        ),
-        maximum_iterations=turns,
+        (tf.constant(0), tuple(state), outputs),
+        maximum_iterations=steps,
     )
-    start = 0 if reverse else body
-    state, tail = walk(state, tuple(x[start : start + rest] for x in xs), rest)
     if not sequence:
         return None, state
-    outputs = tf.reshape(outputs.stack(), tf.concat([[body], tf.shape(state[0])], axis=0))
-    if tail:
-        tail = tf.stack(tail)
-        outputs = tf.concat([tail, outputs] if reverse else [outputs, tail], axis=0)
-    return tf.ensure_shape(outputs, [static, *state[0].shape]), state
+    return tf.ensure_shape(outputs.stack(), [static, *state[0].shape]), state
