@@ -1,29 +1,35 @@
 """From a model to a bundle, proven."""
 
 import importlib.metadata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from export import bundle, card, parity
 from export import formats as all_formats
+from export.stock import expressed_in_our_terms, float32
 from keras_seq.errors import UserError
 from keras_seq.signature import Exportable, Signature
 
 Arrays = dict[str, Any]
 
+# Steps of random inputs where the model and its files leave them open.
+DRAWN_LENGTH = 32
+
 PACKAGES = ("keras-seq", "keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "ai-edge-litert")
 
 
 def export(
-    model: Exportable,
+    model: Any,
     output: str | Path,
     formats: Sequence[str] = all_formats.NAMES,
     *,
     texts: Sequence[str] | None = None,
     texts_name: str = "texts of the caller",
+    sample: Mapping[str, Any] | None = None,
     batch: int = 1,
     max_length: int | None = None,
+    dynamic: Collection[str] = (),
     metrics: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     say: Callable[[str], None] = lambda _: None,
@@ -33,13 +39,16 @@ def export(
     The bundle appears at `output` when it is whole and proven; after any error nothing does.
 
     Args:
-        model: A `keras_seq.models` model.
+        model: A `keras_seq.models` model, or any other `keras.Model`: see `KerasModel`.
         output: The folder to make.
         formats: Of "saved_model", "tflite", "onnx".
         texts: Real texts to compare on; random inputs if None.
         texts_name: What these are, for the manifest.
+        sample: Real inputs of a Keras model to compare on, arrays by the names of its inputs.
         batch: Rows of a call where a format has fixed shapes (TFLite).
-        max_length: Token ids of a row there; the model's own maximum if None.
+        max_length: Steps of a row there, where the model leaves them open; the model's own maximum
+            if None.
+        dynamic: Of "batch" and "length": sizes that TFLite is to leave open, too.
         metrics: Results of the model on held-out data, for manifest and model card.
         overwrite: Replace a folder that is not empty.
         say: Called with a line of progress at each step.
@@ -52,26 +61,39 @@ def export(
             answers differ from Keras's by more than `parity.TOLERANCE`.
     """
     names = _known(formats)
-    sizes = _static_sizes(model, batch, max_length)
-    signatures = model.signatures()
-    source = f"{len(texts)} {texts_name}" if texts else f"{parity.DRAWN_ROWS} random inputs"
+    if not hasattr(model, "signatures"):
+        from export.keras_model import KerasModel
+
+        model = KerasModel(model, sample)
+    with float32():
+        signatures = model.signatures()
+    sizes = _static_sizes(model, signatures, batch, max_length, sample, dynamic)
+    source = f"{parity.DRAWN_ROWS} random inputs"
+    if texts:
+        source = f"{len(texts)} {texts_name}"
+    elif sample:
+        source = f"a sample of {len(next(iter(sample.values())))} inputs"
     with bundle.new_folder(output, overwrite) as folder:
         say("Asking Keras")
-        drawn = _cut(model.drawn_inputs(parity.DRAWN_ROWS, seed=0), signatures, sizes)
-        answers = _answers(signatures, drawn)
-        inputs, expected = drawn, answers
-        if texts:
-            inputs = _cut(model.signature_inputs(texts), signatures, sizes)
-            expected = _answers(signatures, inputs)
+        with float32():
+            drawn = model.drawn_inputs(_drawn_rows(signatures), 0, sizes)
+            inputs = drawn
+            if texts:
+                inputs = _cut(model.signature_inputs(texts), signatures, sizes)
+            elif sample:
+                inputs = _cut({"predict": model.sample_inputs(sample)}, signatures, sizes)
+            answers = _answers(signatures, drawn)
+            expected = answers if inputs is drawn else _answers(signatures, inputs)
         parity.save_reference(folder / bundle.PARITY, drawn, answers)
-        (folder / bundle.TOKENIZER).write_text(model.tokenizer.to_json(), "utf-8")
+        if model.tokenizer is not None:
+            (folder / bundle.TOKENIZER).write_text(model.tokenizer.to_json(), "utf-8")
 
         manifest = {
             "task": model.task,
             **model.describe(),
             "created_with": _versions(),
             "labels": list(model.labels),
-            "tokenizer": bundle.TOKENIZER,
+            "tokenizer": bundle.TOKENIZER if model.tokenizer is not None else None,
             "limits": dict(model.limits),
             "signatures": {s.name: s.spec.to_json() for s in signatures},
             "formats": {},
@@ -79,7 +101,7 @@ def export(
         }
         for name in names:
             say(f"Writing {name}")
-            manifest["formats"][name] = _write(name, signatures, folder, sizes)
+            manifest["formats"][name] = _write(name, signatures, folder, sizes, dynamic)
         bundle.write_manifest(folder, manifest)
 
         proof: dict[str, Any] = {}
@@ -102,17 +124,55 @@ def _known(names: Sequence[str]) -> list[str]:
     return [name for name in all_formats.NAMES if name in names]
 
 
-def _static_sizes(model: Exportable, batch: int, max_length: int | None) -> dict[str, int]:
-    limit = model.limits["T"]
-    length = limit if max_length is None else max_length
-    if not 1 <= length <= limit:
-        raise UserError(
-            f"max_length is from 1 to the {limit} that the model was trained with. Received: "
-            f"{length}"
-        )
+def _static_sizes(
+    model: Exportable,
+    signatures: Sequence[Signature],
+    batch: int,
+    max_length: int | None,
+    sample: Mapping[str, Any] | None,
+    dynamic: Collection[str],
+) -> dict[str, int]:
+    """A size for every dimension that the signatures leave open."""
     if batch < 1:
         raise UserError(f"batch is 1 or more. Received: {batch}")
-    return {"B": batch, "T": length}
+    if max_length is not None and max_length < 1:
+        raise UserError(f"max_length is 1 or more. Received: {max_length}")
+    sizes: dict[str, int] = {}
+    for signature in signatures:
+        for tensor in signature.inputs:
+            for axis, size in enumerate(tensor.shape):
+                if not isinstance(size, str) or size in sizes:
+                    continue
+                limit = model.limits.get(size)
+                if size == "B":
+                    sizes[size] = batch
+                elif limit is not None:
+                    if max_length is not None and max_length > limit:
+                        raise UserError(
+                            f"max_length is from 1 to the {limit} that the model was trained with. "
+                            f"Received: {max_length}"
+                        )
+                    sizes[size] = limit if max_length is None else max_length
+                elif max_length is not None:
+                    sizes[size] = max_length
+                elif sample and tensor.name in sample:
+                    sizes[size] = sample[tensor.name].shape[axis]
+                elif "length" in dynamic:
+                    sizes[size] = DRAWN_LENGTH
+                else:
+                    raise UserError(
+                        f"The input {tensor.name} has the shape {list(tensor.shape)}: the model "
+                        f"leaves {size} open, and the files need a size. Give one: --max-length N, "
+                        "or a sample of that size: --sample FILE.npz; or leave it open there, too: "
+                        "--dynamic-length"
+                    )
+    return sizes
+
+
+def _drawn_rows(signatures: Sequence[Signature]) -> int:
+    """`parity.DRAWN_ROWS`, or what is whole batches for a model with a batch of its own."""
+    fixed = {s.inputs[0].shape[0] for s in signatures if isinstance(s.inputs[0].shape[0], int)}
+    return max(fixed, default=1) * -(-parity.DRAWN_ROWS // max(fixed, default=1))
 
 
 def _cut(
@@ -120,15 +180,12 @@ def _cut(
 ) -> dict[str, Arrays]:
     """The inputs cut to the lengths that every format takes."""
     shapes = {(s.name, tensor.name): tensor.shape for s in signatures for tensor in s.inputs}
+
+    def cut(array: Any, shape: tuple[int | str, ...]) -> Any:
+        return array[tuple(slice(None if n == "B" else sizes.get(n)) for n in shape)]
+
     return {
-        signature: {
-            name: array[
-                tuple(
-                    slice(sizes["T"] if size == "T" else None) for size in shapes[signature, name]
-                )
-            ]
-            for name, array in arrays.items()
-        }
+        signature: {name: cut(array, shapes[signature, name]) for name, array in arrays.items()}
         for signature, arrays in inputs.items()
     }
 
@@ -138,12 +195,21 @@ def _answers(signatures: Sequence[Signature], inputs: Mapping[str, Arrays]) -> d
 
 
 def _write(
-    name: str, signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]
+    name: str,
+    signatures: Sequence[Signature],
+    folder: Path,
+    sizes: dict[str, int],
+    dynamic: Collection[str],
 ) -> dict[str, Any]:
     """Writes a format; returns what the manifest says of it."""
     module = all_formats.module(name)
-    fixed = sizes if module.STATIC else {}
-    module.write(signatures, folder, fixed)
+    fixed = {
+        size: value
+        for size, value in (sizes if module.STATIC else {}).items()
+        if ("batch" if size == "B" else "length") not in dynamic
+    }
+    with float32(), expressed_in_our_terms():
+        module.write(signatures, folder, fixed)
     files = sorted(path for path in (folder / module.FOLDER).rglob("*") if path.is_file())
     return {
         "files": [path.relative_to(folder).as_posix() for path in files],

@@ -64,7 +64,7 @@ def reference(signature: Signature, inputs: Arrays) -> Arrays:
                 **{name: keras.ops.convert_to_tensor(value) for name, value in part.items()}
             ).items()
         }
-        for part in _batches(inputs)
+        for part in _batches(signature, inputs)
     ]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -78,7 +78,7 @@ def compare(run: Run, signature: SignatureSpec, inputs: Arrays, expected: Arrays
         inputs: Arrays with the same number of rows each.
         expected: What Keras answered.
     """
-    parts = [run(signature.name, part) for part in _batches(inputs)]
+    parts = [run(signature.name, part) for part in _batches(signature, inputs)]
     rows = _rows(inputs)
     largest, same, within = 0.0, np.ones(rows, bool), True
     for tensor in signature.outputs:
@@ -106,7 +106,7 @@ def compare(run: Run, signature: SignatureSpec, inputs: Arrays, expected: Arrays
         largest_difference=largest,
         agreement=float(same.mean()),
         within_tolerance=within and (floats_only or bool(same.all())),
-        latency_ms=_latency(run, signature.name, inputs),
+        latency_ms=_latency(run, signature, inputs),
     )
 
 
@@ -169,20 +169,25 @@ def _rows(inputs: Arrays) -> int:
     return len(next(iter(inputs.values())))
 
 
-def _batches(inputs: Arrays) -> list[Arrays]:
+def _batches(signature: SignatureSpec, inputs: Arrays) -> list[Arrays]:
+    """The rows in parts, each as large as the signature's batch where that is fixed."""
+    fixed = signature.inputs[0].shape[0]
+    batch = fixed if isinstance(fixed, int) else BATCH
     return [
-        {name: array[start : start + BATCH] for name, array in inputs.items()}
-        for start in range(0, _rows(inputs), BATCH)
+        {name: array[start : start + batch] for name, array in inputs.items()}
+        for start in range(0, _rows(inputs), batch)
     ]
 
 
-def _latency(run: Run, signature: str, inputs: Arrays) -> float:
+def _latency(run: Run, signature: SignatureSpec, inputs: Arrays) -> float:
     sizes = sum(np.count_nonzero(a.reshape(len(a), -1), axis=1) for a in inputs.values())
-    longest = int(np.argmax(sizes))
-    row = {name: array[longest : longest + 1] for name, array in inputs.items()}
+    fixed = signature.inputs[0].shape[0]
+    rows = fixed if isinstance(fixed, int) else 1
+    longest = int(np.argmax(sizes)) // rows * rows
+    row = {name: array[longest : longest + rows] for name, array in inputs.items()}
     times = []
     for _ in range(LATENCY_CALLS):
         start = time.perf_counter()
-        run(signature, row)
+        run(signature.name, row)
         times.append(1000 * (time.perf_counter() - start))
     return round(statistics.median(times), 3)

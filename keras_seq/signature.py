@@ -83,8 +83,9 @@ class Exportable(Protocol):
     Attributes:
         task: "classify" and so on.
         labels: Names of the classes; empty for other tasks.
-        tokenizer: With `to_json()`, the Hugging Face `tokenizer.json`.
-        limits: The largest size of a named dimension, such as {"T": 256}.
+        tokenizer: With `to_json()`, the Hugging Face `tokenizer.json`; None if the model has none.
+        limits: The largest size of a named dimension, such as {"T": 256}. A shorter input may be
+            padded with zeros up to it; a dimension that is not named here must not be padded.
     """
 
     task: str
@@ -98,8 +99,10 @@ class Exportable(Protocol):
     def signature_inputs(self, texts: Sequence[str]) -> dict[str, dict[str, Any]]:
         """For each signature, its inputs made from `texts`, NumPy arrays by name."""
 
-    def drawn_inputs(self, count: int, seed: int) -> dict[str, dict[str, Any]]:
-        """For each signature, `count` rows of valid random inputs."""
+    def drawn_inputs(
+        self, count: int, seed: int, sizes: Mapping[str, int]
+    ) -> dict[str, dict[str, Any]]:
+        """For each signature, `count` rows of valid random inputs, open dimensions by `sizes`."""
 
     def describe(self) -> dict[str, Any]:
         """What the manifest says of the model: backbone and sizes."""

@@ -24,7 +24,6 @@ def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) 
         UserError: If tf2onnx cannot convert the model.
     """
     import onnx
-    import tf2onnx
 
     from export.formats.trace import function, specs
     from keras_seq.layers.recurrence import lowering
@@ -34,12 +33,8 @@ def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) 
     for signature in signatures:
         try:
             with lowering(_mark):
-                model, _ = tf2onnx.convert.from_function(
-                    function(signature),
-                    specs(signature, sizes),
-                    opset=OPSET,
-                    custom_op_handlers={"PyFunc": (_to_node, [])},
-                )
+                traced = function(signature).get_concrete_function(*specs(signature, sizes))
+            model = _converted(traced, signature)
             _name_dimensions(model, signature.bind(sizes))
             onnx.checker.check_model(model, full_check=True)
         except (ValueError, RuntimeError, onnx.checker.ValidationError) as error:
@@ -64,6 +59,34 @@ def operators(folder: Path) -> Counter[str]:
     for path in sorted((folder / FOLDER).glob("*.onnx")):
         count(onnx.load(str(path)).graph)
     return found
+
+
+def _converted(traced: Any, signature: Signature) -> Any:
+    """A traced function as an ONNX model with the signature's names."""
+    import tf2onnx
+
+    # `tf2onnx.convert.from_function` would make an input of every constant that a layer holds.
+    inputs = {
+        tensor.name: given.name
+        for tensor, given in zip(signature.inputs, traced.inputs, strict=False)
+    }
+    outputs = {name: tensor.name for name, tensor in _named_outputs(traced).items()}
+    graph = tf2onnx.tf_loader.from_function(traced, list(inputs.values()), list(outputs.values()))
+    model, _ = tf2onnx.convert.from_graph_def(
+        graph,
+        name=signature.name,
+        input_names=list(inputs.values()),
+        output_names=list(outputs.values()),
+        tensors_to_rename={found: name for name, found in (inputs | outputs).items()},
+        opset=OPSET,
+        custom_op_handlers={"PyFunc": (_to_node, [])},
+    )
+    return model
+
+
+def _named_outputs(traced: Any) -> dict[str, Any]:
+    """The outputs of a traced function by the names it returned them with."""
+    return dict(zip(sorted(traced.structured_outputs), traced.outputs, strict=True))
 
 
 def _name_dimensions(model: Any, signature: Signature) -> None:

@@ -31,4 +31,6 @@ class Runner:
             self._sessions[signature] = self._open(self._folder / f"{signature}.onnx")
         session = self._sessions[signature]
         names = [output.name for output in session.get_outputs()]
-        return dict(zip(names, session.run(names, inputs), strict=True))
+        # tf2onnx leaves out an input that the model does not use.
+        used = {tensor.name: inputs[tensor.name] for tensor in session.get_inputs()}
+        return dict(zip(names, session.run(names, used), strict=True))

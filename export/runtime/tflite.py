@@ -18,4 +18,6 @@ class Runner:
         self._interpreter = Interpreter(str(folder / FOLDER / "model.tflite"), num_threads=threads)
 
     def __call__(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return self._interpreter.get_signature_runner(signature)(**inputs)
+        runner = self._interpreter.get_signature_runner(signature)
+        # The converter leaves out an input that the model does not use.
+        return runner(**{name: inputs[name] for name in runner.get_input_details()})

@@ -1,6 +1,6 @@
 """A text classifier: text in, probabilities of labels out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -192,13 +192,15 @@ class TextClassifier(keras.Model):
         """The inputs of each signature for `texts`."""
         return {"classify": {"token_ids": tokenize(self.tokenizer, texts, self.max_length)}}
 
-    def drawn_inputs(self, count: int, seed: int) -> dict[str, dict[str, np.ndarray]]:
-        """`count` rows of random token ids for each signature, from empty to the full length."""
+    def drawn_inputs(
+        self, count: int, seed: int, sizes: Mapping[str, int]
+    ) -> dict[str, dict[str, np.ndarray]]:
+        """`count` rows of random token ids for each signature, from empty to `sizes["T"]`."""
         generator = np.random.default_rng(seed)
-        shape = (count, self.max_length)
+        shape = (count, sizes["T"])
         token_ids = generator.integers(1, self.tokenizer.vocabulary_size, shape, dtype="int32")
-        lengths = np.linspace(0, self.max_length, count).round()
-        token_ids[np.arange(self.max_length) >= lengths[:, None]] = 0
+        lengths = np.linspace(0, sizes["T"], count).round()
+        token_ids[np.arange(sizes["T"]) >= lengths[:, None]] = 0
         return {"classify": {"token_ids": token_ids}}
 
     @property

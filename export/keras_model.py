@@ -1,0 +1,310 @@
+"""Any Keras model as something to export: its call as a signature."""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import tree
+
+from export.stock import drawing, text
+from keras_seq.errors import UserError
+from keras_seq.signature import Signature, TensorSpec
+
+Tensor = Any
+Arrays = dict[str, np.ndarray]
+
+
+class KerasModel:
+    """A Functional, Sequential or subclassed `keras.Model`, as `keras_seq.signature.Exportable`.
+
+    Its signature is `predict`: inputs and outputs have the model's own names. A dimension that the
+    model leaves open is "B" for the batch and "T" for the one other; where there are several, "T",
+    the axis and the input's name. A string input `NAME` is the UTF-8 bytes of the text,
+    `NAME [B, L]`, and their count, `NAME_length [B]`.
+
+    Args:
+        model: A built model.
+        sample: Arrays by the names of the inputs, for a model that does not know their shapes and
+            dtypes itself.
+
+    Raises:
+        UserError: If the inputs of the model cannot be told, or it cannot be traced.
+    """
+
+    task = "keras"
+    labels: Sequence[str] = ()
+    tokenizer = None
+
+    def __init__(self, model: keras.Model, sample: Mapping[str, np.ndarray] | None = None) -> None:
+        self.model = model
+        self._call, self._inputs = _declared(model, sample or {})
+        self.limits = text.limits(self._inputs)
+
+    def signatures(self) -> tuple[Signature, ...]:
+        """`predict`: the call of the model in inference."""
+        return (Signature("predict", self._tensors, self._outputs, self._predict),)
+
+    def signature_inputs(self, texts: Sequence[str]) -> dict[str, Arrays]:
+        """The inputs of `predict` for `texts`, where a text is all that the model takes."""
+        if len(self._inputs) != 1 or self._inputs[0].dtype != "string":
+            raise UserError(
+                f"The model {self.model.name!r} takes {_listed(self._inputs)}, not a text. Compare "
+                "on arrays: --sample FILE.npz"
+            )
+        return {"predict": self.sample_inputs({self._inputs[0].name: np.array(texts, object)})}
+
+    def sample_inputs(self, sample: Mapping[str, np.ndarray]) -> Arrays:
+        """The inputs of `predict` for a user's arrays, strings encoded.
+
+        Raises:
+            UserError: If names, dtypes or shapes are not the model's.
+        """
+        names = [tensor.name for tensor in self._inputs]
+        if sorted(sample) != sorted(names):
+            raise UserError(
+                f"The model {self.model.name!r} takes {_listed(self._inputs)}. The sample has: "
+                f"{', '.join(sample) or 'nothing'}"
+            )
+        if len({len(array) for array in sample.values()}) > 1:
+            rows = ", ".join(f"{name} {len(array)}" for name, array in sample.items())
+            raise UserError(f"The arrays of a sample have as many rows each. Received: {rows}")
+        for tensor in self._inputs:
+            shape = sample[tensor.name].shape
+            if len(shape) != len(tensor.shape) or any(
+                isinstance(size, int) and size != found and axis
+                for axis, (size, found) in enumerate(zip(tensor.shape, shape, strict=True))
+            ):
+                raise UserError(
+                    f"{tensor.name} has the shape {list(tensor.shape)}. The sample's is "
+                    f"{list(shape)}"
+                )
+        return text.encoded(self._inputs, sample)
+
+    def drawn_inputs(self, count: int, seed: int, sizes: Mapping[str, int]) -> dict[str, Arrays]:
+        """`count` rows of random inputs: ids that every embedding knows, some rows padded where
+        the model masks padding, other numbers from the normal distribution.
+        """
+        known = drawing.observed(lambda: self._trace({}), [tensor.name for tensor in self._tensors])
+        rows = drawing.drawn(self._inputs, known, count, seed, sizes)
+        return {"predict": text.encoded(self._inputs, rows)}
+
+    def describe(self) -> dict[str, Any]:
+        """Class, name and size, for the manifest of a bundle."""
+        return {
+            "backbone": type(self.model).__name__,
+            "name": self.model.name,
+            "parameters": int(self.model.count_params()),
+        }
+
+    @cached_property
+    def _tensors(self) -> tuple[TensorSpec, ...]:
+        """What `predict` takes."""
+        return text.as_bytes(self._inputs)
+
+    def _predict(self, **arguments: Tensor) -> dict[str, Tensor]:
+        outputs = self._call(text.as_strings(self._inputs, arguments))
+        return dict(zip(self._output_names(outputs), tree.flatten(outputs), strict=True))
+
+    def _output_names(self, outputs: Any) -> list[str]:
+        names = list(getattr(self.model, "output_names", ()))
+        paths = [path for path, _ in tree.flatten_with_path(outputs)]
+        if any(isinstance(part, str) for path in paths for part in path):
+            names = ["_".join(str(part) for part in path) for path in paths]
+        elif len(names) != len(paths):
+            names = ["output"] if len(paths) == 1 else [f"output_{i}" for i in range(len(paths))]
+        return _unique(names, [tensor.name for tensor in self._tensors])
+
+    def _trace(self, sizes: Mapping[str, int]) -> dict[str, Any]:
+        """The outputs with the dimensions in `sizes` fixed and the others open."""
+
+        def call(**tensors: Tensor) -> dict[str, Tensor]:
+            return self._predict(**tensors)
+
+        specs = {
+            tensor.name: tf.TensorSpec(
+                [n if isinstance(n, int) else None for n in tensor.shape], tensor.dtype, tensor.name
+            )
+            for tensor in (tensor.bind(sizes) for tensor in self._tensors)
+        }
+        return tf.function(call, autograph=False).get_concrete_function(**specs).structured_outputs
+
+    @cached_property
+    def _outputs(self) -> tuple[TensorSpec, ...]:
+        """What `predict` gives, learnt by tracing it."""
+        try:
+            found = self._trace({})
+        except Exception as error:
+            raise UserError(
+                f"The model {self.model.name!r} cannot be traced: {str(error).strip()[:1500]}"
+            ) from error
+        for name, tensor in found.items():
+            if not isinstance(tensor, (tf.Tensor, tf.TensorSpec)) or tensor.shape.rank is None:
+                raise UserError(
+                    f"The output {name!r} of the model {self.model.name!r} is {tensor!r}: only "
+                    "dense tensors of a known rank can be exported."
+                )
+        sizes = self._size_names({name: t.shape.as_list() for name, t in found.items()})
+        return tuple(
+            TensorSpec(name, tensor.dtype.name, tuple(sizes[name]))
+            for name, tensor in found.items()
+        )
+
+    def _size_names(self, shapes: dict[str, list[int | None]]) -> dict[str, list[int | str]]:
+        """An open size of an output has the name of the input's size that it goes with, else one
+        of its own.
+        """
+        names = sorted({n for t in self._tensors for n in t.shape if isinstance(n, str)})
+        probes = [
+            {n: 5 + turn if n == "B" else 48 + 16 * (2 * i + turn) for i, n in enumerate(names)}
+            for turn in range(2)
+        ]
+        traced: list[dict[str, Any]] = []
+        if any(None in shape[1:] for shape in shapes.values()):
+            try:
+                traced = [self._trace(sizes) for sizes in probes]
+            except Exception:  # Lengths that this model does not take: its names stay its own.
+                traced = []
+
+        def named(name: str, axis: int, size: int | None) -> int | str:
+            if size is not None:
+                return size
+            if traced:
+                found = [outputs[name].shape[axis] for outputs in traced]
+                for n in names:
+                    if found == [sizes[n] for sizes in probes]:
+                        return n
+                if found[0] == found[1] and found[0] is not None:
+                    return found[0]
+            return "B" if axis == 0 else f"{name}_{axis}"
+
+        return {
+            name: [named(name, axis, size) for axis, size in enumerate(shape)]
+            for name, shape in shapes.items()
+        }
+
+
+def _declared(
+    model: keras.Model, sample: Mapping[str, np.ndarray]
+) -> tuple[Callable[[dict[str, Tensor]], Any], tuple[TensorSpec, ...]]:
+    """How to call a model with its inputs by name, and these inputs."""
+    if isinstance(model, (keras.Sequential, _functional())):
+        if not model.built:
+            raise UserError(
+                f"The model {model.name!r} is not built. Call it once, or begin it with "
+                "keras.Input(…)."
+            )
+        structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+        leaves = [(leaf.name, leaf.dtype, leaf.shape) for leaf in tree.flatten(structure)]
+        paths = [path for path, _ in tree.flatten_with_path(structure)]
+        if paths and all(path and isinstance(path[-1], str) for path in paths):
+            leaves = [(path[-1], *leaf[1:]) for path, leaf in zip(paths, leaves, strict=True)]
+        tensors = _tensors(leaves)
+
+        def call(inputs: dict[str, Tensor]) -> Any:
+            flat = [inputs[tensor.name] for tensor in tensors]
+            return model(tree.pack_sequence_as(structure, flat), training=False)
+
+        return call, tensors
+    return _declared_by_call(model, sample)
+
+
+def _declared_by_call(
+    model: keras.Model, sample: Mapping[str, np.ndarray]
+) -> tuple[Callable[[dict[str, Tensor]], Any], tuple[TensorSpec, ...]]:
+    """The same for a subclassed model: what it was built with, or a sample of the user's."""
+    parameters = [
+        name
+        for name in inspect.signature(model.call).parameters
+        if name not in ("training", "mask")
+    ]
+    shapes: dict[str, Any] = dict(getattr(model, "_build_shapes_dict", None) or {})
+    if len(shapes) == 1:
+        shapes = {parameters[0]: next(iter(shapes.values()))}
+    else:
+        shapes = {name.removesuffix("_shape"): shape for name, shape in shapes.items()}
+    as_dictionary = any(isinstance(shape, dict) for shape in shapes.values())
+    if as_dictionary:
+        shapes = dict(next(iter(shapes.values())))
+    if sample:
+        as_dictionary = as_dictionary or not set(sample) <= set(parameters)
+        shapes = {
+            name: shapes.get(name) or (None, *array.shape[1:]) for name, array in sample.items()
+        }
+    if not shapes:
+        raise UserError(
+            f"The inputs of the model {model.name!r} are not known: a subclassed model must have "
+            "been called once before it is saved. Or give some: --sample FILE.npz"
+        )
+    dtypes = {
+        name: "string" if array.dtype.kind in "OSU" else array.dtype.name
+        for name, array in sample.items()
+    }
+    tensors = _tensors(
+        [(name, dtypes.get(name), (None, *shape[1:])) for name, shape in shapes.items()]
+    )
+    keys = dict(zip((tensor.name for tensor in tensors), shapes, strict=True))
+
+    def call(inputs: dict[str, Tensor]) -> Any:
+        values = {keys[name]: value for name, value in inputs.items()}
+        return model(values, training=False) if as_dictionary else model(**values, training=False)
+
+    if not dtypes:
+        tensors = drawing.with_dtypes(call, tensors)
+    return call, tensors
+
+
+def _functional() -> type:
+    from keras.src.models import Functional
+
+    return Functional
+
+
+def _tensors(leaves: Sequence[tuple[str, str | None, Sequence[int | None]]]) -> tuple:
+    """`TensorSpec`s of what Keras says of the inputs, with names for the sizes it leaves open."""
+    names = _unique([name for name, _, _ in leaves], [])
+    open_axes = [
+        (name, axis)
+        for name, (_, dtype, shape) in zip(names, leaves, strict=True)
+        for axis, size in enumerate(shape)
+        if axis and size is None
+    ]
+
+    def size(name: str, axis: int, given: int | None) -> int | str:
+        if given is not None:
+            return int(given)
+        if axis == 0:
+            return "B"
+        if len(open_axes) == 1:
+            return "T"
+        alone = [owner for owner, _ in open_axes].count(name) == 1
+        return f"T_{name}" if alone else f"T{axis}_{name}"
+
+    return tuple(
+        TensorSpec(
+            name, dtype or "float32", tuple(size(name, axis, n) for axis, n in enumerate(shape))
+        )
+        for name, (_, dtype, shape) in zip(names, leaves, strict=True)
+    )
+
+
+def _unique(names: Iterable[str], taken: Iterable[str]) -> list[str]:
+    """Names that every format can spell, none of them twice."""
+    seen, unique = set(taken), []
+    for name in names:
+        plain = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in name)
+        plain = plain if plain[:1].isalpha() else f"x{plain}"
+        found, number = plain, 1
+        while found in seen:
+            found, number = f"{plain}_{number}", number + 1
+        seen.add(found)
+        unique.append(found)
+    return unique
+
+
+def _listed(tensors: Iterable[TensorSpec]) -> str:
+    """Names, dtypes and shapes in a line."""
+    return ", ".join(f"{t.name} {t.dtype} {list(t.shape)}" for t in tensors)

@@ -1,0 +1,120 @@
+"""The loop of stock recurrent layers as our `recurrence`, with their weights."""
+
+from typing import Any
+
+import keras
+from keras import ops, tree
+
+from keras_seq.layers.cells import Cell, GRUCell, LSTMCell, RNNCell, State, Tensor
+from keras_seq.layers.recurrence import masked_outputs, recurrence
+
+
+def inner_loop(
+    self: keras.layers.RNN,
+    sequences: Tensor,
+    initial_state: Any,
+    mask: Any,
+    training: bool = False,
+) -> tuple[Tensor, Tensor, Any]:
+    """As `keras.layers.RNN.inner_loop`: `(last output, outputs, states)`.
+
+    Every recurrent layer of Keras walks its steps there: it is what this replaces.
+    """
+    if not tree.is_nested(initial_state):
+        initial_state = [initial_state]
+    mask = mask[0] if tree.is_nested(mask) else mask
+    outputs, states = _run(
+        self.cell,
+        sequences,
+        initial_state,
+        mask,
+        reverse=self.go_backwards,
+        sequence=self.return_sequences,
+    )
+    outputs = masked_outputs(
+        outputs,
+        mask,
+        zeros="masked" if self.zero_output_for_mask else "before",
+        reverse=self.go_backwards,
+        sequence=self.return_sequences,
+    )
+    if not self.return_sequences:
+        return outputs, outputs, states
+    if self.go_backwards:
+        outputs = ops.flip(outputs, axis=1)
+    return outputs[:, -1], outputs, states
+
+
+def _run(
+    cell: Any, inputs: Tensor, states: Any, mask: Tensor | None, *, reverse: bool, sequence: bool
+) -> tuple[Tensor, Any]:
+    """`(outputs, states)` of a stock cell; outputs are `(B, T, …)`, or `(B, …)` of the last step
+    without `sequence`.
+    """
+    if type(cell) is keras.layers.StackedRNNCells:
+        # Stacked cells are as many recurrences, each on the outputs of the one below.
+        new_states = []
+        for i, (part, state) in enumerate(zip(cell.cells, states, strict=True)):
+            more = sequence or i < len(cell.cells) - 1
+            inputs, state = _run(part, inputs, state, mask, reverse=reverse, sequence=more)
+            new_states.append(state)
+        return inputs, new_states if len(new_states) > 1 else new_states[0]
+    ours, first = _translated(cell, inputs, states)
+    outputs, last = recurrence(ours, inputs, first, mask, reverse=reverse, sequence=sequence)
+    outputs = last[0] if outputs is None else outputs
+    return outputs, tree.pack_sequence_as(states, last[len(last) - len(tree.flatten(states)) :])
+
+
+def _translated(cell: Any, inputs: Tensor, states: Any) -> tuple[Cell, State]:
+    """Our cell for a stock one, and the state that it begins with."""
+    first = tuple(tree.flatten(states))
+    kind = type(cell)
+    if kind is keras.layers.SimpleRNNCell:
+        return RNNCell(cell.kernel, cell.recurrent_kernel, cell.bias, cell.activation), first
+    if kind is keras.layers.LSTMCell:
+        weights = (cell.kernel, cell.recurrent_kernel, cell.bias)
+        return LSTMCell(*weights, cell.activation, cell.recurrent_activation), first
+    if kind is keras.layers.GRUCell:
+        both = cell.bias is not None and cell.reset_after
+        bias, recurrent_bias = (cell.bias[0], cell.bias[1]) if both else (cell.bias, None)
+        ours = GRUCell(
+            cell.kernel,
+            cell.recurrent_kernel,
+            bias,
+            cell.activation,
+            cell.recurrent_activation,
+            recurrent_bias=recurrent_bias,
+            reset_after=cell.reset_after,
+        )
+        return ours, first
+    ours = UserCell(cell, states)
+    output, _ = ours.call(inputs[:, 0], first)
+    return ours, (ops.zeros_like(output), *first)
+
+
+class UserCell:
+    """Any Keras cell as it is. The state begins with the output, as a cell's output may be none of
+    its states: masked steps repeat it, and it is zeros at first, as in Keras.
+    """
+
+    def __init__(self, cell: Any, states: Any) -> None:
+        self.cell = cell
+        self.states = states
+
+    def project(self, inputs: Tensor) -> Tensor:
+        return inputs
+
+    def advance(self, projected: Tensor, state: State) -> State:
+        output, new_state = self.call(projected, state[1:])
+        return (output, *new_state)
+
+    def call(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        """One step of the cell: its output and its states, flat."""
+        output, new_state = self.cell(inputs, tree.pack_sequence_as(self.states, list(state)))
+        return output, tuple(tree.flatten(new_state))
+
+
+REPLACEMENTS = tuple(
+    (layer, "inner_loop", inner_loop)
+    for layer in (keras.layers.RNN, keras.layers.LSTM, keras.layers.GRU)
+)
