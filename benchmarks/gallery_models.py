@@ -326,7 +326,7 @@ def transformer_causal():
 @model
 def grouped_query_attention():
     inputs = keras.Input((20, 32))
-    x = layers.GroupedQueryAttention(8, 4, 2)(inputs, inputs, use_causal_mask=True)
+    x = layers.GroupQueryAttention(8, 4, 2)(inputs, inputs, use_causal_mask=True)
     return keras.Model(inputs, layers.RMSNormalization()(x + inputs))
 
 

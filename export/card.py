@@ -7,7 +7,7 @@ USE = {
     "tflite": """```python
 # pip install "keras-seq[tflite]"          no TensorFlow
 import export
-export.load("BUNDLE", "tflite").classify_text(["…"])["probabilities"]
+export.load("BUNDLE", "tflite").CALL
 ```
 
 Any LiteRT runtime (Android, iOS, C++, the browser) runs `tflite/model.tflite`: built-in operators
@@ -15,11 +15,11 @@ only, no Flex delegate, no custom operators.""",
     "onnx": """```python
 # pip install "keras-seq[onnx]"            no TensorFlow
 import export
-export.load("BUNDLE", "onnx").classify_text(["…"])["probabilities"]
+export.load("BUNDLE", "onnx").CALL
 ```""",
     "saved_model": """```python
 import tensorflow as tf                    # no Keras code, no keras-seq
-tf.saved_model.load("BUNDLE/saved_model").signatures["classify"](token_ids=…)
+tf.saved_model.load("BUNDLE/saved_model").signatures["SIGNATURE"](INPUTS)
 ```""",
 }
 
@@ -64,13 +64,24 @@ def model_card(name: str, manifest: Mapping[str, Any]) -> str:
     lines += ["## Inputs and outputs", "", "| signature | inputs | outputs |", "|---|---|---|"]
     for signature, spec in manifest["signatures"].items():
         lines.append(f"| {signature} | {tensors(spec['inputs'])} | {tensors(spec['outputs'])} |")
-    limits = ", ".join(f"{size} up to {limit}" for size, limit in manifest["limits"].items())
-    lines += ["", f"B is the number of rows; {limits}; token id 0 is padding.", ""]
+    notes = ["B is the number of rows"]
+    notes += [f"{size} up to {limit}" for size, limit in manifest["limits"].items()]
+    if manifest["tokenizer"]:
+        notes += ["token id 0 is padding"]
+    lines += ["", "; ".join(notes) + ".", ""]
+    first, spec = next(iter(manifest["signatures"].items()))
+    inputs = ", ".join(f"{tensor['name']}=…" for tensor in spec["inputs"])
+    call = 'classify_text(["…"])' if manifest["tokenizer"] else f"{first}({inputs})"
     for format, settings in manifest["formats"].items():
         fixed = ", ".join(f"{size} = {value}" for size, value in settings["sizes"].items())
         lines += [f"## {format}", "", f"{settings['bytes']:,} bytes, {settings['precision']}"]
-        lines[-1] += f", shapes fixed at {fixed}." if fixed else ", any B and T."
-        lines += ["", USE[format].replace("BUNDLE", name), ""]
+        lines[-1] += (
+            f", shapes fixed at {fixed}."
+            if fixed
+            else ", any size of B and the other open dimensions."
+        )
+        use = USE[format].replace("BUNDLE", name).replace("SIGNATURE", first)
+        lines += ["", use.replace("INPUTS", inputs).replace("CALL", call), ""]
     return "\n".join(lines)
 
 

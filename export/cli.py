@@ -18,6 +18,8 @@ Exports a model as SavedModel, TFLite and ONNX, and proves that each computes wh
   python -m export                                    the newest run below runs/, every format
   python -m export runs/NAME --format tflite --output bundles/NAME
   python -m export model.keras --format onnx --output bundles/NAME --data reviews.csv
+  python -m export my_model.keras                     any Keras 3 model: LSTM, GRU, attention …
+  python -m export my_model.keras --stream            also one step of it, state in and state out
   python -m export check BUNDLE                       verify hashes and parity again
   python -m export inspect BUNDLE                     signatures, operators, sizes
 """
@@ -45,7 +47,7 @@ def _export_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"keras-seq {__version__}")
     add = parser.add_argument
-    add("model", metavar="MODEL", nargs="?", help="a run folder or a .keras file")
+    add("model", metavar="MODEL", nargs="?", help="a run folder, a .keras file or an .h5 file")
     add("--format", choices=(*formats.NAMES, "all"), default="all", help="(default: all)")
     add("--output", metavar="BUNDLE", help="the folder to make (default: bundles/NAME)")
     add("--overwrite", action="store_true", help="replace a folder that is not empty")
@@ -54,7 +56,27 @@ def _export_parser() -> argparse.ArgumentParser:
         "--max-length",
         type=int,
         metavar="T",
-        help="token ids of a TFLite row (default: the model's)",
+        help="steps of a TFLite row: token ids, frames (default: the model's)",
+    )
+    add("--dynamic-batch", action="store_true", help="leave the batch open in TFLite, too")
+    add("--dynamic-length", action="store_true", help="leave the length open in TFLite, too")
+    add(
+        "--stream",
+        action="store_true",
+        help="also write `stream`: one step of a recurrent Keras model, its state in and out",
+    )
+    add(
+        "--sample",
+        metavar="FILE.npz",
+        help="inputs of a Keras model to compare on, arrays by the names of its inputs",
+    )
+    add(
+        "--import",
+        dest="modules",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a Python file or module that registers the model's own layers; may be repeated",
     )
     add("--data", metavar="NAME_OR_FILE", help="texts to compare on; a run has its own")
     add("--text-column", default="text", metavar="NAME", help="column of the text (default: text)")
@@ -100,9 +122,13 @@ def _export(arguments: argparse.Namespace) -> int:
     bundle.refuse_existing(output, arguments.overwrite)
     if arguments.samples < 1:
         raise UserError(f"--samples is 1 or more. Received: {arguments.samples}")
+    for module in arguments.modules:
+        _import(module)
+    sample = _sample(arguments.sample)
     stage(f"Loading {path}")
     model, run = find_model(path)
     texts, name = _texts(arguments, run)
+    dynamic = {"batch": arguments.dynamic_batch, "length": arguments.dynamic_length}
     manifest = export(
         model,
         output,
@@ -111,6 +137,9 @@ def _export(arguments: argparse.Namespace) -> int:
         texts_name=name,
         batch=arguments.batch,
         max_length=arguments.max_length,
+        sample=sample,
+        dynamic=[size for size, wanted in dynamic.items() if wanted],
+        stream=arguments.stream,
         metrics=run.evaluation if run else None,
         overwrite=arguments.overwrite,
         say=stage,
@@ -118,6 +147,47 @@ def _export(arguments: argparse.Namespace) -> int:
     print_parity(manifest)
     stage(f"The bundle is in {output}.")
     return 0
+
+
+def _import(name: str) -> None:
+    """Imports a Python file or module, so that it registers its layers.
+
+    Raises:
+        UserError: If there is none, or it fails.
+    """
+    import importlib
+    import runpy
+
+    try:
+        if name.endswith(".py"):
+            runpy.run_path(name, run_name=Path(name).stem)
+        else:
+            importlib.import_module(name)
+    except Exception as error:
+        raise UserError(f"--import {name}: {type(error).__name__}: {error}") from error
+
+
+def _sample(path: str | None) -> dict[str, Any] | None:
+    """The arrays of an `.npz` file.
+
+    Raises:
+        UserError: If it cannot be read.
+    """
+    import numpy as np
+
+    if path is None:
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            sample = {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise UserError(
+            f"{path} cannot be read as a sample: {error} Make one with numpy.savez(path, "
+            "NAME=array for each input)."
+        ) from error
+    if not sample or any(array.ndim == 0 or len(array) == 0 for array in sample.values()):
+        raise UserError(f"{path} has no rows: a sample is arrays with at least one row each.")
+    return sample
 
 
 def _texts(arguments: argparse.Namespace, run: Any) -> tuple[list[str] | None, str]:
@@ -170,7 +240,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
     bundle.verify(folder, manifest)
     print(
         f"{folder}: {manifest['task']}, {manifest['backbone']}, {manifest['parameters']:,} "
-        f"parameters, labels: {', '.join(manifest['labels'])}"
+        f"parameters, labels: {', '.join(manifest['labels']) or 'none'}"
     )
     table(
         ("signature", "inputs", "outputs"),

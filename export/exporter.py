@@ -1,6 +1,7 @@
 """From a model to a bundle, proven."""
 
 import importlib.metadata
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ def export(
     batch: int = 1,
     max_length: int | None = None,
     dynamic: Collection[str] = (),
+    stream: bool = False,
     metrics: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     say: Callable[[str], None] = lambda _: None,
@@ -49,6 +51,7 @@ def export(
         max_length: Steps of a row there, where the model leaves them open; the model's own maximum
             if None.
         dynamic: Of "batch" and "length": sizes that TFLite is to leave open, too.
+        stream: Also write `stream`, one step of a recurrent Keras model with its state.
         metrics: Results of the model on held-out data, for manifest and model card.
         overwrite: Replace a folder that is not empty.
         say: Called with a line of progress at each step.
@@ -64,7 +67,7 @@ def export(
     if not hasattr(model, "signatures"):
         from export.keras_model import KerasModel
 
-        model = KerasModel(model, sample)
+        model = KerasModel(model, sample, batch if stream else None)
     with float32():
         signatures = model.signatures()
     sizes = _static_sizes(model, signatures, batch, max_length, sample, dynamic)
@@ -79,9 +82,9 @@ def export(
             drawn = model.drawn_inputs(_drawn_rows(signatures), 0, sizes)
             inputs = drawn
             if texts:
-                inputs = _cut(model.signature_inputs(texts), signatures, sizes)
+                inputs = model.signature_inputs(texts, sizes)
             elif sample:
-                inputs = _cut({"predict": model.sample_inputs(sample)}, signatures, sizes)
+                inputs = model.sample_inputs(sample, sizes)
             answers = _answers(signatures, drawn)
             expected = answers if inputs is drawn else _answers(signatures, inputs)
         parity.save_reference(folder / bundle.PARITY, drawn, answers)
@@ -171,23 +174,9 @@ def _static_sizes(
 
 def _drawn_rows(signatures: Sequence[Signature]) -> int:
     """`parity.DRAWN_ROWS`, or what is whole batches for a model with a batch of its own."""
-    fixed = {s.inputs[0].shape[0] for s in signatures if isinstance(s.inputs[0].shape[0], int)}
-    return max(fixed, default=1) * -(-parity.DRAWN_ROWS // max(fixed, default=1))
-
-
-def _cut(
-    inputs: Mapping[str, Arrays], signatures: Sequence[Signature], sizes: Mapping[str, int]
-) -> dict[str, Arrays]:
-    """The inputs cut to the lengths that every format takes."""
-    shapes = {(s.name, tensor.name): tensor.shape for s in signatures for tensor in s.inputs}
-
-    def cut(array: Any, shape: tuple[int | str, ...]) -> Any:
-        return array[tuple(slice(None if n == "B" else sizes.get(n)) for n in shape)]
-
-    return {
-        signature: {name: cut(array, shapes[signature, name]) for name, array in arrays.items()}
-        for signature, arrays in inputs.items()
-    }
+    batches = [s.inputs[0].shape[0] for s in signatures]
+    whole = math.lcm(*(batch for batch in batches if isinstance(batch, int)))
+    return whole * math.ceil(parity.DRAWN_ROWS / whole)
 
 
 def _answers(signatures: Sequence[Signature], inputs: Mapping[str, Arrays]) -> dict[str, Arrays]:

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -10,26 +11,33 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
-from export.stock import drawing, text
+from export.stock import drawing, states, text
 from keras_seq.errors import UserError
 from keras_seq.signature import Signature, TensorSpec
 
 Tensor = Any
 Arrays = dict[str, np.ndarray]
 
+# Steps to compare a stream on where the model leaves their number open.
+STREAM_STEPS = 7
+
 
 class KerasModel:
     """A Functional, Sequential or subclassed `keras.Model`, as `keras_seq.signature.Exportable`.
 
-    Its signature is `predict`: inputs and outputs have the model's own names. A dimension that the
-    model leaves open is "B" for the batch and "T" for the one other; where there are several, "T",
-    the axis and the input's name. A string input `NAME` is the UTF-8 bytes of the text,
-    `NAME [B, L]`, and their count, `NAME_length [B]`.
+    Its signature is `predict`, and with `stream` also `stream`, one step of it with the states of
+    recurrent layers as inputs `state_LAYER_0` … and outputs `next_state_LAYER_0` …; a stateful
+    layer's states are so in `predict`, too. Inputs and outputs have the model's own names.
+
+    A dimension that the model leaves open is "B" for the batch and "T" for the one other; where
+    there are several, "T", the axis and the input's name. A string input `NAME` is the UTF-8 bytes
+    of the text, `NAME [B, L]`, and their count, `NAME_length [B]`.
 
     Args:
         model: A built model.
         sample: Arrays by the names of the inputs, for a model that does not know their shapes and
             dtypes itself.
+        stream: Rows of a call of `stream`; None for no such signature.
 
     Raises:
         UserError: If the inputs of the model cannot be told, or it cannot be traced.
@@ -39,26 +47,46 @@ class KerasModel:
     labels: Sequence[str] = ()
     tokenizer = None
 
-    def __init__(self, model: keras.Model, sample: Mapping[str, np.ndarray] | None = None) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        sample: Mapping[str, np.ndarray] | None = None,
+        stream: int | None = None,
+    ) -> None:
         self.model = model
         self._call, self._inputs = _declared(model, sample or {})
         self.limits = text.limits(self._inputs)
+        self._states = states.carried(model)
+        self._streamed = None if stream is None else states.streamed(model, stream)
 
     def signatures(self) -> tuple[Signature, ...]:
-        """`predict`: the call of the model in inference."""
-        return (Signature("predict", self._tensors, self._outputs, self._predict),)
+        """`predict`: the call of the model in inference; `stream`: one step of it."""
+        made = [
+            Signature(
+                "predict",
+                (*self._tensors, *(state.given for state in self._states)),
+                (*self._outputs, *(state.returned for state in self._states)),
+                self._predict,
+            )
+        ]
+        if self._streamed is not None:
+            made.append(self._stream_signature)
+        return tuple(made)
 
-    def signature_inputs(self, texts: Sequence[str]) -> dict[str, Arrays]:
+    def signature_inputs(self, texts: Sequence[str], sizes: Mapping[str, int]) -> dict[str, Arrays]:
         """The inputs of `predict` for `texts`, where a text is all that the model takes."""
         if len(self._inputs) != 1 or self._inputs[0].dtype != "string":
             raise UserError(
                 f"The model {self.model.name!r} takes {_listed(self._inputs)}, not a text. Compare "
                 "on arrays: --sample FILE.npz"
             )
-        return {"predict": self.sample_inputs({self._inputs[0].name: np.array(texts, object)})}
+        return self.sample_inputs({self._inputs[0].name: np.array(texts, object)}, sizes)
 
-    def sample_inputs(self, sample: Mapping[str, np.ndarray]) -> Arrays:
-        """The inputs of `predict` for a user's arrays, strings encoded.
+    def sample_inputs(
+        self, sample: Mapping[str, np.ndarray], sizes: Mapping[str, int]
+    ) -> dict[str, Arrays]:
+        """The inputs of each signature for a user's arrays: strings as bytes, open dimensions cut
+        to `sizes`, states drawn.
 
         Raises:
             UserError: If names, dtypes or shapes are not the model's.
@@ -82,15 +110,43 @@ class KerasModel:
                     f"{tensor.name} has the shape {list(tensor.shape)}. The sample's is "
                     f"{list(shape)}"
                 )
-        return text.encoded(self._inputs, sample)
+        cut = {
+            t.name: sample[t.name][
+                tuple(slice(sizes.get(n) if n != "B" else None) for n in t.shape)
+            ]
+            for t in self._inputs
+        }
+        count = len(next(iter(cut.values())))
+        drawn = self.drawn_inputs(count, 0, sizes)
+        return drawn | {"predict": drawn["predict"] | text.encoded(self._inputs, cut, sizes)}
 
     def drawn_inputs(self, count: int, seed: int, sizes: Mapping[str, int]) -> dict[str, Arrays]:
         """`count` rows of random inputs: ids that every embedding knows, some rows padded where
         the model masks padding, other numbers from the normal distribution.
         """
-        known = drawing.observed(lambda: self._trace({}), [tensor.name for tensor in self._tensors])
-        rows = drawing.drawn(self._inputs, known, count, seed, sizes)
-        return {"predict": text.encoded(self._inputs, rows)}
+        rows = text.encoded(
+            self._inputs, drawing.drawn(self._inputs, self._known, count, seed, sizes), sizes
+        )
+        generator = np.random.default_rng(seed + 1)
+
+        def drawn_states(carried: Sequence[states.Carried]) -> Arrays:
+            """As many rows of states as of inputs."""
+            return {
+                state.name: generator.uniform(-1, 1, (count, *state.variable.shape[1:])).astype(
+                    "float32"
+                )
+                for state in carried
+            }
+
+        found = {"predict": rows | drawn_states(self._states)}
+        if self._streamed is not None:
+            step = {name: array[:, :1] if array.ndim > 1 else array for name, array in rows.items()}
+            found["stream"] = step | drawn_states(self._streamed.states)
+        return found
+
+    @cached_property
+    def _known(self) -> drawing.Observed:
+        return drawing.observed(lambda: self._trace({}), [tensor.name for tensor in self._tensors])
 
     def describe(self) -> dict[str, Any]:
         """Class, name and size, for the manifest of a bundle."""
@@ -106,11 +162,85 @@ class KerasModel:
         return text.as_bytes(self._inputs)
 
     def _predict(self, **arguments: Tensor) -> dict[str, Tensor]:
-        outputs = self._call(text.as_strings(self._inputs, arguments))
-        return dict(zip(self._output_names(outputs), tree.flatten(outputs), strict=True))
+        return self._run(self._states, arguments)
+
+    def _run(
+        self, carried: Sequence[states.Carried], arguments: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Outputs, and states after the call, by name."""
+        inputs = text.as_strings(self._inputs, arguments)
+        outputs, after = states.call_with_states(lambda: self._call(inputs), carried, arguments)
+        named = zip(self._output_names(outputs), tree.flatten(outputs), strict=True)
+        return dict(named) | after
+
+    @cached_property
+    def _stream_signature(self) -> Signature:
+        """`stream`: the model called on one step, its recurrent layers keeping their states."""
+        streamed = self._streamed
+        batch = streamed.states[0].variable.shape[0]
+
+        def stream(**arguments: Tensor) -> dict[str, Tensor]:
+            with streamed.keeping():
+                return self._run(streamed.states, arguments)
+
+        inputs = tuple(
+            replace(t, shape=(batch, *((1,) if len(t.shape) > 1 else ()), *t.shape[2:]))
+            for t in self._tensors
+        )
+        found = self._compared_with_whole(stream, batch)
+        outputs = tuple(
+            TensorSpec(name, keras.backend.standardize_dtype(value.dtype), tuple(value.shape))
+            for name, value in found.items()
+        )
+        given = tuple(state.given for state in streamed.states)
+        return Signature("stream", (*inputs, *given), outputs, stream)
+
+    def _compared_with_whole(self, stream: Callable[..., Any], batch: int) -> dict[str, Tensor]:
+        """What `stream` gives last, once its steps one by one gave what the whole sequence gives.
+
+        Raises:
+            UserError: If they did not.
+        """
+        lengths = [t.shape[1] for t in self._tensors if len(t.shape) > 1]
+        steps = max((n for n in lengths if isinstance(n, int)), default=STREAM_STEPS)
+        sizes = {n: steps for t in self._tensors for n in t.shape if isinstance(n, str)}
+        # The first row drawn has no padding.
+        row = drawing.drawn(self._inputs, self._known, 1, 0, sizes)
+        rows = {
+            name: keras.ops.convert_to_tensor(np.repeat(array, batch, axis=0))
+            for name, array in row.items()
+        }
+        zeros = {s.name: keras.ops.zeros(s.variable.shape) for s in self._states}
+        whole = self._run(self._states, rows | zeros)
+        whole = {name: value for name, value in whole.items() if not name.startswith("next_state_")}
+        after = {s.name: keras.ops.zeros(s.variable.shape) for s in self._streamed.states}
+        for step in range(steps):
+            x = {k: v[:, step : step + 1] if len(v.shape) > 1 else v for k, v in rows.items()}
+            found = stream(**x, **after)
+            after = {s.name: found[s.returned.name] for s in self._streamed.states}
+            for name, expected in whole.items():
+                if (
+                    len(expected.shape) > 1
+                    and tuple(found[name].shape[:2]) == (batch, 1)
+                    and (expected.shape[1] == steps)
+                ):
+                    expected = expected[:, step : step + 1]
+                elif step < steps - 1:
+                    continue
+                gap = float(keras.ops.max(keras.ops.abs(found[name] - expected)))
+                if not gap <= 1e-4 * max(1.0, float(keras.ops.max(keras.ops.abs(expected)))):
+                    raise UserError(
+                        f"The model {self.model.name!r} cannot be streamed: after {step + 1} steps "
+                        f"one by one its output {name!r} differs by {gap:.2g} from that for the "
+                        "whole sequence. A layer of it looks along time and is not recurrent, or "
+                        "begins with a state that is not zeros."
+                    )
+        return found
 
     def _output_names(self, outputs: Any) -> list[str]:
-        names = list(getattr(self.model, "output_names", ()))
+        # A Sequential model is a Functional one inside.
+        functional = getattr(self.model, "_functional", None) or self.model
+        names = list(getattr(functional, "output_names", ()))
         paths = [path for path, _ in tree.flatten_with_path(outputs)]
         if any(isinstance(part, str) for path in paths for part in path):
             names = ["_".join(str(part) for part in path) for path in paths]
@@ -124,11 +254,12 @@ class KerasModel:
         def call(**tensors: Tensor) -> dict[str, Tensor]:
             return self._predict(**tensors)
 
+        given = (*self._tensors, *(state.given for state in self._states))
         specs = {
             tensor.name: tf.TensorSpec(
                 [n if isinstance(n, int) else None for n in tensor.shape], tensor.dtype, tensor.name
             )
-            for tensor in (tensor.bind(sizes) for tensor in self._tensors)
+            for tensor in (tensor.bind(sizes) for tensor in given)
         }
         return tf.function(call, autograph=False).get_concrete_function(**specs).structured_outputs
 
@@ -151,6 +282,7 @@ class KerasModel:
         return tuple(
             TensorSpec(name, tensor.dtype.name, tuple(sizes[name]))
             for name, tensor in found.items()
+            if name not in {state.returned.name for state in self._states}
         )
 
     def _size_names(self, shapes: dict[str, list[int | None]]) -> dict[str, list[int | str]]:

@@ -96,8 +96,10 @@ class Exportable(Protocol):
     def signatures(self) -> tuple[Signature, ...]:
         """The functions to export."""
 
-    def signature_inputs(self, texts: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """For each signature, its inputs made from `texts`, NumPy arrays by name."""
+    def signature_inputs(
+        self, texts: Sequence[str], sizes: Mapping[str, int]
+    ) -> dict[str, dict[str, Any]]:
+        """For each signature, NumPy arrays by name made from `texts`, cut to `sizes`."""
 
     def drawn_inputs(
         self, count: int, seed: int, sizes: Mapping[str, int]

@@ -28,7 +28,8 @@ def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) 
     from export.formats.trace import function, specs
     from keras_seq.layers.recurrence import lowering
 
-    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    for name in ("tf2onnx", "tensorflow"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     (folder / FOLDER).mkdir(parents=True)
     for signature in signatures:
         try:
@@ -37,7 +38,12 @@ def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) 
             model = _converted(traced, signature)
             _name_dimensions(model, signature.bind(sizes))
             onnx.checker.check_model(model, full_check=True)
-        except (ValueError, RuntimeError, onnx.checker.ValidationError) as error:
+        except (
+            ValueError,
+            RuntimeError,
+            onnx.checker.ValidationError,
+            onnx.shape_inference.InferenceError,
+        ) as error:
             raise UserError(
                 f"The signature {signature.name} does not convert to ONNX: {error}"
             ) from error
@@ -79,7 +85,7 @@ def _converted(traced: Any, signature: Signature) -> Any:
         output_names=list(outputs.values()),
         tensors_to_rename={found: name for name, found in (inputs | outputs).items()},
         opset=OPSET,
-        custom_op_handlers={"PyFunc": (_to_node, [])},
+        custom_op_handlers={"PyFunc": (_to_node, []), "Erfc": (_to_erf, [])},
     )
     return model
 
@@ -178,7 +184,7 @@ def _mark(
     )
     if not sequence:
         return None, state_out
-    outputs = tf.ensure_shape(outputs, (None, 1, None, cell.units))  # (T, 1, B, units)
+    outputs = tf.ensure_shape(outputs, (inputs.shape[1], 1, None, cell.units))  # (T, 1, B, units)
     outputs = tf.transpose(outputs[:, 0], (1, 0, 2))
     if mask is None:
         return outputs, state_out
@@ -240,4 +246,22 @@ def _to_node(context: Any, node: Any, name: str, _: Any) -> Any:
         shapes=shapes,
         dtypes=dtypes,
         name=name,
+    )
+
+
+def _to_erf(context: Any, node: Any, name: str, _: Any) -> None:
+    """tf2onnx handler: erfc(x) = 1 - erf(x), for Keras's gelu, which tf2onnx does not know."""
+    import numpy as np
+
+    shapes, dtypes = [context.get_shape(node.output[0])], [context.get_dtype(node.output[0])]
+    context.remove_node(name)
+    erf = context.make_node("Erf", list(node.input))
+    one = context.make_const(f"{name}/one", np.ones((), "float32"))
+    context.make_node(
+        "Sub",
+        [one.output[0], erf.output[0]],
+        outputs=node.output,
+        name=name,
+        shapes=shapes,
+        dtypes=dtypes,
     )

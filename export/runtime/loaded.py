@@ -115,6 +115,7 @@ class LoadedBundle:
                 f"{', '.join(self.signatures)}"
             )
         spec = self.signatures[signature]
+        inputs = _encoded(spec, inputs, self._sizes.get("L", self.manifest["limits"].get("L")))
         names = [tensor.name for tensor in spec.inputs]
         if sorted(inputs) != sorted(names):
             raise UserError(
@@ -155,7 +156,21 @@ class LoadedBundle:
                     f"{spec.name}: {size} is {limit} at most. Received: {found[size]}. Cut the "
                     "input, or train and export with a larger --max-length."
                 )
+        for size, fixed in self._sizes.items():
+            padded = size == "B" or size in self.manifest["limits"]
+            if not padded and found.get(size, fixed) != fixed:
+                raise UserError(
+                    f"{spec.name}: {size} is {fixed} in the {self.format} file, whose shapes are "
+                    f"fixed. Received: {found[size]}. Give {fixed}, or export with --max-length "
+                    f"{found[size]} or --dynamic-length."
+                )
         return found
+
+    def open_stream(self) -> "Stream":
+        """A stream of steps through the signature `stream`, its state kept between calls."""
+        if "stream" not in self.signatures:
+            raise UserError(f"{self.path} has no signature `stream`. Export with --stream.")
+        return Stream(self)
 
     def _part(self, tensor: TensorSpec, array: np.ndarray, start: int, batch: int) -> np.ndarray:
         """Rows from `start`, padded with zeros to the sizes that the file has fixed."""
@@ -171,6 +186,8 @@ class LoadedBundle:
         """Token ids `(len(texts), T)` int32, cut to the model's length and padded with 0."""
         if isinstance(texts, str):
             raise UserError(f"Give a list of texts. Received one string: {texts[:40]!r}")
+        if not self.manifest["tokenizer"]:
+            raise UserError(f"{self.path} has no tokenizer: its model does not take token ids.")
         clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
         length = self._sizes.get("T", self.manifest["limits"]["T"])
         rows = [encoding.ids[:length] for encoding in self._tokenizer.encode_batch(clean)]
@@ -216,4 +233,59 @@ def _sized(tensor: TensorSpec, dimensions: Mapping[str, int]) -> tuple[int, ...]
 def _join(tensor: TensorSpec, parts: list[np.ndarray], dimensions: Mapping[str, int]) -> np.ndarray:
     """The parts of an output together, without what padding added."""
     array = np.concatenate(parts) if "B" in tensor.shape else parts[0]
-    return array[tuple(slice(size) for size in _sized(tensor, dimensions))]
+    return array[tuple(slice(dimensions.get(size)) for size in tensor.shape)]
+
+
+def _encoded(spec: SignatureSpec, inputs: Mapping[str, Any], limit: int | None) -> dict[str, Any]:
+    """The inputs with texts as UTF-8 bytes and their lengths, where a caller gave strings."""
+    found = dict(inputs)
+    for tensor in spec.inputs:
+        texts = found.get(tensor.name)
+        if tensor.dtype != "uint8" or not _is_texts(texts):
+            continue
+        rows = [text.encode("utf-8", "replace") for text in texts]
+        for text, row in zip(texts, rows, strict=True):
+            if limit is not None and len(row) > limit:
+                raise UserError(
+                    f"{spec.name}: {tensor.name} is {limit} bytes at most. Received {len(row)}: "
+                    f"{text[:40]!r}… Cut it."
+                )
+        array = np.zeros((len(rows), max(map(len, rows), default=0) or 1), "uint8")
+        for i, row in enumerate(rows):
+            array[i, : len(row)] = np.frombuffer(row, "uint8")
+        found[tensor.name] = array
+        found[f"{tensor.name}_length"] = np.array([len(row) for row in rows], "int32")
+    return found
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(text, str) for text in value)
+
+
+class Stream:
+    """Steps through a bundle's `stream` signature, one a call.
+
+    stream = export.load("bundle").open_stream()
+    for frame in microphone:                    # (B, 1, D)
+        outputs = stream(audio=frame)
+    """
+
+    def __init__(self, loaded: LoadedBundle) -> None:
+        self._loaded = loaded
+        self._spec = loaded.signatures["stream"]
+        self.reset()
+
+    def reset(self) -> None:
+        """Begins a new sequence: states of zeros."""
+        returned = {tensor.name for tensor in self._spec.outputs}
+        self._states = {
+            tensor.name: np.zeros(tensor.shape, tensor.dtype)
+            for tensor in self._spec.inputs
+            if f"next_{tensor.name}" in returned
+        }
+
+    def __call__(self, **inputs: Any) -> Arrays:
+        """One step: inputs and outputs by name, without the states."""
+        outputs = self._loaded.run("stream", **inputs, **self._states)
+        self._states = {name: outputs.pop(f"next_{name}") for name in self._states}
+        return outputs

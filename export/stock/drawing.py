@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from export.stock.provenance import origin
 from export.stock.replacing import replaced
@@ -65,14 +66,12 @@ def observed(trace: Callable[[], Any], names: Sequence[str]) -> Observed:
     def masking(layer: Any, reading: Reading) -> None:
         reading.padding = float(layer.mask_value)
 
-    def words(layer: Any, _: Reading) -> None:
-        found.words += [str(word) for word in layer.get_vocabulary() if str(word)]
-
-    def words_of(layer: type) -> tuple[type, str, Any]:
+    def noting_words(layer: type) -> tuple[type, str, Any]:
         stock = layer.__dict__["call"]
 
         def call(self: Any, *args: Any, **kwargs: Any) -> Tensor:
-            words(self, Reading())
+            with tf.init_scope():
+                found.words += [str(word) for word in self.get_vocabulary()]
             return stock(self, *args, **kwargs)
 
         return layer, "call", call
@@ -82,7 +81,8 @@ def observed(trace: Callable[[], Any], names: Sequence[str]) -> Observed:
             watching(keras.layers.Embedding, embedding),
             watching(keras.layers.CategoryEncoding, encoding),
             watching(keras.layers.Masking, masking),
-            words_of(keras.layers.TextVectorization),
+            noting_words(keras.layers.TextVectorization),
+            noting_words(keras.layers.StringLookup.__mro__[1]),
         ]
     ):
         trace()
@@ -93,7 +93,6 @@ def with_dtypes(
     call: Callable[[dict[str, Tensor]], Any], tensors: Sequence[TensorSpec]
 ) -> tuple[TensorSpec, ...]:
     """int32 for the inputs that an embedding reads, where a model knows no dtypes."""
-    import tensorflow as tf
 
     def trace() -> None:
         def run(**inputs: Tensor) -> Any:
@@ -127,9 +126,10 @@ def drawn(
     for tensor in inputs:
         shape = [count, *(sizes.get(n, n) for n in tensor.shape[1:])]
         if tensor.dtype == "string":
+            # One word alone for each other row: lookups of whole texts know no others.
             texts = [
-                " ".join(generator.choice(known.words, generator.integers(0, 30)))
-                for _ in range(int(np.prod(shape)))
+                " ".join(generator.choice(known.words, 1 if i % 2 else generator.integers(0, 30)))
+                for i in range(int(np.prod(shape)))
             ]
             found[tensor.name] = np.array(texts, object).reshape(shape)
             continue
@@ -142,8 +142,8 @@ def drawn(
         else:
             array = generator.normal(size=shape)
         if reading.padding is not None and len(shape) > 1:
-            # Lengths from one step to all of them.
-            lengths = np.linspace(1, shape[1], count).round()
+            # Lengths from all steps to one.
+            lengths = np.linspace(shape[1], 1, count).round()
             array[np.arange(shape[1]) >= lengths[:, None]] = reading.padding
         found[tensor.name] = array.astype(tensor.dtype)
     return found

@@ -8,6 +8,7 @@ text at once.
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import keras
 import numpy as np
@@ -23,6 +24,10 @@ MAX_BYTES = 512
 
 SPACES = (9, 10, 11, 12, 13, 32)
 PUNCTUATION = b"!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
+
+
+# In each graph, the bytes and lengths that the strings of `as_strings` were made of, by operator.
+_made: WeakKeyDictionary[Any, dict[str, tuple[Tensor, Tensor]]] = WeakKeyDictionary()
 
 
 def limits(inputs: Sequence[TensorSpec]) -> dict[str, int]:
@@ -52,17 +57,18 @@ def as_bytes(inputs: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
 
 
 def encoded(
-    inputs: Sequence[TensorSpec], arrays: Mapping[str, np.ndarray]
+    inputs: Sequence[TensorSpec], arrays: Mapping[str, np.ndarray], sizes: Mapping[str, int]
 ) -> dict[str, np.ndarray]:
-    """Strings as bytes, cut to `MAX_BYTES` between characters; other arrays in their dtype."""
+    """Strings as bytes, cut to `sizes["L"]` between characters; other arrays in their dtype."""
     found = {}
+    limit = sizes.get("L", MAX_BYTES)
     for tensor in inputs:
         array = arrays[tensor.name]
         if tensor.dtype != "string":
             found[tensor.name] = array.astype(tensor.dtype)
             continue
         texts = [
-            str(text).encode("utf-8", "replace")[:MAX_BYTES].decode("utf-8", "ignore").encode()
+            str(text).encode("utf-8", "replace")[:limit].decode("utf-8", "ignore").encode()
             for text in array.reshape(-1)
         ]
         rows = np.zeros((len(texts), max(map(len, texts), default=0) or 1), "uint8")
@@ -89,8 +95,7 @@ def as_strings(inputs: Sequence[TensorSpec], arguments: Mapping[str, Tensor]) ->
         characters = tf.gather([bytes([i]) for i in range(256)], tf.cast(value, tf.int32))
         within = tf.sequence_mask(length, tf.shape(value)[1])
         joined = tf.strings.reduce_join(tf.where(within, characters, ""), axis=1)
-        texts = joined.graph.__dict__.setdefault("_keras_seq_texts", {})
-        texts[joined.op.name] = (value, length)
+        _made.setdefault(joined.graph, {})[joined.op.name] = (value, length)
         found[tensor.name] = tf.reshape(joined, (-1, *tensor.shape[1:]))
     return found
 
@@ -100,7 +105,7 @@ def _bytes_of(strings: Tensor) -> tuple[Tensor, Tensor] | None:
     source = origin(strings)
     if getattr(source, "op", None) is None:
         return None
-    return source.graph.__dict__.get("_keras_seq_texts", {}).get(source.op.name)
+    return _made.get(source.graph, {}).get(source.op.name)
 
 
 _vectorize = keras.layers.TextVectorization.__dict__["call"]
@@ -140,7 +145,7 @@ def look_up(self: Any, inputs: Tensor) -> Tensor:
         return _look_up(self, inputs)
     ids, count = _ids(self, *given, "", None, 1)
     if self.output_mode == "int":
-        return tf.cast(tf.reshape(ids, tf.shape(inputs)), tf.int64)
+        return tf.cast(tf.reshape(ids, (-1, *inputs.shape[1:])), tf.int64)
     return _encoded_ids(self, ids, count)
 
 
@@ -177,14 +182,18 @@ def _ids(
 
     after = [[0, 0], [0, trie.longest + 1]]
     padded = tf.pad(x, after)
-    ends = tf.pad(start | stop, after, constant_values=True)
+    ends = tf.pad(tf.cast(start | stop, tf.int32), after, constant_values=1)
     base, parent, value = (tf.constant(t) for t in (trie.base, trie.parent, trie.value))
 
+    def from_depth(table: Tensor, d: Tensor) -> Tensor:
+        """What stands `d` bytes after each byte."""
+        return tf.ensure_shape(tf.slice(table, [0, d], [-1, size]), x.shape)
+
     def deeper(d: Tensor, slot: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        end = tf.slice(ends, [0, d], [-1, size]) & ((d > 0) | stop)
+        end = (from_depth(ends, d) > 0) & ((d > 0) | stop)
         ids = tf.where(end & (slot >= 0) & (ids < 0), tf.gather(value, tf.maximum(slot, 0)), ids)
         slot = tf.where(end, -1, slot)
-        child = tf.gather(base, tf.maximum(slot, 0)) + tf.slice(padded, [0, d], [-1, size])
+        child = tf.gather(base, tf.maximum(slot, 0)) + from_depth(padded, d)
         known = (slot >= 0) & (tf.gather(parent, tf.maximum(child, 0)) == slot) & (child > 0)
         return d + 1, tf.where(known, child, -1), ids
 
@@ -198,7 +207,8 @@ def _ids(
     if split is None:
         return ids[:, :1], tf.ones_like(length)
     count = tf.reduce_sum(tf.cast(start, tf.int32), axis=1)
-    order = _first(tf.pad(start, [[0, 0], [0, tokens or 0]]), size if tokens is None else tokens)
+    start = tf.pad(tf.cast(start, tf.int32), [[0, 0], [0, tokens or 0]]) > 0
+    order = _first(start, size if tokens is None else tokens)
     ids = tf.gather(tf.pad(ids, [[0, 0], [0, tokens or 0]]), order, batch_dims=1)
     return tf.where(tf.range(tf.shape(ids)[1])[None, :] < count[:, None], ids, 0), count
 
@@ -208,7 +218,9 @@ def _vocabulary(lookup: Any) -> tuple[Trie, int]:
     if lookup.num_oov_indices != 1:
         raise _refusal(lookup, f"num_oov_indices is {lookup.num_oov_indices}", "one unknown id")
     first = lookup._token_start_index()
-    terms = [str(term).encode() for term in lookup.get_vocabulary(include_special_tokens=False)]
+    with tf.init_scope():
+        words = lookup.get_vocabulary(include_special_tokens=False)
+    terms = [str(word).encode() for word in words]
     ids = {term: first + i for i, term in enumerate(terms)}
     if lookup.mask_token is not None and lookup.output_mode == "int":
         ids[str(lookup.mask_token).encode()] = 0

@@ -58,18 +58,23 @@ def _scan_tensorflow(
         for x in xs
     ]
 
-    def turn(i: Tensor, state: State, outputs: Any) -> tuple[Tensor, State, Any]:
+    # Without `sequence` there is no array of outputs: one of no size does not convert to ONNX.
+    collected: tuple[Any, ...] = ()
+    if sequence:
+        shape = state[0].shape
+        collected = (tf.TensorArray(state[0].dtype, steps, element_shape=shape),)
+
+    def turn(i: Tensor, state: State, collected: tuple) -> tuple[Tensor, State, tuple]:
         index = steps - 1 - i if reverse else i
         state = step(state, tuple(array.read(index) for array in arrays))
-        return i + 1, state, outputs.write(index, state[0]) if sequence else outputs
+        return i + 1, state, tuple(array.write(index, state[0]) for array in collected)
 
-    outputs = tf.TensorArray(state[0].dtype, steps if sequence else 0, element_shape=state[0].shape)
-    _, state, outputs = tf.while_loop(
+    _, state, collected = tf.while_loop(
         lambda i, *_: i < steps,
         turn,
-        (tf.constant(0), tuple(state), outputs),
+        (tf.constant(0), tuple(state), collected),
         maximum_iterations=steps,
     )
     if not sequence:
         return None, state
-    return tf.ensure_shape(outputs.stack(), [static, *state[0].shape]), state
+    return tf.ensure_shape(collected[0].stack(), [static, *state[0].shape]), state

@@ -6,21 +6,46 @@ import keras
 
 from keras_seq.errors import UserError
 
+MODEL_FILES = (".keras", ".h5", ".hdf5")
 
-def load_model(path: str | Path) -> keras.Model:
+
+def load_model(path: str | Path, compile: bool = True) -> keras.Model:
     """`keras.saving.load_model` with errors that say what to do.
 
+    Args:
+        path: A `.keras` file, or an `.h5` file of Keras 2 that Keras 3 can read.
+        compile: Restore loss, optimizer and metrics, too.
+
     Raises:
-        UserError: If the file is missing, cut short, or not a `.keras` file.
+        UserError: If the file is missing, cut short, of another kind, or has layers that are not
+            known or that Keras does not load from a file it does not trust.
     """
     path = Path(path)
-    if path.suffix != ".keras":
+    if (path / "saved_model.pb").is_file():
+        raise UserError(
+            f"{path} is a SavedModel, which Keras 3 does not load as a model. Load it where it was "
+            "made (Keras 2: tf_keras) and save it there: model.save('model.keras') or 'model.h5'"
+        )
+    if path.suffix not in MODEL_FILES:
         raise UserError(f"{path} is not a .keras file. Give a run folder or a .keras file.")
     if not path.is_file():
         raise UserError(f"{path} does not exist.")
     try:
-        return keras.saving.load_model(path)
+        return keras.saving.load_model(path, compile=compile)
     except Exception as error:
+        reason = str(error).strip()
+        if "safe_mode" in reason or "Lambda" in reason or "lambda" in reason:
+            raise UserError(
+                f"{path} has Python code inside (a Lambda layer), which is not run from a file. If "
+                "you trust it: keras.saving.load_model(path, safe_mode=False) in Python, then "
+                "export.export(model, …)."
+            ) from error
+        if "Could not locate class" in reason or "Unknown layer" in reason:
+            raise UserError(
+                f"{path} has a layer whose class is not known here: {reason[:400]} Name the Python "
+                "file or module that registers it (keras.saving.register_keras_serializable): "
+                "--import FILE"
+            ) from error
         raise UserError(
             f"{path} cannot be read as a Keras model: {str(error).strip()[:500]} If the file was "
             "cut short, copy it again or train the model again."

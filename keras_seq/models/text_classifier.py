@@ -188,9 +188,11 @@ class TextClassifier(keras.Model):
             ),
         )
 
-    def signature_inputs(self, texts: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:
-        """The inputs of each signature for `texts`."""
-        return {"classify": {"token_ids": tokenize(self.tokenizer, texts, self.max_length)}}
+    def signature_inputs(
+        self, texts: Sequence[str], sizes: Mapping[str, int]
+    ) -> dict[str, dict[str, np.ndarray]]:
+        """The inputs of each signature for `texts`, cut to `sizes["T"]` token ids."""
+        return {"classify": {"token_ids": tokenize(self.tokenizer, texts, sizes["T"])}}
 
     def drawn_inputs(
         self, count: int, seed: int, sizes: Mapping[str, int]

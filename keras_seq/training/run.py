@@ -104,15 +104,16 @@ class Run:
 
 
 def find_model(path: str | Path) -> tuple[Any, Run | None]:
-    """The model of a run folder, with its run, or of a `.keras` file.
+    """The model of a run folder, with its run, or of a model file.
 
     Raises:
         UserError: If there is none, or it cannot be read.
     """
     from keras_seq.models import load_model
+    from keras_seq.models.loading import MODEL_FILES
 
-    if Path(path).suffix == ".keras":
-        return load_model(path), None
+    if Path(path).suffix in MODEL_FILES or (Path(path) / "saved_model.pb").is_file():
+        return load_model(path, compile=False), None
     run = Run.open(path)
     return load_model(run.model_path), run
 

@@ -1,0 +1,264 @@
+"""Ordinary Keras models through Keras's own export, tf2onnx, and ours.
+
+    python -m benchmarks.gallery                 the whole gallery, as a Markdown table
+    python -m benchmarks.gallery stacked_gru     some of it
+
+For each peer: does its file run in the plain runtime (LiteRT's interpreter without extra operators,
+onnxruntime), and how long does a call take beside ours: one row, one thread, the median of calls
+made in turn. A ratio below 1 is faster than the peer.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+warnings.simplefilter("ignore")
+
+import numpy as np  # noqa: E402
+
+CALLS = 100
+STEPS = 20
+
+Arrays = dict[str, np.ndarray]
+Call = Callable[[], Any]
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gallery", description=__doc__)
+    parser.add_argument("models", nargs="*", help="names of models (default: all)")
+    arguments = parser.parse_args()
+    from benchmarks.gallery_models import GALLERY
+    from keras_seq.console import import_quietly
+
+    import_quietly("tensorflow")
+    unknown = sorted(set(arguments.models) - GALLERY.keys())
+    if unknown:
+        parser.error(f"there is no model {unknown[0]!r}; there are {', '.join(GALLERY)}")
+    names = arguments.models or list(GALLERY)
+    rows = []
+    for i, name in enumerate(names):
+        print(f"{i + 1} of {len(names)}: {name}", file=sys.stderr, flush=True)
+        rows.append(compare(name, GALLERY[name]))
+    print_table(rows)
+
+
+def compare(name: str, build: Callable[[], Any]) -> dict[str, Any]:
+    """One row of the table."""
+    import export
+
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        manifest = export.export(build(), folder / "ours", max_length=STEPS)
+        inputs = {
+            key.removeprefix("predict/inputs/"): array[:1]
+            for key, array in np.load(folder / "ours" / "parity.npz").items()
+            if key.startswith("predict/inputs/")
+        }
+        spec = manifest["signatures"]["predict"]["inputs"]
+        fixed = [t["shape"][0] for t in spec if isinstance(t["shape"][0], int)]
+        if fixed:
+            archive = np.load(folder / "ours" / "parity.npz")
+            inputs = {k: archive[f"predict/inputs/{k}"][: fixed[0]] for k in inputs}
+        figures = manifest["parity"]["formats"]
+        row = {
+            "model": name,
+            "difference": max(f["predict"]["largest_difference"] for f in figures.values()),
+            "tflite_bytes": manifest["formats"]["tflite"]["bytes"],
+            "onnx_bytes": manifest["formats"]["onnx"]["bytes"],
+        }
+        peer_inputs = as_strings(inputs)
+        tflite = folder / "keras.tflite"
+        status, litert = attempt(lambda: keras_litert(build(), tflite, peer_inputs))
+        row["keras_litert"] = status
+        row["keras_onnx"], onnx = attempt(lambda: keras_onnx(build(), folder, peer_inputs))
+        row["tf2onnx"], plain = attempt(lambda: tf2onnx_alone(build(), folder, peer_inputs))
+        ours = {
+            "tflite": litert_call(folder / "ours/tflite/model.tflite", inputs),
+            "onnx": onnx_call(folder / "ours/onnx/predict.onnx", inputs),
+        }
+        row["tflite_ms"], row["litert_ms"] = in_turn(ours["tflite"], litert)
+        row["onnx_ms"], row["peer_onnx_ms"] = in_turn(ours["onnx"], onnx or plain)
+        return row
+
+
+def attempt(make: Callable[[], Any]) -> tuple[str, Any]:
+    """What came of a peer: "runs" and its call, or why it does not."""
+    try:
+        return "runs", make()
+    except Exception as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        if "Select TensorFlow op" in text or "flex" in text.lower():
+            return "needs Flex", None
+        return f"fails: {text[:70]}", None
+
+
+def keras_litert(model: Any, path: Path, inputs: Arrays) -> Call:
+    """Keras's own LiteRT export."""
+    called(model, inputs)
+    model.export(str(path), format="litert", verbose=False)
+    call = litert_call(path, inputs)
+    call()
+    return call
+
+
+def keras_onnx(model: Any, folder: Path, inputs: Arrays) -> Call:
+    """Keras's own ONNX export."""
+    called(model, inputs)
+    path = folder / "keras.onnx"
+    model.export(str(path), format="onnx", verbose=False)
+    call = onnx_call(path, inputs)
+    call()
+    return call
+
+
+def tf2onnx_alone(model: Any, folder: Path, inputs: Arrays) -> Call:
+    """tf2onnx on a function that calls the model."""
+    import tensorflow as tf
+    import tf2onnx
+    from keras import tree
+
+    from export.keras_model import KerasModel
+
+    path = folder / "tf2onnx.onnx"
+    ours = KerasModel(model)
+    specs = [
+        tf.TensorSpec(
+            [None if n == "B" else STEPS if n == "T" else n for n in t.shape], t.dtype, t.name
+        )
+        for t in ours._inputs
+    ]
+
+    def call(*tensors: Any) -> list[Any]:
+        named = {t.name: tensor for t, tensor in zip(ours._inputs, tensors, strict=True)}
+        return tree.flatten(ours._call(named))
+
+    tf2onnx.convert.from_function(
+        tf.function(call, autograph=False), specs, opset=18, output_path=str(path)
+    )
+    run = onnx_call(path, inputs)
+    run()
+    return run
+
+
+def called(model: Any, inputs: Arrays) -> None:
+    """Calls a model once, which Keras wants of it before an export."""
+    import tensorflow as tf
+
+    from export.keras_model import KerasModel
+
+    KerasModel(model)._call({name: tf.constant(array) for name, array in inputs.items()})
+
+
+def litert_call(path: Path, inputs: Arrays) -> Call:
+    """A call of a TFLite file in LiteRT's interpreter."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(path), num_threads=1)
+    signature = next(iter(interpreter.get_signature_list()))
+    runner = interpreter.get_signature_runner(signature)
+    given = matched(inputs, sorted(runner.get_input_details()))
+    return lambda: runner(**given)
+
+
+def onnx_call(path: Path, inputs: Arrays) -> Call:
+    """A call of an ONNX file in onnxruntime."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    given = matched(inputs, [tensor.name for tensor in session.get_inputs()])
+    return lambda: session.run(None, given)
+
+
+def matched(inputs: Arrays, names: list[str]) -> Arrays:
+    """The inputs under the names that a file gives them: the same, or in the same order."""
+    found = {}
+    left = dict(inputs)
+    for name in names:
+        same = next((key for key in left if key == name.split(":")[0]), None)
+        found[name] = left.pop(same) if same else None
+    for name, value in found.items():
+        if value is None:
+            found[name] = left.pop(next(iter(left)))
+    return found
+
+
+def as_strings(inputs: Arrays) -> Arrays:
+    """The inputs as peers take them: texts as strings, states left out."""
+    found = {}
+    for name, array in inputs.items():
+        if name.startswith("state_") or name.endswith("_length"):
+            continue
+        if array.dtype == np.uint8:
+            texts = [bytes(row[:n]) for row, n in zip(array, inputs[f"{name}_length"], strict=True)]
+            array = np.array(texts, object)
+            array = array if name == "text" else array[:, None]
+        found[name] = array
+    return found
+
+
+def in_turn(ours: Call, peer: Call | None) -> tuple[float, float | None]:
+    """Median milliseconds of each, called in turn."""
+    calls = [call for call in (ours, peer) if call is not None]
+    times: list[list[float]] = [[] for _ in calls]
+    for i in range(CALLS + 10):
+        for call, spent in zip(calls, times, strict=True):
+            start = time.perf_counter()
+            call()
+            if i >= 10:
+                spent.append(1000 * (time.perf_counter() - start))
+    medians = [statistics.median(spent) for spent in times]
+    return medians[0], medians[1] if peer is not None else None
+
+
+def print_table(rows: list[Mapping[str, Any]]) -> None:
+    """Prints the rows in Markdown, and what they come to."""
+
+    def beside(ours: float, peer: float | None) -> str:
+        return f"{ours:.2f}" + (f" ({ours / peer:.2f} ×)" if peer else "")
+
+    print(
+        "| model | Keras's LiteRT export | Keras's ONNX export | tf2onnx alone | ours: largest "
+        "difference | kB TFLite, ONNX | TFLite ms (× peer) | ONNX ms (× peer) |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for row in rows:
+        print(
+            f"| {row['model']} | {row['keras_litert']} | {row['keras_onnx']} | {row['tf2onnx']} "
+            f"| {row['difference']:.1e} | {row['tflite_bytes'] / 1e3:.0f}, "
+            f"{row['onnx_bytes'] / 1e3:.0f} | {beside(row['tflite_ms'], row['litert_ms'])} "
+            f"| {beside(row['onnx_ms'], row['peer_onnx_ms'])} |"
+        )
+    count = len(rows)
+    runs = {key: sum(row[key] == "runs" for row in rows) for key in ("keras_litert", "keras_onnx")}
+    print(
+        f"\nOf {count} models run in the plain runtimes: Keras's LiteRT export "
+        f"{runs['keras_litert']}, Keras's ONNX export {runs['keras_onnx']}, tf2onnx alone "
+        f"{sum(row['tf2onnx'] == 'runs' for row in rows)}, ours {count} in all three formats."
+    )
+    for ours, peer, what in (
+        ("tflite_ms", "litert_ms", "TFLite"),
+        ("onnx_ms", "peer_onnx_ms", "ONNX"),
+    ):
+        ratios = {row["model"]: row[ours] / row[peer] for row in rows if row[peer]}
+        if ratios:
+            worst = max(ratios, key=ratios.__getitem__)
+            print(
+                f"{what} beside the peer where the peer runs: median "
+                f"{statistics.median(ratios.values()):.2f} ×, at most {ratios[worst]:.2f} × ({worst})."
+            )
+
+
+if __name__ == "__main__":
+    main()
