@@ -55,9 +55,10 @@ def compare(name: str, build: Callable[[], Any]) -> dict[str, Any]:
     """One row of the table."""
     import export
 
+    model = build()
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        manifest = export.export(build(), folder / "ours", max_length=STEPS)
+        manifest = export.export(model, folder / "ours", max_length=STEPS)
         inputs = {
             key.removeprefix("predict/inputs/"): array[:1]
             for key, array in np.load(folder / "ours" / "parity.npz").items()
@@ -77,10 +78,10 @@ def compare(name: str, build: Callable[[], Any]) -> dict[str, Any]:
         }
         peer_inputs = as_strings(inputs)
         tflite = folder / "keras.tflite"
-        status, litert = attempt(lambda: keras_litert(build(), tflite, peer_inputs))
+        status, litert = attempt(lambda: keras_litert(model, tflite, peer_inputs))
         row["keras_litert"] = status
-        row["keras_onnx"], onnx = attempt(lambda: keras_onnx(build(), folder, peer_inputs))
-        row["tf2onnx"], plain = attempt(lambda: tf2onnx_alone(build(), folder, peer_inputs))
+        row["keras_onnx"], onnx = attempt(lambda: keras_onnx(model, folder, peer_inputs))
+        row["tf2onnx"], plain = attempt(lambda: tf2onnx_alone(model, folder, peer_inputs))
         ours = {
             "tflite": litert_call(folder / "ours/tflite/model.tflite", inputs),
             "onnx": onnx_call(folder / "ours/onnx/predict.onnx", inputs),
@@ -255,8 +256,9 @@ def print_table(rows: list[Mapping[str, Any]]) -> None:
         if ratios:
             worst = max(ratios, key=ratios.__getitem__)
             print(
-                f"{what} beside the peer where the peer runs: median "
-                f"{statistics.median(ratios.values()):.2f} ×, at most {ratios[worst]:.2f} × ({worst})."
+                f"{what} beside the peer where the peer runs ({len(ratios)}): median "
+                f"{statistics.median(ratios.values()):.2f} ×, at most {ratios[worst]:.2f} × "
+                f"({worst})."
             )
 
 

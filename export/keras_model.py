@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import tree
+from keras.src.models import Functional
 
 from export.stock import drawing, states, text
 from keras_seq.errors import UserError
@@ -80,7 +81,9 @@ class KerasModel:
                 f"The model {self.model.name!r} takes {_listed(self._inputs)}, not a text. Compare "
                 "on arrays: --sample FILE.npz"
             )
-        return self.sample_inputs({self._inputs[0].name: np.array(texts, object)}, sizes)
+        (tensor,) = self._inputs
+        array = np.array(texts, object).reshape(-1, *tensor.shape[1:])
+        return self.sample_inputs({tensor.name: array}, sizes)
 
     def sample_inputs(
         self, sample: Mapping[str, np.ndarray], sizes: Mapping[str, int]
@@ -323,14 +326,18 @@ def _declared(
     model: keras.Model, sample: Mapping[str, np.ndarray]
 ) -> tuple[Callable[[dict[str, Tensor]], Any], tuple[TensorSpec, ...]]:
     """How to call a model with its inputs by name, and these inputs."""
-    if isinstance(model, (keras.Sequential, _functional())):
+    if isinstance(model, (keras.Sequential, Functional)):
         if not model.built:
             raise UserError(
                 f"The model {model.name!r} is not built. Call it once, or begin it with "
                 "keras.Input(…)."
             )
         structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
-        leaves = [(leaf.name, leaf.dtype, leaf.shape) for leaf in tree.flatten(structure)]
+        leaves = [
+            # A Sequential model's input is called after a counter of Keras's; its layer is not.
+            (leaf._keras_history.operation.name, leaf.dtype, leaf.shape)
+            for leaf in tree.flatten(structure)
+        ]
         paths = [path for path, _ in tree.flatten_with_path(structure)]
         if paths and all(path and isinstance(path[-1], str) for path in paths):
             leaves = [(path[-1], *leaf[1:]) for path, leaf in zip(paths, leaves, strict=True)]
@@ -387,12 +394,6 @@ def _declared_by_call(
     if not dtypes:
         tensors = drawing.with_dtypes(call, tensors)
     return call, tensors
-
-
-def _functional() -> type:
-    from keras.src.models import Functional
-
-    return Functional
 
 
 def _tensors(leaves: Sequence[tuple[str, str | None, Sequence[int | None]]]) -> tuple:

@@ -147,9 +147,8 @@ def _mark(
         return loop(cell, inputs, state, mask, reverse=reverse, sequence=sequence)
     order = GATES[attributes["operator"]]
 
-    if mask is None:
-        lengths = tf.fill([tf.shape(inputs)[0]], tf.shape(inputs)[1])
-    else:
+    lengths = None
+    if mask is not None:
         # The node stops at a length; so the steps that count are brought to the front.
         mask = tf.cast(mask, tf.bool)
         time = tf.range(tf.shape(mask)[1])[None, :]
@@ -164,24 +163,28 @@ def _mark(
 
     zeros = tf.zeros([cell.recurrent_kernel.shape[-1]])
     biases = (cell.bias, getattr(cell, "recurrent_bias", None))
+    given = {
+        "X": tf.transpose(inputs, (1, 0, 2)),
+        "W": gates(cell.kernel),
+        "R": gates(cell.recurrent_kernel),
+        "B": tf.concat([gates(zeros if bias is None else bias) for bias in biases], axis=-1),
+        "sequence_lens": lengths,
+    }
+    for name, tensor in zip(("initial_h", "initial_c"), state, strict=False):
+        given[name] = None if _is_zeros(tensor) else tensor[None]
+    present = [name for name, tensor in given.items() if tensor is not None]
     outputs, *state_out = tf.raw_ops.PyFunc(
-        input=[
-            tf.transpose(inputs, (1, 0, 2)),
-            gates(cell.kernel),
-            gates(cell.recurrent_kernel),
-            tf.concat([gates(zeros if bias is None else bias) for bias in biases], axis=-1),
-            lengths,
-            *(tensor[None] for tensor in state),
-        ],
-        token=json.dumps(attributes),
+        input=[given[name] for name in present],
+        token=json.dumps({**attributes, "inputs": [n if n in present else "" for n in given]}),
         Tout=[tf.float32] * (1 + len(state)),
     )
-    # onnxruntime gives zeros, not the state it was given, for a row of no steps.
-    empty = (lengths == 0)[:, None]
-    state_out = tuple(
-        tf.where(empty, before, tf.ensure_shape(after, (1, None, cell.units))[0])
-        for before, after in zip(state, state_out, strict=True)
-    )
+    state_out = tuple(tf.ensure_shape(after, (1, None, cell.units))[0] for after in state_out)
+    if lengths is not None:
+        # onnxruntime gives zeros, not the state it was given, for a row of no steps.
+        empty = (lengths == 0)[:, None]
+        state_out = tuple(
+            tf.where(empty, before, after) for before, after in zip(state, state_out, strict=True)
+        )
     if not sequence:
         return None, state_out
     outputs = tf.ensure_shape(outputs, (inputs.shape[1], 1, None, cell.units))  # (T, 1, B, units)
@@ -198,6 +201,16 @@ def _mark(
     last = tf.shape(mask)[1] - 1
     outputs = tf.gather(outputs, tf.clip_by_value(index, 0, last), batch_dims=1)
     return tf.where((before > 0)[:, :, None], outputs, state[0][:, None, :]), state_out
+
+
+def _is_zeros(tensor: Tensor) -> bool:
+    """Whether a state is surely zeros, as the node's own is where it is given none."""
+    import tensorflow as tf
+
+    if getattr(tensor, "op", None) is not None and tensor.op.type == "Fill":
+        tensor = tensor.op.inputs[1]
+    value = tf.get_static_value(tensor)
+    return value is not None and not value.any()
 
 
 def _attributes(cell: Any, reverse: bool) -> dict[str, Any] | None:
@@ -234,7 +247,8 @@ def _to_node(context: Any, node: Any, name: str, _: Any) -> Any:
     token = node.get_attr_value("token")
     attributes = json.loads(token)
     operator = attributes.pop("operator")
-    inputs = list(node.input)
+    given = iter(node.input)
+    inputs = [next(given) if name else "" for name in attributes.pop("inputs")]
     shapes = [context.get_shape(output) for output in node.output]
     dtypes = [context.get_dtype(output) for output in node.output]
     context.remove_node(name)

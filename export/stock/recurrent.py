@@ -56,8 +56,10 @@ def _run(
         new_states = []
         for i, (part, state) in enumerate(zip(cell.cells, states, strict=True)):
             more = sequence or i < len(cell.cells) - 1
-            inputs, state = _run(part, inputs, state, mask, reverse=reverse, sequence=more)
-            new_states.append(state)
+            # A cell is given a list, even of the one state that Keras keeps bare.
+            listed = state if tree.is_nested(state) else [state]
+            inputs, new = _run(part, inputs, listed, mask, reverse=reverse, sequence=more)
+            new_states.append(new if tree.is_nested(state) else new[0])
         return inputs, new_states if len(new_states) > 1 else new_states[0]
     ours, first = _translated(cell, inputs, states)
     outputs, last = recurrence(ours, inputs, first, mask, reverse=reverse, sequence=sequence)

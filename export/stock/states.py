@@ -7,7 +7,9 @@ from typing import Any
 
 import keras
 from keras import tree
+from keras.src.models import Functional
 
+from export.stock.replacing import replaced
 from keras_seq.errors import UserError
 from keras_seq.signature import TensorSpec
 
@@ -132,12 +134,13 @@ class Streamed:
 
     @contextlib.contextmanager
     def keeping(self) -> Iterator[None]:
-        """The layers keep their states inside the `with` block."""
+        """The layers keep their states inside the `with` block, and models take any length."""
         before = [(layer.stateful, layer.states) for layer in self._layers]
         try:
             for layer, variables in zip(self._layers, self._variables, strict=True):
                 _set(layer, True, variables)
-            yield
+            with replaced([(Functional, "input_spec", None)]):
+                yield
         finally:
             for layer, (stateful, states) in zip(self._layers, before, strict=True):
                 _set(layer, stateful, states)

@@ -205,7 +205,7 @@ def _ids(
     )
     ids = tf.where(ids < 0, unknown, ids)
     if split is None:
-        return ids[:, :1], tf.ones_like(length)
+        return tf.pad(ids[:, :1], [[0, 0], [0, (tokens or 1) - 1]]), tf.ones_like(length)
     count = tf.reduce_sum(tf.cast(start, tf.int32), axis=1)
     start = tf.pad(tf.cast(start, tf.int32), [[0, 0], [0, tokens or 0]]) > 0
     order = _first(start, size if tokens is None else tokens)
@@ -231,11 +231,12 @@ def _encoded_ids(lookup: Any, ids: Tensor, count: Tensor) -> Tensor:
     """The ids in the output mode of the layer."""
     if lookup.output_mode == "int":
         return tf.cast(ids, tf.int64)
-    depth = lookup.max_tokens if lookup.pad_to_max_tokens else lookup.vocabulary_size()
+    depth = lookup.max_tokens if lookup.pad_to_max_tokens else int(lookup._frozen_vocab_size)
     if lookup.output_mode == "one_hot":
         return tf.one_hot(ids[:, 0], depth)
     counted = tf.range(tf.shape(ids)[1])[None, :] < count[:, None]
-    counts = tf.reduce_sum(tf.one_hot(tf.where(counted, ids, -1), depth), axis=1)
+    # `depth` is no class of a one-hot anywhere; -1 is the last one in ONNX.
+    counts = tf.reduce_sum(tf.one_hot(tf.where(counted, ids, depth), depth), axis=1)
     if lookup.output_mode == "multi_hot":
         return tf.minimum(counts, 1.0)
     if lookup.output_mode == "tf_idf":

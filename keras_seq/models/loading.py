@@ -1,5 +1,6 @@
 """A model from its file."""
 
+import re
 from pathlib import Path
 
 import keras
@@ -40,11 +41,12 @@ def load_model(path: str | Path, compile: bool = True) -> keras.Model:
                 "you trust it: keras.saving.load_model(path, safe_mode=False) in Python, then "
                 "export.export(model, …)."
             ) from error
-        if "Could not locate class" in reason or "Unknown layer" in reason:
+        unknown = re.search(r"(?:Could not locate class|Unknown layer:?) '?(\w+)", reason)
+        if unknown:
             raise UserError(
-                f"{path} has a layer whose class is not known here: {reason[:400]} Name the Python "
-                "file or module that registers it (keras.saving.register_keras_serializable): "
-                "--import FILE"
+                f"{path} has a layer of the class {unknown[1]}, which is not known here. Name the "
+                "Python file or module that registers it "
+                "(keras.saving.register_keras_serializable): --import FILE"
             ) from error
         raise UserError(
             f"{path} cannot be read as a Keras model: {str(error).strip()[:500]} If the file was "

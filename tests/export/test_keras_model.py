@@ -1,0 +1,300 @@
+"""What a user's own Keras model can be, how it is named, and what is said where it cannot be."""
+
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import export
+from benchmarks.gallery_models import MinimalCell, Subclassed
+from export import formats
+from export.cli import main
+from export.keras_model import KerasModel
+from keras_seq.errors import UserError
+
+X = np.random.default_rng(0).normal(size=(5, 9, 4)).astype("float32")
+
+
+def tagger(**options):
+    model = keras.Sequential(
+        [
+            keras.Input((None, 4), name="frames"),
+            layers.LSTM(8, return_sequences=True),
+            layers.GRU(6, return_sequences=True),
+            layers.Dense(2, name="tags"),
+        ]
+    )
+    return model
+
+
+def shapes(tensors):
+    return {t.name: (t.dtype, t.shape) for t in tensors}
+
+
+def test_names_and_open_sizes():
+    left = keras.Input((None,), dtype="int32", name="left words")
+    right = keras.Input((None, 3), name="right")
+    embedded = layers.Embedding(10, 3)(left)
+    outputs = {
+        "both": layers.Concatenate(axis=1)([embedded, right]),
+        "shorter": layers.Conv1D(2, 3)(right),
+        "same": layers.Dense(2)(embedded),
+    }
+    (signature,) = KerasModel(keras.Model([left, right], outputs)).signatures()
+    assert shapes(signature.inputs) == {
+        "left_words": ("int32", ("B", "T_left_words")),
+        "right": ("float32", ("B", "T_right", 3)),
+    }
+    assert shapes(signature.outputs) == {
+        "both": ("float32", ("B", "both_1", 3)),
+        "same": ("float32", ("B", "T_left_words", 2)),
+        "shorter": ("float32", ("B", "shorter_1", 2)),
+    }
+
+
+@pytest.mark.parametrize("format", formats.NAMES)
+def test_open_sizes_stay_open(tmp_path, format):
+    model = tagger()
+    dynamic = ("batch", "length")
+    export.export(model, tmp_path / "b", [format], dynamic=dynamic)
+    loaded = export.load(tmp_path / "b")
+    for rows, steps in ((1, 1), (3, 2), (2, 9), (5, 8)):
+        x = X[:rows, :steps]
+        np.testing.assert_allclose(loaded.predict(frames=x)["tags"], model(x), atol=1e-5)
+
+
+def test_a_fixed_length_is_not_padded(tmp_path):
+    """Zeros after a sequence are steps to a model without masks."""
+    model = tagger()
+    export.export(model, tmp_path / "b", ["tflite"], max_length=9)
+    loaded = export.load(tmp_path / "b")
+    np.testing.assert_allclose(loaded.predict(frames=X)["tags"], model(X), atol=1e-5)
+    with pytest.raises(UserError, match="T is 9 in the tflite file.*Received: 5.*--max-length 5"):
+        loaded.predict(frames=X[:, :5])
+
+
+@pytest.mark.parametrize("format", formats.NAMES)
+@pytest.mark.parametrize("steps", [9, None])
+def test_a_stream_gives_what_the_sequence_gives(tmp_path, format, steps):
+    model = keras.Sequential(
+        [
+            keras.Input((steps, 4), name="frames"),
+            layers.LSTM(8, return_sequences=True),
+            layers.RNN([layers.GRUCell(6), MinimalCell(3)], return_sequences=True),
+            layers.Dense(2, name="tags"),
+        ]
+    )
+    variables = len(model.variables)
+    manifest = export.export(
+        model, tmp_path / "b", [format], stream=True, batch=5, max_length=steps or 4
+    )
+    assert manifest["signatures"].keys() == {"predict", "stream"}
+    stream = export.load(tmp_path / "b").open_stream()
+    for _ in range(2):
+        stream.reset()
+        found = [stream(frames=X[:, t : t + 1])["tags"] for t in range(9)]
+        np.testing.assert_allclose(np.concatenate(found, axis=1), model(X), atol=1e-5)
+    assert not any(layer.stateful for layer in model.layers[:2])
+    assert len(model.variables) == variables
+
+
+@pytest.mark.parametrize("format", formats.NAMES)
+def test_a_stateful_model_is_called_as_it_goes_on(tmp_path, format):
+    inputs = keras.Input(batch_shape=(5, 3, 4), name="frames")
+    x = layers.LSTM(6, stateful=True, name="memory")(inputs)
+    model = keras.Model(inputs, layers.Dense(1, name="y")(x))
+    export.export(model, tmp_path / "b", [format])
+    loaded = export.load(tmp_path / "b")
+    state = {f"state_memory_{i}": np.zeros((5, 6), "float32") for i in range(2)}
+    for part in (X[:, :3], X[:, 3:6], X[:, 6:]):
+        found = loaded.predict(frames=part, **state)
+        np.testing.assert_allclose(found["y"], model(part), atol=1e-5)  # model keeps its own
+        state = {name: found[f"next_{name}"] for name in state}
+
+
+@pytest.mark.parametrize(
+    ("layer", "word"),
+    [
+        (
+            layers.Bidirectional(layers.LSTM(3, return_sequences=True), name="both_ways"),
+            "both_ways",
+        ),
+        (layers.GRU(3, go_backwards=True, name="back"), "back"),
+        (layers.Conv1D(2, 3, padding="causal", name="window"), "window"),
+        (layers.Lambda(lambda x: x - keras.ops.mean(x, axis=1, keepdims=True)), "whole sequence"),
+    ],
+)
+def test_what_cannot_be_streamed_is_named(tmp_path, layer, word):
+    inputs = keras.Input((9, 4))
+    x = layers.LSTM(3, return_sequences=True)(inputs)
+    model = keras.Model(inputs, layer(x))
+    with pytest.raises(UserError, match=word):
+        export.export(model, tmp_path / "b", stream=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_sample_is_what_is_compared(tmp_path, capsys):
+    tagger().save(tmp_path / "m.keras")
+    np.savez(tmp_path / "s.npz", frames=X)
+    arguments = [tmp_path / "m.keras", "--sample", tmp_path / "s.npz", "--output", tmp_path / "b"]
+    assert main([*map(str, arguments), "--format", "onnx"]) == 0
+    assert "a sample of 5 inputs" in capsys.readouterr().out
+    assert main(["check", str(tmp_path / "b")]) == 0
+    assert main(["inspect", str(tmp_path / "b")]) == 0
+    assert "LSTM 1" in capsys.readouterr().out
+    assert "predict(frames=…)" in (tmp_path / "b" / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("sample", "words"),
+    [
+        ({"other": X}, ["frames", "other"]),
+        ({"frames": X[:, :, :3]}, ["frames", "[5, 9, 3]"]),
+        ({"frames": X[0]}, ["frames", "[9, 4]"]),
+    ],
+)
+def test_a_sample_that_does_not_fit(tmp_path, capsys, sample, words):
+    tagger().save(tmp_path / "m.keras")
+    np.savez(tmp_path / "s.npz", **sample)
+    arguments = [tmp_path / "m.keras", "--sample", tmp_path / "s.npz", "--output", tmp_path / "b"]
+    assert main([*map(str, arguments), "--max-length", "9"]) == 2
+    said = capsys.readouterr().err
+    assert all(word in said for word in words)
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_length_that_nobody_gave(tmp_path):
+    with pytest.raises(UserError, match="frames.*--max-length"):
+        export.export(tagger(), tmp_path / "b")
+
+
+def test_own_layers_are_imported(tmp_path):
+    """In a process of its own, where nothing has registered them."""
+    (tmp_path / "mine.py").write_text(
+        "import keras\n"
+        "@keras.saving.register_keras_serializable('mine')\n"
+        "class Double(keras.layers.Layer):\n"
+        "    def call(self, x):\n"
+        "        return 2 * x\n"
+    )
+    make = (
+        "import mine, keras; i = keras.Input((3,), name='x')\n"
+        "keras.Model(i, mine.Double(name='y')(i)).save('m.keras')"
+    )
+    subprocess.run([sys.executable, "-c", make], cwd=tmp_path, check=True, capture_output=True)
+    root = str(__import__("pathlib").Path(__file__).resolve().parents[2])
+    command = [sys.executable, "-m", "export", "m.keras", "--format", "tflite", "--output", "b"]
+    options = {"cwd": tmp_path, "capture_output": True, "text": True, "check": False}
+    options["env"] = {**__import__("os").environ, "PYTHONPATH": root}
+    failed = subprocess.run(command, **options)
+    assert failed.returncode == 2
+    assert "--import" in failed.stderr
+    assert "Double" in failed.stderr
+    done = subprocess.run([*command, "--import", "mine.py"], **options)
+    assert done.returncode == 0, done.stderr
+    loaded = export.load(tmp_path / "b")
+    np.testing.assert_array_equal(loaded.predict(x=[[1, 2, 3]])["y"], [[2, 4, 6]])
+
+
+def test_h5_and_subclassed_files(tmp_path):
+    model = keras.Sequential([keras.Input((9, 4)), layers.GRU(3), layers.Dense(1, name="y")])
+    model.compile("adam", "mse")
+    model.save(tmp_path / "m.h5")
+    assert main([str(tmp_path / "m.h5"), "--output", str(tmp_path / "h5")]) == 0
+    (name,) = export.load(tmp_path / "h5").signatures["predict"].inputs
+    np.testing.assert_allclose(
+        export.load(tmp_path / "h5").predict(**{name.name: X})["y"], model(X), atol=1e-5
+    )
+    model = Subclassed()
+    ids = np.arange(50).reshape(2, 25)
+    expected = model(ids)["label"]
+    model.save(tmp_path / "s.keras")
+    assert main([str(tmp_path / "s.keras"), "--output", str(tmp_path / "s")]) == 0
+    found = export.load(tmp_path / "s").predict(token_ids=ids)["label"]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_files_that_cannot_be_loaded_say_what_to_do(tmp_path, capsys):
+    inputs = keras.Input((3,))
+    keras.Model(inputs, layers.Lambda(lambda x: x)(inputs)).save(tmp_path / "lambda.keras")
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "saved_model.pb").write_bytes(b"")
+    (tmp_path / "cut.h5").write_bytes(b"\x89HDF")
+    for name, word in (("lambda.keras", "safe_mode"), ("old", "tf_keras"), ("cut.h5", "cut short")):
+        assert main([str(tmp_path / name), "--output", str(tmp_path / "b")]) == 2
+        assert word in capsys.readouterr().err
+        assert not (tmp_path / "b").exists()
+
+
+def test_an_operator_that_tflite_has_not_is_refused(tmp_path):
+    inputs = keras.Input((9, 4))
+    model = keras.Model(
+        inputs, layers.Lambda(lambda x: keras.ops.fft((x, x))[0], name="fft")(inputs)
+    )
+    with pytest.raises(UserError, match="fft"):
+        export.export(model, tmp_path / "b", ["tflite"])
+    assert not list(tmp_path.iterdir())
+
+
+TEXTS = [
+    "The film was good",
+    "  the,film!  was--BAD\tgood\n",
+    "",
+    "好看 the ÜBER über",
+    "it's a 'film'",
+    "x" * 60,
+    "film",
+    " ",
+    ",,,",
+]
+VOCABULARY = ["the", "film", "was", "good", "bad", "its", "a", "über", "好", "x", "好看"]
+
+
+@pytest.mark.parametrize("format", formats.NAMES)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"output_sequence_length": 6},
+        {"output_sequence_length": 3, "standardize": None},
+        {"output_sequence_length": 70, "standardize": "lower"},
+        {"output_sequence_length": 8, "split": "character"},
+        {"output_sequence_length": 2, "split": None, "standardize": "strip_punctuation"},
+        {"output_mode": "multi_hot"},
+        {"output_mode": "count"},
+        {"output_mode": "tf_idf", "idf_weights": np.linspace(0.1, 2, len(VOCABULARY))},
+    ],
+    ids=str,
+)
+def test_text_vectorization_on_bytes(tmp_path, options, format):
+    """The layer itself, on strings in TensorFlow, is the reference."""
+    layer = layers.TextVectorization(**options, vocabulary=VOCABULARY)
+    inputs = keras.Input((), dtype="string", name="review")
+    if options.get("split", "") is None:
+        inputs = keras.Input((1,), dtype="string", name="review")
+    ids = layer(inputs)
+    model = keras.Model(inputs, layers.Rescaling(1.0, name="ids")(ids))
+    export.export(model, tmp_path / "b", [format], texts=TEXTS, max_length=128)
+    found = export.load(tmp_path / "b").predict(review=TEXTS)["ids"]
+    expected = np.asarray(layer(np.array(TEXTS).reshape(-1, *inputs.shape[1:])))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert len(np.unique(expected)) > 1
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({}, "output_sequence_length"),
+        ({"ngrams": 2, "output_sequence_length": 3}, "n-grams"),
+        ({"split": lambda x: x, "output_sequence_length": 3}, "Python function"),
+    ],
+)
+def test_text_vectorization_that_no_graph_can_do(tmp_path, options, word):
+    inputs = keras.Input((), dtype="string")
+    ids = layers.TextVectorization(**options, vocabulary=VOCABULARY, name="words")(inputs)
+    model = keras.Model(inputs, layers.Rescaling(1.0)(ids))
+    with pytest.raises(UserError, match=f"'words'.*{word}"):
+        export.export(model, tmp_path / "b", ["tflite"], max_length=64)
+    assert not list(tmp_path.iterdir())
