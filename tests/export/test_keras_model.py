@@ -1,7 +1,9 @@
 """What a user's own Keras model can be, how it is named, and what is said where it cannot be."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -185,10 +187,10 @@ def test_own_layers_are_imported(tmp_path):
         "keras.Model(i, mine.Double(name='y')(i)).save('m.keras')"
     )
     subprocess.run([sys.executable, "-c", make], cwd=tmp_path, check=True, capture_output=True)
-    root = str(__import__("pathlib").Path(__file__).resolve().parents[2])
+    root = str(Path(__file__).resolve().parents[2])
     command = [sys.executable, "-m", "export", "m.keras", "--format", "tflite", "--output", "b"]
     options = {"cwd": tmp_path, "capture_output": True, "text": True, "check": False}
-    options["env"] = {**__import__("os").environ, "PYTHONPATH": root}
+    options["env"] = {**os.environ, "PYTHONPATH": root}
     failed = subprocess.run(command, **options)
     assert failed.returncode == 2
     assert "--import" in failed.stderr

@@ -1,0 +1,45 @@
+// Runs bundles in Chromium: node run.mjs REQUESTS.json, a list of {format, file, inputs}.
+// Prints what each runtime answers, or its error, as JSON.
+import {createReadStream, readFileSync} from 'node:fs';
+import {createServer} from 'node:http';
+import {dirname, extname, join} from 'node:path';
+import {fileURLToPath} from 'node:url';
+
+import {chromium} from 'playwright-core';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const types = {'.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript',
+  '.wasm': 'application/wasm'};
+const requests = JSON.parse(readFileSync(process.argv[2], 'utf8'));
+
+const server = createServer((request, response) => {
+  const path = decodeURIComponent(new URL(request.url, 'http://localhost').pathname);
+  const file = path.startsWith('/model/') ? requests[Number(path.slice(7))].file : join(here, path);
+  response.setHeader('Content-Type', types[extname(file)] ?? 'application/octet-stream');
+  createReadStream(file).on('error', () => response.writeHead(404).end()).pipe(response);
+});
+await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
+const origin = `http://127.0.0.1:${server.address().port}`;
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
+});
+try {
+  const page = await browser.newPage();
+  page.on('pageerror', (error) => console.error(String(error)));
+  await page.goto(`${origin}/page.html`);
+  await page.waitForFunction(() => window.loaded);
+  const answers = [];
+  for (const [i, {format, inputs}] of requests.entries()) {
+    answers.push(await page.evaluate(
+      ([format, url, inputs]) => window[format](url, inputs)
+        .then((outputs) => ({outputs}), (error) => ({error: String(error)})),
+      [format, `${origin}/model/${i}`, inputs],
+    ));
+  }
+  console.log(JSON.stringify(answers));
+} finally {
+  await browser.close();
+  server.close();
+}
