@@ -178,7 +178,9 @@ def _mark(
         token=json.dumps({**attributes, "inputs": [n if n in present else "" for n in given]}),
         Tout=[tf.float32] * (1 + len(state)),
     )
-    state_out = tuple(tf.ensure_shape(after, (1, None, cell.units))[0] for after in state_out)
+    state_out = tuple(
+        tf.squeeze(tf.ensure_shape(after, (1, None, cell.units)), 0) for after in state_out
+    )
     if lengths is not None:
         # onnxruntime gives zeros, not the state it was given, for a row of no steps.
         empty = (lengths == 0)[:, None]
@@ -188,7 +190,7 @@ def _mark(
     if not sequence:
         return None, state_out
     outputs = tf.ensure_shape(outputs, (inputs.shape[1], 1, None, cell.units))  # (T, 1, B, units)
-    outputs = tf.transpose(outputs[:, 0], (1, 0, 2))
+    outputs = tf.transpose(tf.squeeze(outputs, 1), (1, 0, 2))
     if mask is None:
         return outputs, state_out
     # Back to their places; a masked step repeats the one read before it, at first the state.

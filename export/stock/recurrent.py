@@ -31,13 +31,14 @@ def inner_loop(
         reverse=self.go_backwards,
         sequence=self.return_sequences,
     )
-    outputs = masked_outputs(
-        outputs,
-        mask,
-        zeros="masked" if self.zero_output_for_mask else "before",
-        reverse=self.go_backwards,
-        sequence=self.return_sequences,
-    )
+    if self.zero_output_for_mask:
+        outputs = masked_outputs(
+            outputs,
+            mask,
+            zeros="masked",
+            reverse=self.go_backwards,
+            sequence=self.return_sequences,
+        )
     if not self.return_sequences:
         return outputs, outputs, states
     if self.go_backwards:
@@ -64,6 +65,8 @@ def _run(
     ours, first = _translated(cell, inputs, states)
     outputs, last = recurrence(ours, inputs, first, mask, reverse=reverse, sequence=sequence)
     outputs = last[0] if outputs is None else outputs
+    if not getattr(ours, "output_apart", False):
+        outputs = masked_outputs(outputs, mask, zeros="before", reverse=reverse, sequence=sequence)
     return outputs, tree.pack_sequence_as(states, last[len(last) - len(tree.flatten(states)) :])
 
 
@@ -90,25 +93,34 @@ def _translated(cell: Any, inputs: Tensor, states: Any) -> tuple[Cell, State]:
         )
         return ours, first
     ours = UserCell(cell, states)
-    output, _ = ours.call(inputs[:, 0], first)
+    output, new_state = ours.call(inputs[:, 0], first)
+    if output is new_state[0]:
+        return ours, first
+    ours.output_apart = True
     return ours, (ops.zeros_like(output), *first)
 
 
 class UserCell:
-    """Any Keras cell as it is. The state begins with the output, as a cell's output may be none of
-    its states: masked steps repeat it, and it is zeros at first, as in Keras.
+    """Any Keras cell as it is.
+
+    Where its output is not the first of its states, the output stands before them: masked steps
+    then repeat it, and it is zeros at first, as in Keras.
+
+    Attributes:
+        output_apart: Whether it does.
     """
 
     def __init__(self, cell: Any, states: Any) -> None:
         self.cell = cell
         self.states = states
+        self.output_apart = False
 
     def project(self, inputs: Tensor) -> Tensor:
         return inputs
 
     def advance(self, projected: Tensor, state: State) -> State:
-        output, new_state = self.call(projected, state[1:])
-        return (output, *new_state)
+        output, new_state = self.call(projected, state[1:] if self.output_apart else state)
+        return (output, *new_state) if self.output_apart else new_state
 
     def call(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """One step of the cell: its output and its states, flat."""

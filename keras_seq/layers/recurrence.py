@@ -62,16 +62,22 @@ def loop(
     """The recurrence as a loop, by `scan`, that of the Keras backend by default."""
     # Projecting is cheap to repeat over the padding and dear to repeat over the steps.
     xs = (cell.project(_swap(inputs)),)
+    rank = len(state[0].shape)
     if mask is not None:
+        mask = ops.reshape(mask, (*ops.shape(mask), *(1,) * (rank - 1)))
         xs += (_swap(ops.cast(mask, "bool")),)
+
+    def counts(x_t: tuple[Tensor, ...], like: Tensor) -> Tensor:
+        """The step's mask in the rank of `like`."""
+        missing = len(like.shape) - rank
+        return ops.reshape(x_t[1], (-1,) + (1,) * (len(like.shape) - 1)) if missing else x_t[1]
 
     def step(state: State, x_t: tuple[Tensor, ...]) -> State:
         new_state = cell.advance(x_t[0], state)
         if mask is None:
             return new_state
         return tuple(
-            ops.where(ops.reshape(x_t[1], (-1,) + (1,) * (len(new.shape) - 1)), new, old)
-            for new, old in zip(new_state, state, strict=True)
+            ops.where(counts(x_t, new), new, old) for new, old in zip(new_state, state, strict=True)
         )
 
     outputs, state = scan(step, state, xs, reverse=reverse, sequence=sequence)

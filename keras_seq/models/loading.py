@@ -1,7 +1,11 @@
 """A model from its file."""
 
+import json
 import re
+import shutil
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -32,6 +36,8 @@ def load_model(path: str | Path, compile: bool = True) -> keras.Model:
     if not path.is_file():
         raise UserError(f"{path} does not exist.")
     try:
+        if path.suffix != ".keras":
+            return _load_h5(path, compile)
         return keras.saving.load_model(path, compile=compile)
     except Exception as error:
         reason = str(error).strip()
@@ -52,3 +58,19 @@ def load_model(path: str | Path, compile: bool = True) -> keras.Model:
             f"{path} cannot be read as a Keras model: {str(error).strip()[:500]} If the file was "
             "cut short, copy it again or train the model again."
         ) from error
+
+
+def _load_h5(path: Path, compile: bool) -> keras.Model:
+    """Keras 2 wrote of recurrent layers that they are not time-major; Keras 3 refuses the word."""
+    import h5py
+
+    def without_time_major(config: dict[str, Any]) -> dict[str, Any]:
+        return {k: v for k, v in config.items() if k != "time_major" or v}
+
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(shutil.copy(path, folder))
+        with h5py.File(copy, "r+") as file:
+            if "model_config" in file.attrs:
+                config = json.loads(file.attrs["model_config"], object_hook=without_time_major)
+                file.attrs["model_config"] = json.dumps(config)
+        return keras.saving.load_model(copy, compile=compile)
