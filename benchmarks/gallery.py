@@ -135,12 +135,12 @@ def tf2onnx_alone(model: Any, folder: Path, inputs: Arrays) -> Call:
         tf.TensorSpec(
             [None if n == "B" else STEPS if n == "T" else n for n in t.shape], t.dtype, t.name
         )
-        for t in ours._inputs
+        for t in ours.inputs
     ]
 
     def call(*tensors: Any) -> list[Any]:
-        named = {t.name: tensor for t, tensor in zip(ours._inputs, tensors, strict=True)}
-        return tree.flatten(ours._call(named))
+        named = {t.name: tensor for t, tensor in zip(ours.inputs, tensors, strict=True)}
+        return tree.flatten(ours.call(named))
 
     tf2onnx.convert.from_function(
         tf.function(call, autograph=False), specs, opset=18, output_path=str(path)
@@ -156,7 +156,7 @@ def called(model: Any, inputs: Arrays) -> None:
 
     from export.keras_model import KerasModel
 
-    KerasModel(model)._call({name: tf.constant(array) for name, array in inputs.items()})
+    KerasModel(model).call({name: tf.constant(array) for name, array in inputs.items()})
 
 
 def litert_call(path: Path, inputs: Arrays) -> Call:

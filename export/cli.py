@@ -56,7 +56,7 @@ def _export_parser() -> argparse.ArgumentParser:
         "--max-length",
         type=int,
         metavar="T",
-        help="steps of a TFLite row: token ids, frames (default: the model's)",
+        help="steps of a TFLite row: token ids, frames; bytes of a text (default: the model's)",
     )
     add("--dynamic-batch", action="store_true", help="leave the batch open in TFLite, too")
     add("--dynamic-length", action="store_true", help="leave the length open in TFLite, too")

@@ -49,7 +49,7 @@ def export(
         sample: Real inputs of a Keras model to compare on, arrays by the names of its inputs.
         batch: Rows of a call where a format has fixed shapes (TFLite).
         max_length: Steps of a row there, where the model leaves them open; the model's own maximum
-            if None.
+            if None. Bytes of a text, where a Keras model takes one.
         dynamic: Of "batch" and "length": sizes that TFLite is to leave open, too.
         stream: Also write `stream`, one step of a recurrent Keras model with its state.
         metrics: Results of the model on held-out data, for manifest and model card.
@@ -67,7 +67,12 @@ def export(
     if not hasattr(model, "signatures"):
         from export.keras_model import KerasModel
 
-        model = KerasModel(model, sample, batch if stream else None)
+        model = KerasModel(model, sample, batch if stream else None, max_length)
+    elif stream or sample:
+        raise UserError(
+            f"{type(model).__name__} has signatures of its own and is compared on texts: --stream "
+            "and --sample are for other Keras models."
+        )
     with float32():
         signatures = model.signatures()
     sizes = _static_sizes(model, signatures, batch, max_length, sample, dynamic)

@@ -39,6 +39,11 @@ class KerasModel:
         sample: Arrays by the names of the inputs, for a model that does not know their shapes and
             dtypes itself.
         stream: Rows of a call of `stream`; None for no such signature.
+        max_bytes: Of a text; None for 512.
+
+    Attributes:
+        call: Takes the model's inputs by name, as the model itself takes them.
+        inputs: Their names, dtypes and shapes.
 
     Raises:
         UserError: If the inputs of the model cannot be told, or it cannot be traced.
@@ -53,10 +58,11 @@ class KerasModel:
         model: keras.Model,
         sample: Mapping[str, np.ndarray] | None = None,
         stream: int | None = None,
+        max_bytes: int | None = None,
     ) -> None:
         self.model = model
-        self._call, self._inputs = _declared(model, sample or {})
-        self.limits = text.limits(self._inputs)
+        self.call, self.inputs = _declared(model, sample or {})
+        self.limits = text.limits(self.inputs, max_bytes)
         self._states = states.carried(model)
         self._streamed = None if stream is None else states.streamed(model, stream)
 
@@ -76,12 +82,12 @@ class KerasModel:
 
     def signature_inputs(self, texts: Sequence[str], sizes: Mapping[str, int]) -> dict[str, Arrays]:
         """The inputs of `predict` for `texts`, where a text is all that the model takes."""
-        if len(self._inputs) != 1 or self._inputs[0].dtype != "string":
+        if len(self.inputs) != 1 or self.inputs[0].dtype != "string":
             raise UserError(
-                f"The model {self.model.name!r} takes {_listed(self._inputs)}, not a text. Compare "
+                f"The model {self.model.name!r} takes {_listed(self.inputs)}, not a text. Compare "
                 "on arrays: --sample FILE.npz"
             )
-        (tensor,) = self._inputs
+        (tensor,) = self.inputs
         array = np.array(texts, object).reshape(-1, *tensor.shape[1:])
         return self.sample_inputs({tensor.name: array}, sizes)
 
@@ -94,16 +100,16 @@ class KerasModel:
         Raises:
             UserError: If names, dtypes or shapes are not the model's.
         """
-        names = [tensor.name for tensor in self._inputs]
+        names = [tensor.name for tensor in self.inputs]
         if sorted(sample) != sorted(names):
             raise UserError(
-                f"The model {self.model.name!r} takes {_listed(self._inputs)}. The sample has: "
+                f"The model {self.model.name!r} takes {_listed(self.inputs)}. The sample has: "
                 f"{', '.join(sample) or 'nothing'}"
             )
         if len({len(array) for array in sample.values()}) > 1:
             rows = ", ".join(f"{name} {len(array)}" for name, array in sample.items())
             raise UserError(f"The arrays of a sample have as many rows each. Received: {rows}")
-        for tensor in self._inputs:
+        for tensor in self.inputs:
             shape = sample[tensor.name].shape
             if len(shape) != len(tensor.shape) or any(
                 isinstance(size, int) and size != found and axis
@@ -117,18 +123,18 @@ class KerasModel:
             t.name: sample[t.name][
                 tuple(slice(sizes.get(n) if n != "B" else None) for n in t.shape)
             ]
-            for t in self._inputs
+            for t in self.inputs
         }
         count = len(next(iter(cut.values())))
         drawn = self.drawn_inputs(count, 0, sizes)
-        return drawn | {"predict": drawn["predict"] | text.encoded(self._inputs, cut, sizes)}
+        return drawn | {"predict": drawn["predict"] | text.encoded(self.inputs, cut, sizes)}
 
     def drawn_inputs(self, count: int, seed: int, sizes: Mapping[str, int]) -> dict[str, Arrays]:
         """`count` rows of random inputs: ids that every embedding knows, some rows padded where
         the model masks padding, other numbers from the normal distribution.
         """
         rows = text.encoded(
-            self._inputs, drawing.drawn(self._inputs, self._known, count, seed, sizes), sizes
+            self.inputs, drawing.drawn(self.inputs, self._known, count, seed, sizes), sizes
         )
         generator = np.random.default_rng(seed + 1)
 
@@ -162,7 +168,7 @@ class KerasModel:
     @cached_property
     def _tensors(self) -> tuple[TensorSpec, ...]:
         """What `predict` takes."""
-        return text.as_bytes(self._inputs)
+        return text.as_bytes(self.inputs)
 
     def _predict(self, **arguments: Tensor) -> dict[str, Tensor]:
         return self._run(self._states, arguments)
@@ -171,8 +177,8 @@ class KerasModel:
         self, carried: Sequence[states.Carried], arguments: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
         """Outputs, and states after the call, by name."""
-        inputs = text.as_strings(self._inputs, arguments)
-        outputs, after = states.call_with_states(lambda: self._call(inputs), carried, arguments)
+        inputs = text.as_strings(self.inputs, arguments)
+        outputs, after = states.call_with_states(lambda: self.call(inputs), carried, arguments)
         named = zip(self._output_names(outputs), tree.flatten(outputs), strict=True)
         return dict(named) | after
 
@@ -208,7 +214,7 @@ class KerasModel:
         steps = max((n for n in lengths if isinstance(n, int)), default=STREAM_STEPS)
         sizes = {n: steps for t in self._tensors for n in t.shape if isinstance(n, str)}
         # The first row drawn has no padding.
-        row = drawing.drawn(self._inputs, self._known, 1, 0, sizes)
+        row = drawing.drawn(self.inputs, self._known, 1, 0, sizes)
         rows = {
             name: keras.ops.convert_to_tensor(np.repeat(array, batch, axis=0))
             for name, array in row.items()

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from keras_seq.signature import Signature
 
@@ -33,13 +34,17 @@ def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) 
 
 def operators(folder: Path) -> Counter[str]:
     """How often each operator stands in the written functions."""
+    return Counter(node.op for node in nodes(folder))
+
+
+def nodes(folder: Path) -> list[Any]:
+    """The nodes of the written functions."""
     from tensorflow.core.protobuf import saved_model_pb2
 
     model = saved_model_pb2.SavedModel()
     model.ParseFromString((folder / FOLDER / "saved_model.pb").read_bytes())
     graph = model.meta_graphs[0].graph_def
-    nodes = [
+    return [
         *graph.node,
         *(node for function in graph.library.function for node in function.node_def),
     ]
-    return Counter(node.op for node in nodes)

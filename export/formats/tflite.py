@@ -1,6 +1,7 @@
 """TFLite: one file, several signatures, built-in operators only."""
 
 import functools
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -39,10 +40,7 @@ def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) 
         try:
             content = converter.convert()
         except Exception as error:
-            raise UserError(
-                "The model does not convert to TFLite with built-in operators only. The converter "
-                f"says: {str(error).strip()[:2000]}"
-            ) from error
+            raise UserError(_explained(str(error), Path(traced))) from error
     (folder / FOLDER / FILE).write_bytes(content)
     foreign = [
         name for name in operators(folder) if name.startswith(("FLEX", "CUSTOM", "VARIABLE"))
@@ -52,6 +50,24 @@ def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) 
             f"The TFLite file needs {', '.join(foreign)}, which no standard LiteRT runtime has. "
             "Build the model from layers whose operators TFLite has built in."
         )
+
+
+def _explained(message: str, traced: Path) -> str:
+    """Which layer of a traced model has the operator that the converter refuses."""
+    refused = set(re.findall(r"tf\.(\w+)' op is neither", message))
+    # The name of a node is its layers' names, from the outermost, and its own.
+    nodes = [node for node in saved_model.nodes(traced) if node.op in refused]
+    found = {(" in ".join(reversed(node.name.split("/")[1:-1])), node.op) for node in nodes}
+    if not found:
+        return (
+            "The model does not convert to TFLite with built-in operators only. The converter "
+            f"says: {message.strip()[:2000]}"
+        )
+    named = ", ".join(f"the layer {layer} has {op}" for layer, op in sorted(found))
+    return (
+        f"The model does not convert to TFLite, which has no such operator built in: {named}. "
+        "Build the layer from other operators, or export to the other formats only (--format)."
+    )
 
 
 def operators(folder: Path) -> Counter[str]:

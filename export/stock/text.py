@@ -20,7 +20,7 @@ from keras_seq.signature import TensorSpec
 from keras_seq.text.trie import Trie
 
 Tensor = Any
-MAX_BYTES = 512
+DEFAULT_BYTES = 512
 
 SPACES = (9, 10, 11, 12, 13, 32)
 PUNCTUATION = b"!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
@@ -30,9 +30,9 @@ PUNCTUATION = b"!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
 _made: WeakKeyDictionary[Any, dict[str, tuple[Tensor, Tensor]]] = WeakKeyDictionary()
 
 
-def limits(inputs: Sequence[TensorSpec]) -> dict[str, int]:
+def limits(inputs: Sequence[TensorSpec], max_bytes: int | None) -> dict[str, int]:
     """The longest text, in bytes, where there is one."""
-    return {"L": MAX_BYTES} if any(t.dtype == "string" for t in inputs) else {}
+    return {"L": max_bytes or DEFAULT_BYTES} if any(t.dtype == "string" for t in inputs) else {}
 
 
 def as_bytes(inputs: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
@@ -61,7 +61,7 @@ def encoded(
 ) -> dict[str, np.ndarray]:
     """Strings as bytes, cut to `sizes["L"]` between characters; other arrays in their dtype."""
     found = {}
-    limit = sizes.get("L", MAX_BYTES)
+    limit = sizes.get("L")
     for tensor in inputs:
         array = arrays[tensor.name]
         if tensor.dtype != "string":

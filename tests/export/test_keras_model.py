@@ -18,6 +18,7 @@ from export import formats
 from export.cli import main
 from export.keras_model import KerasModel
 from keras_seq.errors import UserError
+from keras_seq.training.run import find_model
 
 X = np.random.default_rng(0).normal(size=(5, 9, 4)).astype("float32")
 
@@ -170,6 +171,14 @@ def test_a_sample_that_does_not_fit(tmp_path, capsys, sample, words):
     assert not (tmp_path / "b").exists()
 
 
+def test_texts_and_arrays_are_not_mixed_up(runs, tmp_path):
+    model, _ = find_model(runs["rnn"])
+    with pytest.raises(UserError, match="TextClassifier.*--sample"):
+        export.export(model, tmp_path / "b", sample={"x": X})
+    with pytest.raises(UserError, match="frames.*--sample"):
+        export.export(tagger(), tmp_path / "b", texts=["…"], max_length=9)
+
+
 def test_a_length_that_nobody_gave(tmp_path):
     with pytest.raises(UserError, match="frames.*--max-length"):
         export.export(tagger(), tmp_path / "b")
@@ -262,9 +271,9 @@ def test_files_that_cannot_be_loaded_say_what_to_do(tmp_path, capsys):
 def test_an_operator_that_tflite_has_not_is_refused(tmp_path):
     inputs = keras.Input((9, 4))
     model = keras.Model(
-        inputs, layers.Lambda(lambda x: keras.ops.fft((x, x))[0], name="fft")(inputs)
+        inputs, layers.Lambda(lambda x: keras.ops.fft((x, x))[0], name="spectrum")(inputs)
     )
-    with pytest.raises(UserError, match="fft"):
+    with pytest.raises(UserError, match=r"the layer spectrum\w* has FFT"):
         export.export(model, tmp_path / "b", ["tflite"])
     assert not list(tmp_path.iterdir())
 
