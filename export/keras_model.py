@@ -287,6 +287,11 @@ class KerasModel:
                     f"The output {name!r} of the model {self.model.name!r} is {tensor!r}: only "
                     "dense tensors of a known rank can be exported."
                 )
+            if tensor.dtype == tf.string:
+                raise UserError(
+                    f"The output {name!r} of the model {self.model.name!r} is strings, which no "
+                    "runtime but TensorFlow has. Give ids, and look them up afterwards."
+                )
         sizes = self._size_names({name: t.shape.as_list() for name, t in found.items()})
         return tuple(
             TensorSpec(name, tensor.dtype.name, tuple(sizes[name]))
@@ -361,11 +366,12 @@ def _declared_by_call(
     model: keras.Model, sample: Mapping[str, np.ndarray]
 ) -> tuple[Callable[[dict[str, Tensor]], Any], tuple[TensorSpec, ...]]:
     """The same for a subclassed model: what it was built with, or a sample of the user's."""
-    parameters = [
-        name
-        for name in inspect.signature(model.call).parameters
+    defaults = {
+        name: parameter.default
+        for name, parameter in inspect.signature(model.call).parameters.items()
         if name not in ("training", "mask")
-    ]
+    }
+    parameters = list(defaults)
     shapes: dict[str, Any] = dict(getattr(model, "_build_shapes_dict", None) or {})
     if len(shapes) == 1:
         shapes = {parameters[0]: next(iter(shapes.values()))}
@@ -379,10 +385,13 @@ def _declared_by_call(
         shapes = {
             name: shapes.get(name) or (None, *array.shape[1:]) for name, array in sample.items()
         }
-    if not shapes:
+    # Of a call with several arguments Keras may note the first alone.
+    required = [name for name in parameters if inspect.Parameter.empty is defaults[name]]
+    if not shapes or not (as_dictionary or set(required) <= set(shapes)):
         raise UserError(
-            f"The inputs of the model {model.name!r} are not known: a subclassed model must have "
-            "been called once before it is saved. Or give some: --sample FILE.npz"
+            f"The inputs of the model {model.name!r} ({', '.join(required)}) are not all known: "
+            f"{', '.join(shapes) or 'none'}. A subclassed model must have been called once before "
+            "it is saved; else give inputs: --sample FILE.npz"
         )
     dtypes = {
         name: "string" if array.dtype.kind in "OSU" else array.dtype.name

@@ -139,7 +139,11 @@ def vectorize(self: Any, inputs: Tensor) -> Tensor:
 
 
 def look_up(self: Any, inputs: Tensor) -> Tensor:
-    """As `StringLookup.call`: a whole text is one token."""
+    """As `StringLookup.call`, a whole text being one token, and as `IntegerLookup.call`."""
+    if self.invert:
+        raise _refusal(self, "it gives strings", "ids as its output, and look them up afterwards")
+    if inputs.dtype.is_integer:
+        return _integer_ids(self, inputs)
     given = _bytes_of(inputs) if inputs.dtype == tf.string else None
     if given is None:
         return _look_up(self, inputs)
@@ -147,6 +151,25 @@ def look_up(self: Any, inputs: Tensor) -> Tensor:
     if self.output_mode == "int":
         return tf.cast(tf.reshape(ids, (-1, *inputs.shape[1:])), tf.int64)
     return _encoded_ids(self, ids, count)
+
+
+def _integer_ids(lookup: Any, inputs: Tensor) -> Tensor:
+    """The ids of integers: each is compared with the whole vocabulary."""
+    if lookup.num_oov_indices != 1 or lookup.output_mode != "int":
+        raise _refusal(
+            lookup,
+            f"num_oov_indices is {lookup.num_oov_indices}, output_mode {lookup.output_mode!r}",
+            "one unknown id and output_mode='int'",
+        )
+    with tf.init_scope():
+        terms = np.array(lookup.get_vocabulary(include_special_tokens=False), "int64")
+    same = tf.equal(tf.cast(inputs, tf.int64)[..., None], terms)
+    first = tf.argmax(tf.cast(same, tf.int32), axis=-1, output_type=tf.int32)
+    ids = first + lookup._token_start_index()
+    ids = tf.where(tf.reduce_any(same, axis=-1), ids, lookup._oov_start_index())
+    if lookup.mask_token is not None:
+        ids = tf.where(tf.equal(tf.cast(inputs, tf.int64), int(lookup.mask_token)), 0, ids)
+    return tf.cast(ids, tf.int64)
 
 
 def _ids(

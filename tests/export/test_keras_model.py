@@ -230,6 +230,30 @@ def test_h5_and_subclassed_files(tmp_path):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+class Pair(keras.Model):
+    """Of such a call Keras notes the first argument alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(2)
+
+    def call(self, left, right):
+        return self.dense(left) - self.dense(right)
+
+
+def test_a_sample_tells_what_a_subclassed_model_takes(tmp_path):
+    model = Pair()
+    expected = model(X[:, 0], X[:, 1])
+    with pytest.raises(UserError, match="left, right.*--sample"):
+        export.export(model, tmp_path / "b")
+    sample = {"left": X[:, 0], "right": X[:, 1]}
+    manifest = export.export(model, tmp_path / "b", ["onnx"], sample=sample)
+    assert manifest["parity"]["inputs"] == "a sample of 5 inputs"
+    np.testing.assert_allclose(
+        export.load(tmp_path / "b").predict(**sample)["output"], expected, atol=1e-6
+    )
+
+
 def test_an_h5_file_of_keras_2(tmp_path):
     """With what Keras 2.15 wrote into the configuration of recurrent layers."""
     model = keras.Sequential(
@@ -320,6 +344,25 @@ def test_text_vectorization_on_bytes(tmp_path, options, format):
     expected = np.asarray(layer(np.array(TEXTS).reshape(-1, *inputs.shape[1:])))
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert len(np.unique(expected)) > 1
+
+
+@pytest.mark.parametrize("format", formats.NAMES)
+@pytest.mark.parametrize("mask_token", [None, 0])
+def test_integer_lookup(tmp_path, format, mask_token):
+    layer = layers.IntegerLookup(vocabulary=[7, 40, 2**40], mask_token=mask_token)
+    inputs = keras.Input((4,), dtype="int64", name="codes")
+    model = keras.Model(inputs, layers.Rescaling(1.0, name="ids")(layer(inputs)))
+    export.export(model, tmp_path / "b", [format])
+    codes = np.array([[7, 0, 8, 2**40], [40, 40, -1, 7]])
+    found = export.load(tmp_path / "b").predict(codes=codes)["ids"]
+    np.testing.assert_array_equal(found, layer(codes))
+
+
+def test_strings_are_no_output(tmp_path):
+    words = layers.StringLookup(vocabulary=["a", "b"], invert=True, name="words")
+    model = keras.Sequential([keras.Input((1,), dtype="int64"), words])
+    with pytest.raises(UserError, match="words.*strings"):
+        export.export(model, tmp_path / "b")
 
 
 @pytest.mark.parametrize(
