@@ -10,6 +10,7 @@ import numpy as np
 
 from export import bundle
 from export.runtime import onnx, saved_model, tflite
+from export.runtime.utf8 import packed
 from keras_seq.errors import UserError
 from keras_seq.signature import SignatureSpec, TensorSpec
 
@@ -250,11 +251,7 @@ def _encoded(spec: SignatureSpec, inputs: Mapping[str, Any], limit: int | None) 
                     f"{spec.name}: {tensor.name} is {limit} bytes at most. Received {len(row)}: "
                     f"{text[:40]!r}… Cut it."
                 )
-        array = np.zeros((len(rows), max(map(len, rows), default=0) or 1), "uint8")
-        for i, row in enumerate(rows):
-            array[i, : len(row)] = np.frombuffer(row, "uint8")
-        found[tensor.name] = array
-        found[f"{tensor.name}_length"] = np.array([len(row) for row in rows], "int32")
+        found[tensor.name], found[f"{tensor.name}_length"] = packed(rows)
     return found
 
 

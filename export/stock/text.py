@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from export.runtime.utf8 import packed
 from export.stock.provenance import origin
 from keras_seq.errors import UserError
 from keras_seq.signature import TensorSpec
@@ -71,11 +72,7 @@ def encoded(
             str(text).encode("utf-8", "replace")[:limit].decode("utf-8", "ignore").encode()
             for text in array.reshape(-1)
         ]
-        rows = np.zeros((len(texts), max(map(len, texts), default=0) or 1), "uint8")
-        for i, text in enumerate(texts):
-            rows[i, : len(text)] = np.frombuffer(text, "uint8")
-        found[tensor.name] = rows
-        found[f"{tensor.name}_length"] = np.array([len(text) for text in texts], "int32")
+        found[tensor.name], found[f"{tensor.name}_length"] = packed(texts)
     return found
 
 
