@@ -10,6 +10,7 @@ made in turn. A ratio below 1 is faster than the peer.
 
 import argparse
 import os
+import re
 import statistics
 import sys
 import tempfile
@@ -97,6 +98,7 @@ def attempt(make: Callable[[], Any]) -> tuple[str, Any]:
         return "runs", make()
     except Exception as error:
         text = " ".join(str(error).split()) or type(error).__name__
+        text = re.sub(r"^.*(Load model from \S+ failed:|INVALID_ARGUMENT :)", "", text).strip()
         if "Select TensorFlow op" in text or "flex" in text.lower():
             return "needs Flex", None
         return f"fails: {text[:70]}", None

@@ -51,6 +51,9 @@ def scan(
                 outputs = ops.slice_update(outputs, where, tf.stack(hidden))
             return i + 1, state, outputs
 
+        if isinstance(turns, int) and turns == 1:
+            _, state, outputs = turn(0, state, outputs)
+            return state, outputs
         _, state, outputs = tf.while_loop(
             lambda i, *_: i < turns,
             turn,
