@@ -17,8 +17,8 @@ def scan(
     xs: tuple[Tensor, ...],
     *,
     reverse: bool = False,
-    sequence: bool = True,
-) -> tuple[Tensor | None, State]:
+    collect: int = 1,
+) -> tuple[State, State]:
     """As `keras_seq.layers.scan.scan`.
 
     A TensorArray becomes a list that TFLite has not for sizes that are open; slices of the inputs
@@ -29,26 +29,29 @@ def scan(
     steps = tf.shape(xs[0])[0] if static is None else static
     turns = steps // STEPS_PER_TURN
     rest = steps - turns * STEPS_PER_TURN
-    shape = [static, *state[0].shape]
-    size = shape if all(shape) else tf.concat([[steps], tf.shape(state[0])], axis=0)
-    outputs = tf.zeros(size if sequence else [0], state[0].dtype)
+    shapes = [[static, *part.shape] for part in state[:collect]]
+    outputs = tuple(
+        tf.zeros(shape if all(shape) else tf.concat([[steps], tf.shape(part)], axis=0), part.dtype)
+        for part, shape in zip(state, shapes, strict=False)
+    )
 
-    def walk(first: Tensor, turns: Tensor, count: int, state: State, outputs: Tensor) -> tuple:
+    def walk(first: Tensor, turns: Tensor, count: int, state: State, outputs: State) -> tuple:
         """`turns` turns of `count` steps, on the steps from `first`."""
 
-        def turn(i: Tensor, state: State, outputs: Tensor) -> tuple[Tensor, State, Tensor]:
+        def turn(i: Tensor, state: State, outputs: State) -> tuple[Tensor, State, State]:
             start = first + (turns - 1 - i if reverse else i) * count
             parts = [
                 tf.slice(x, [start] + [0] * (x.shape.rank - 1), [count, *[-1] * (x.shape.rank - 1)])
                 for x in xs
             ]
-            hidden = [None] * count
+            hidden = [()] * count
             for k in reversed(range(count)) if reverse else range(count):
                 state = step(state, tuple(part[k] for part in parts))
-                hidden[k] = state[0]
-            if sequence:
-                where = [start] + [0] * (outputs.shape.rank - 1)
-                outputs = ops.slice_update(outputs, where, tf.stack(hidden))
+                hidden[k] = state[:collect]
+            outputs = tuple(
+                ops.slice_update(whole, [start] + [0] * (whole.shape.rank - 1), tf.stack(parts))
+                for whole, *parts in zip(outputs, *hidden, strict=True)
+            )
             return i + 1, state, outputs
 
         if isinstance(turns, int) and turns == 1:
@@ -61,7 +64,7 @@ def scan(
             shape_invariants=(
                 tf.TensorShape([]),
                 tuple(part.shape for part in state),
-                tf.TensorShape(shape) if sequence else outputs.shape,
+                tuple(tf.TensorShape(shape) for shape in shapes),
             ),
             maximum_iterations=turns,
         )
@@ -75,4 +78,5 @@ def scan(
         state, outputs = walk(start, rest, 1, state, outputs)
     elif rest:
         state, outputs = walk(start, 1, rest, state, outputs)
-    return (tf.ensure_shape(outputs, shape) if sequence else None), state
+    outputs = tuple(map(tf.ensure_shape, outputs, shapes))
+    return outputs, state

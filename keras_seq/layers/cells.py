@@ -57,6 +57,28 @@ class WeightedCell:
         return h if self.recurrent_dropout is None else h * self.recurrent_dropout
 
 
+class DifferentiatedCell(Protocol):
+    """A `WeightedCell` that knows its derivative, for backpropagation through time.
+
+    Its step is `forward(projected + received(h) W_h, state)`. The activations are tanh and σ.
+    """
+
+    def forward(self, preactivation: Tensor, state: State) -> tuple[Tensor, State]:
+        """Computes `(activation, state)`: the gates, `(B, gates * units)`, and the next state."""
+
+    def backward(
+        self, activation: Tensor, before: State, after: State, d_after: State
+    ) -> tuple[Tensor, State]:
+        """The gradients of the preactivation and, but for the way through W_h, of the state.
+
+        Args:
+            activation: As from `forward`.
+            before: The state that `forward` received.
+            after: The state that it returned.
+            d_after: The gradient of that.
+        """
+
+
 class RNNCell(WeightedCell):
     """h_t = tanh(W_xh x_t + W_hh h_{t-1} + b_h)   (Elman 1990, "Finding Structure in Time").
 
@@ -66,6 +88,15 @@ class RNNCell(WeightedCell):
     def advance(self, projected: Tensor, state: State) -> State:
         h = self.received(state[0])
         return (self.activation(projected + ops.matmul(h, self.recurrent_kernel)),)
+
+    def forward(self, preactivation: Tensor, state: State) -> tuple[Tensor, State]:
+        h = ops.tanh(preactivation)
+        return h, (h,)
+
+    def backward(
+        self, activation: Tensor, before: State, after: State, d_after: State
+    ) -> tuple[Tensor, State]:
+        return d_after[0] * (1 - activation * activation), (ops.zeros_like(d_after[0]),)
 
 
 class LSTMCell(WeightedCell):
@@ -87,6 +118,37 @@ class LSTMCell(WeightedCell):
         i, f, g, o = ops.split(gates, 4, axis=-1)
         c = self.recurrent_activation(f) * c + self.recurrent_activation(i) * self.activation(g)
         return self.recurrent_activation(o) * self.activation(c), c
+
+    def _gates(self, i: float, f: float, g: float, o: float, dtype: Any) -> Tensor:
+        """One number a gate, to be multiplied onto all gates at once."""
+        return ops.repeat(ops.convert_to_tensor([i, f, g, o], dtype=dtype), self.units)
+
+    def forward(self, preactivation: Tensor, state: State) -> tuple[Tensor, State]:
+        # σ(x) = (1 + tanh(x / 2)) / 2: one pass over all four gates, which lie side by side.
+        dtype = preactivation.dtype
+        scale = self._gates(0.5, 0.5, 1, 0.5, dtype)
+        activation = scale * ops.tanh(scale * preactivation) + self._gates(0.5, 0.5, 0, 0.5, dtype)
+        i, f, g, o = ops.split(activation, 4, axis=-1)
+        c = f * state[1] + i * g
+        return activation, (o * ops.tanh(c), c)
+
+    def backward(
+        self, activation: Tensor, before: State, after: State, d_after: State
+    ) -> tuple[Tensor, State]:
+        i, f, g, o = ops.split(activation, 4, axis=-1)
+        d_h, d_c = d_after
+        tanh_c = ops.tanh(after[1])
+        d_c = d_c + d_h * o * (1 - tanh_c * tanh_c)
+        d_preactivation = ops.concatenate(
+            [
+                d_c * g * i * (1 - i),
+                d_c * before[1] * f * (1 - f),
+                d_c * i * (1 - g * g),
+                d_h * tanh_c * o * (1 - o),
+            ],
+            axis=-1,
+        )
+        return d_preactivation, (ops.zeros_like(d_h), d_c * f)
 
 
 @dataclass(frozen=True)

@@ -61,11 +61,11 @@ def loop(
 ) -> tuple[Tensor | None, State]:
     """The recurrence as a loop, by `scan`, that of the Keras backend by default."""
     # Projecting is cheap to repeat over the padding and dear to repeat over the steps.
-    xs = (cell.project(_swap(inputs)),)
+    xs = (cell.project(swap_batch_and_time(inputs)),)
     rank = len(state[0].shape)
     if mask is not None:
         mask = ops.reshape(mask, (*ops.shape(mask), *(1,) * (rank - 1)))
-        xs += (_swap(ops.cast(mask, "bool")),)
+        xs += (swap_batch_and_time(ops.cast(mask, "bool")),)
 
     def counts(x_t: tuple[Tensor, ...], like: Tensor) -> Tensor:
         """The step's mask in the rank of `like`."""
@@ -80,11 +80,11 @@ def loop(
             ops.where(counts(x_t, new), new, old) for new, old in zip(new_state, state, strict=True)
         )
 
-    outputs, state = scan(step, state, xs, reverse=reverse, sequence=sequence)
-    return None if outputs is None else _swap(outputs), state
+    outputs, state = scan(step, state, xs, reverse=reverse, collect=int(sequence))
+    return swap_batch_and_time(outputs[0]) if sequence else None, state
 
 
-def _swap(x: Tensor) -> Tensor:
+def swap_batch_and_time(x: Tensor) -> Tensor:
     """`(B, T, …)` to `(T, B, …)` and back."""
     return ops.transpose(x, (1, 0, *range(2, len(x.shape))))
 

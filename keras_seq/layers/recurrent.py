@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_seq.errors import require_positive
+from keras_seq.layers.backpropagation import backpropagated
 from keras_seq.layers.cells import State, Tensor, WeightedCell
 from keras_seq.layers.recurrence import masked_outputs, recurrence
 
@@ -141,7 +142,8 @@ class Recurrent(keras.layers.Layer):
         recurrent_dropout = None
         if training and self.recurrent_dropout:
             recurrent_dropout = self._dropped((batch_size, self.units), self.recurrent_dropout)
-        return recurrence(
+        run = backpropagated if training else recurrence
+        return run(
             self.cell(recurrent_dropout),
             inputs,
             self.initial_state(batch_size) if state is None else tuple(state),

@@ -9,7 +9,7 @@ from keras import ops
 from keras_seq.layers.cells import State, Tensor
 
 Step = Callable[[State, tuple[Tensor, ...]], State]
-Scan = Callable[..., tuple[Tensor | None, State]]
+Scan = Callable[..., tuple[State, State]]
 
 
 def scan(
@@ -18,35 +18,34 @@ def scan(
     xs: tuple[Tensor, ...],
     *,
     reverse: bool = False,
-    sequence: bool = True,
-) -> tuple[Tensor | None, State]:
+    collect: int = 1,
+) -> tuple[State, State]:
     """Carries `state` through `step` once for every time step of `xs`.
 
     Args:
-        step: `step(state, x_t) -> state`; `x_t` holds one time step of each tensor of `xs`. The
-            first tensor of the state is the output of the step.
+        step: `step(state, x_t) -> state`; `x_t` holds one time step of each tensor of `xs`.
         state: Tensors `(B, ...)` before the first step.
         xs: Time-major tensors `(T, B, ...)`.
         reverse: Walk from the last time step to the first. Outputs keep the order of `xs`.
-        sequence: Collect the output of every step; without it nothing but the state is kept.
+        collect: How many tensors of the state, from its first, are kept of every step.
 
     Returns:
-        `(outputs, state)`: `(T, B, ...)`, or None without `sequence`; and the last state.
+        `(outputs, state)`: a tensor `(T, B, ...)` for each one collected; and the last state.
     """
     if keras.backend.backend() == "tensorflow":
-        return _scan_tensorflow(step, state, xs, reverse, sequence)
+        return _scan_tensorflow(step, tuple(state), xs, reverse, collect)
 
-    def body(carry: State, x_t: tuple[Tensor, ...]) -> tuple[State, Tensor | None]:
+    def body(carry: State, x_t: tuple[Tensor, ...]) -> tuple[State, State]:
         carry = step(carry, x_t)
-        return carry, carry[0] if sequence else None
+        return carry, carry[:collect]
 
-    state, outputs = ops.scan(body, state, xs, reverse=reverse)
+    state, outputs = ops.scan(body, tuple(state), xs, reverse=reverse)
     return outputs, state
 
 
 def _scan_tensorflow(
-    step: Step, state: State, xs: tuple, reverse: bool, sequence: bool
-) -> tuple[Tensor | None, State]:
+    step: Step, state: State, xs: tuple, reverse: bool, collect: int
+) -> tuple[State, State]:
     # keras.ops.scan on TensorFlow keeps its carry in TensorArrays and wants outputs of the carry's
     # structure; a plain while_loop trains faster and converts to ONNX's Loop.
     import tensorflow as tf
@@ -57,24 +56,27 @@ def _scan_tensorflow(
         tf.TensorArray(x.dtype, steps, element_shape=x.shape[1:], clear_after_read=False).unstack(x)
         for x in xs
     ]
-
-    # Without `sequence` there is no array of outputs: one of no size does not convert to ONNX.
-    collected: tuple[Any, ...] = ()
-    if sequence:
-        shape = state[0].shape
-        collected = (tf.TensorArray(state[0].dtype, steps, element_shape=shape),)
+    collected = tuple(
+        tf.TensorArray(part.dtype, steps, element_shape=part.shape) for part in state[:collect]
+    )
 
     def turn(i: Tensor, state: State, collected: tuple) -> tuple[Tensor, State, tuple]:
         index = steps - 1 - i if reverse else i
         state = step(state, tuple(array.read(index) for array in arrays))
-        return i + 1, state, tuple(array.write(index, state[0]) for array in collected)
+        return (
+            i + 1,
+            state,
+            tuple(array.write(index, part) for array, part in zip(collected, state, strict=False)),
+        )
 
     _, state, collected = tf.while_loop(
         lambda i, *_: i < steps,
         turn,
-        (tf.constant(0), tuple(state), collected),
+        (tf.constant(0), state, collected),
         maximum_iterations=steps,
     )
-    if not sequence:
-        return None, state
-    return tf.ensure_shape(collected[0].stack(), [static, *state[0].shape]), state
+    outputs = tuple(
+        tf.ensure_shape(array.stack(), [static, *part.shape])
+        for array, part in zip(collected, state, strict=False)
+    )
+    return outputs, state

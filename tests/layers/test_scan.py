@@ -24,22 +24,21 @@ def test_equals_a_plain_loop(scan, length, reverse, dynamic):
     generator = np.random.default_rng(length)
     xs = [generator.normal(size=(length, 2, 3)).astype("float32") for _ in range(2)]
     state = (np.zeros((2, 3), "float32"), np.ones((2, 3), "float32"))
-    expected, last = np.zeros_like(xs[0]), state
+    expected, last = (np.zeros_like(xs[0]), np.zeros_like(xs[1])), state
     for t in reversed(range(length)) if reverse else range(length):
         last = step(last, [x[t] for x in xs])
-        expected[t] = last[0]
+        expected[0][t], expected[1][t] = last
     spec = tf.TensorSpec([None if dynamic else length, 2, 3])
-    for sequence in (True, False):
+    for collect in (0, 1, 2):
 
         @tf.function(input_signature=[spec, spec])
-        def run(*xs, sequence=sequence):
-            return scan(step, state, xs, reverse=reverse, sequence=sequence)
+        def run(*xs, collect=collect):
+            return scan(step, state, xs, reverse=reverse, collect=collect)
 
         outputs, found = run(*xs)
-        if sequence:
-            np.testing.assert_allclose(outputs, expected, atol=1e-6)
-        else:
-            assert outputs is None
+        assert len(outputs) == collect
+        for output, plain in zip(outputs, expected, strict=False):
+            np.testing.assert_allclose(output, plain, atol=1e-6)
         for a, b in zip(found, last, strict=True):
             np.testing.assert_allclose(a, b, atol=1e-6)
 
@@ -115,7 +114,7 @@ def test_eager_and_its_gradients(length, reverse):
     start = tf.fill((2, 3), 0.25)
     with tf.GradientTape(persistent=True) as tape:
         tape.watch([xs, start])
-        outputs, (last, product) = scan(step, (start, tf.ones((2, 3))), xs, reverse=reverse)
+        (outputs,), (last, product) = scan(step, (start, tf.ones((2, 3))), xs, reverse=reverse)
         weighted = tf.reduce_sum(outputs * tf.reshape(tf.range(1.0, length + 1), (-1, 1, 1)))
     order = range(length)[::-1] if reverse else range(length)
     expected, plain = np.full((2, 3), 0.25), np.zeros((length, 2, 3))
@@ -150,7 +149,7 @@ def test_one_graph_reads_every_length(scan):
 
     for length in (1, 2, 7, 8):
         x = np.random.default_rng(length).normal(size=(length, 2, 3)).astype("float32")
-        outputs, (last,) = run(x)
+        (outputs,), (last,) = run(x)
         np.testing.assert_allclose(outputs, np.cumsum(x, axis=0), atol=1e-5)
         np.testing.assert_allclose(last, x.sum(0), atol=1e-5)
     assert run.experimental_get_tracing_count() == 1

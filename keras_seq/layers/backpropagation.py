@@ -1,0 +1,127 @@
+"""A recurrence made to be trained: backpropagation through time, written out.
+
+A framework that differentiates a loop adds up the weights' gradient turn by turn, as many small
+matrix products. Here the loop back carries the state's gradient only; those of the weights and of
+the inputs are one product each over all steps, once the loop has ended.
+
+With a_t the preactivation of step t and δ_t its gradient (Werbos 1990, "Backpropagation through
+time: what it does and how to do it"):
+
+    a_t  = W_x x_t + W_h h_{t-1} + b
+    dW_x = Σ_t x_tᵀ δ_t      dW_h = Σ_t h_{t-1}ᵀ δ_t      db = Σ_t δ_t      dx_t = δ_t W_xᵀ
+"""
+
+import dataclasses
+from typing import Any
+
+from keras import ops
+
+from keras_seq.layers.cells import State, Tensor, WeightedCell
+from keras_seq.layers.recurrence import swap_batch_and_time
+from keras_seq.layers.scan import scan
+
+
+def backpropagated(
+    cell: WeightedCell,
+    inputs: Tensor,
+    state: State,
+    mask: Tensor | None = None,
+    *,
+    reverse: bool = False,
+    sequence: bool = True,
+) -> tuple[Tensor | None, State]:
+    """As `recurrence.loop`, for a `DifferentiatedCell`; it keeps what its gradient needs."""
+    inputs = swap_batch_and_time(inputs)  # (T, B, D)
+    masks = ()
+    if mask is not None:
+        masks = (swap_batch_and_time(ops.cast(mask, "bool"))[:, :, None],)  # (T, B, 1)
+    dtype = inputs.dtype
+    weights = [
+        ops.cast(ops.convert_to_tensor(weight), dtype)
+        for weight in (cell.kernel, cell.recurrent_kernel, cell.bias)
+        if weight is not None
+    ]
+
+    @ops.custom_gradient
+    def run(inputs: Tensor, kernel: Tensor, recurrent_kernel: Tensor, *rest: Tensor) -> Any:
+        bias, state = (None, rest) if cell.bias is None else (rest[0], rest[1:])
+        weighted = dataclasses.replace(
+            cell, kernel=kernel, recurrent_kernel=recurrent_kernel, bias=bias
+        )
+
+        def forward(carry: State, x_t: State) -> State:
+            before = carry[:-1]
+            recurrent = ops.matmul(cell.received(before[0]), recurrent_kernel)
+            activation, after = weighted.forward(x_t[0] + recurrent, before)
+            if masks:
+                after = tuple(ops.where(x_t[1], *pair) for pair in zip(after, before, strict=True))
+            return (*after, activation)
+
+        projected = weighted.project(inputs)
+        carry = (*state, ops.zeros_like(projected[0]))
+        (*afters, activations), (*last, _) = scan(
+            forward, carry, (projected, *masks), reverse=reverse, collect=len(carry)
+        )
+
+        def gradient(*upstream: Any, **_: Any) -> tuple[Tensor, ...]:
+            # TensorFlow hands over the gradients one by one, JAX as one tuple.
+            d_outputs = upstream[0] if isinstance(upstream[0], (list, tuple)) else upstream
+            d_hidden, d_state = (d_outputs[:1], d_outputs[1:]) if sequence else ((), d_outputs)
+            befores = [
+                _delayed(first, after, reverse) for first, after in zip(state, afters, strict=True)
+            ]
+            count = len(state)
+
+            def backward(carry: State, x_t: State) -> State:
+                d_after, activation = carry[1:], x_t[0]
+                before, after, rest = (
+                    x_t[1 : 1 + count],
+                    x_t[1 + count : 1 + 2 * count],
+                    x_t[1 + 2 * count :],
+                )
+                if sequence:
+                    d_after = (d_after[0] + rest[-1], *d_after[1:])
+                d_kept = None
+                if masks:
+                    d_kept = [ops.where(rest[0], ops.zeros_like(d), d) for d in d_after]
+                    d_after = [ops.where(rest[0], d, ops.zeros_like(d)) for d in d_after]
+                d_preactivation, d_before = weighted.backward(activation, before, after, d_after)
+                d_received = ops.matmul(d_preactivation, transposed)
+                d_before = (d_before[0] + cell.received(d_received), *d_before[1:])
+                if masks:
+                    d_before = [d + kept for d, kept in zip(d_before, d_kept, strict=True)]
+                return (d_preactivation, *d_before)
+
+            transposed = ops.transpose(recurrent_kernel)
+            (d_preactivations,), (_, *d_state) = scan(
+                backward,
+                (ops.zeros_like(activations[0]), *d_state),
+                (activations, *befores, *afters, *masks, *d_hidden),
+                reverse=not reverse,
+            )
+            # Both weights in one product: they multiply what lies side by side.
+            received = ops.concatenate([inputs, cell.received(befores[0])], axis=-1)
+            d_kernels = ops.matmul(ops.transpose(_rows(received)), _rows(d_preactivations))
+            d_kernel, d_recurrent_kernel = ops.split(d_kernels, [kernel.shape[0]], axis=0)
+            d_bias = () if bias is None else (ops.sum(_rows(d_preactivations), axis=0),)
+            d_inputs = ops.matmul(d_preactivations, ops.transpose(kernel))
+            return (d_inputs, d_kernel, d_recurrent_kernel, *d_bias, *d_state)
+
+        return ((afters[0], *last) if sequence else tuple(last)), gradient
+
+    outputs = run(inputs, *weights, *state)
+    if sequence:
+        return swap_batch_and_time(outputs[0]), tuple(outputs[1:])
+    return None, tuple(outputs)
+
+
+def _delayed(first: Tensor, after: Tensor, reverse: bool) -> Tensor:
+    """The states before each step, from those after it; `(T, B, …)`."""
+    if reverse:
+        return ops.concatenate([after[1:], first[None]], axis=0)
+    return ops.concatenate([first[None], after[:-1]], axis=0)
+
+
+def _rows(x: Tensor) -> Tensor:
+    """`(T, B, D)` to `(T * B, D)`."""
+    return ops.reshape(x, (-1, x.shape[-1]))
