@@ -1,4 +1,4 @@
-"""The error a person can mend, and the check of sizes that many parts share."""
+"""The error a person can mend, and the checks of arguments that many parts share."""
 
 
 class UserError(ValueError):
@@ -14,3 +14,10 @@ def require_positive(**sizes: object) -> None:
     for name, value in sizes.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise ValueError(f"{name} is a whole number, 1 or more. Received: {value!r}")
+
+
+def require_share(**shares: float) -> None:
+    """Raises ValueError, naming it, if one of `shares` is not in [0, 1)."""
+    for name, value in shares.items():
+        if not 0 <= value < 1:
+            raise ValueError(f"{name} is a share in [0, 1). Received: {value!r}")

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_seq.errors import require_positive
+from keras_seq.layers import Dropout
 
 Tensor = Any
 State = dict[str, Tensor]
@@ -37,7 +38,7 @@ class Backbone(keras.layers.Layer):
         self.vocabulary_size = vocabulary_size
         self.hidden_dim = hidden_dim
         self.dropout_rate = dropout
-        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+        self.dropout = Dropout(dropout, dtype=self.dtype_policy)
 
     def initial_state(self, batch_size: int | Tensor, max_length: int) -> State:
         """The state before the first token; `max_length` bounds the positions to come."""

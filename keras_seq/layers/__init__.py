@@ -1,6 +1,7 @@
 """Recurrent and attention layers, with their state in plain sight."""
 
 from keras_seq.layers.bidirectional import Bidirectional
+from keras_seq.layers.dropout import Dropout
 from keras_seq.layers.lstm import LSTM
 from keras_seq.layers.multi_head_attention import MultiHeadAttention
 from keras_seq.layers.positions import LearnedPositions, SinusoidalPositions
@@ -11,6 +12,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "Bidirectional",
+    "Dropout",
     "LearnedPositions",
     "MultiHeadAttention",
     "SinusoidalPositions",

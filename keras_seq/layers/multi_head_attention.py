@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_seq.errors import require_positive
+from keras_seq.layers.dropout import dropout
 
 Tensor = Any
 
@@ -138,7 +139,7 @@ class MultiHeadAttention(keras.layers.Layer):
         """Attends from projected queries to projected keys and values; returns `(B, T, D)`."""
         weights = self.scores(query, keys, mask)  # (B, nh, T, S)
         if training and self.dropout:
-            weights = keras.random.dropout(weights, self.dropout, seed=self.seed_generator)
+            weights = dropout(weights, self.dropout, self.seed_generator)
         heads = ops.transpose(ops.matmul(weights, values), (0, 2, 1, 3))  # (B, T, nh, hs)
         width = self.num_heads * self.value_dim
         heads = ops.reshape(heads, (-1, ops.shape(heads)[1], width))

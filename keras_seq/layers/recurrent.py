@@ -5,9 +5,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_seq.errors import require_positive
+from keras_seq.errors import require_positive, require_share
 from keras_seq.layers.backpropagation import backpropagated
 from keras_seq.layers.cells import State, Tensor, WeightedCell
+from keras_seq.layers.dropout import dropout
 from keras_seq.layers.recurrence import masked_outputs, recurrence
 
 
@@ -50,9 +51,7 @@ class Recurrent(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         require_positive(units=units)
-        for name, rate in (("dropout", dropout), ("recurrent_dropout", recurrent_dropout)):
-            if not 0 <= rate < 1:
-                raise ValueError(f"{name} is a share in [0, 1). Received: {rate!r}")
+        require_share(dropout=dropout, recurrent_dropout=recurrent_dropout)
         super().__init__(**kwargs)
         self.units = units
         self.return_sequences = return_sequences
@@ -154,7 +153,7 @@ class Recurrent(keras.layers.Layer):
 
     def _dropped(self, shape: tuple, rate: float) -> Tensor:
         ones = ops.ones(shape, dtype=self.compute_dtype)
-        return keras.random.dropout(ones, rate, seed=self.seed_generator)
+        return dropout(ones, rate, self.seed_generator)
 
     def call(
         self,

@@ -1,7 +1,6 @@
 """A step function carried along the time axis, in the form each backend trains fastest."""
 
 from collections.abc import Callable
-from typing import Any
 
 import keras
 from keras import ops

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from keras_seq.errors import require_positive
+from keras_seq.layers.dropout import Dropout
 from keras_seq.layers.multi_head_attention import MultiHeadAttention, Tensor
 
 
@@ -75,7 +76,7 @@ class TransformerEncoder(keras.layers.Layer):
             self.intermediate_dim, activation=self.activation, dtype=policy, name="intermediate"
         )
         self.output_dense = keras.layers.Dense(width, dtype=policy, name="output")
-        self.dropout = keras.layers.Dropout(self.dropout_rate, dtype=policy)
+        self.dropout = Dropout(self.dropout_rate, dtype=policy)
         for layer in (
             self.attention,
             self.attention_norm,

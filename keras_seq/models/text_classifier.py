@@ -11,6 +11,7 @@ from keras_seq.backbones import Backbone
 from keras_seq.backbones.backbone import not_padding
 from keras_seq.data.pipeline import tokenize
 from keras_seq.errors import UserError
+from keras_seq.layers import Dropout
 from keras_seq.signature import Signature, TensorSpec
 
 Tensor = Any
@@ -82,7 +83,7 @@ class TextClassifier(keras.Model):
         self.max_length = max_length
         self.pooling = pooling
         self.dropout_rate = dropout
-        self.dropout = keras.layers.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         # Probabilities stay float32 under mixed precision.
         self.head = keras.layers.Dense(
             len(labels), activation="softmax", dtype="float32", name="head"
