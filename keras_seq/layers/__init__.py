@@ -6,6 +6,7 @@ from keras_seq.layers.lstm import LSTM
 from keras_seq.layers.multi_head_attention import MultiHeadAttention
 from keras_seq.layers.positions import LearnedPositions, SinusoidalPositions
 from keras_seq.layers.rnn import RNN
+from keras_seq.layers.transformer_decoder import TransformerDecoder
 from keras_seq.layers.transformer_encoder import TransformerEncoder
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "LearnedPositions",
     "MultiHeadAttention",
     "SinusoidalPositions",
+    "TransformerDecoder",
     "TransformerEncoder",
 ]

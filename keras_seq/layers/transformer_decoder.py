@@ -1,0 +1,121 @@
+"""The Transformer's decoder block."""
+
+from typing import Any
+
+import keras
+
+from keras_seq.layers.multi_head_attention import Tensor
+from keras_seq.layers.transformer_block import TransformerBlock
+
+
+@keras.saving.register_keras_serializable("keras_seq")
+class TransformerDecoder(TransformerBlock):
+    """Causal self-attention, attention over an encoder's output, and a feed-forward network, each
+    with a residual (Vaswani et al. 2017).
+
+        x = x + attention(norm(x))                  position t sees positions up to t
+        x = x + attention(norm(x), encoded)
+        x = x + W_2 act(W_1 norm(x))
+
+    With `norm_first=False`, norm(x + …) as in the original paper. `step` computes one position over
+    a cache of the earlier ones and over `memory`, the encoder's output as keys and values.
+
+    Shapes: `B` sequences, `T` positions, `S` positions of the encoder, `D` features.
+
+    Args:
+        num_heads: Heads of each attention; they share the width of the input between them.
+        intermediate_dim: Width of the feed-forward network.
+        **kwargs: As those of `TransformerBlock`.
+    """
+
+    def build(
+        self, inputs_shape: tuple[int | None, ...], encoded_shape: tuple[int | None, ...]
+    ) -> None:
+        self.attention, self.attention_norm = self._build_attention(
+            "attention", inputs_shape, inputs_shape
+        )
+        self.cross_attention, self.cross_attention_norm = self._build_attention(
+            "cross_attention", inputs_shape, encoded_shape
+        )
+        self._build_feed_forward(inputs_shape)
+
+    def call(
+        self,
+        inputs: Tensor,
+        encoded: Tensor,
+        mask: Tensor | None = None,
+        encoded_mask: Tensor | None = None,
+        training: bool = False,
+    ) -> Tensor:
+        """Computes a whole sequence.
+
+        Args:
+            inputs: `(B, T, D)`.
+            encoded: `(B, S, D)`, the encoder's output.
+            mask: `(B, T)` boolean, False where a position is padding.
+            encoded_mask: `(B, S)` boolean, likewise.
+            training: Apply dropout.
+
+        Returns:
+            `(B, T, D)`.
+        """
+        if isinstance(mask, (list, tuple)):  # Keras gives one for each tensor.
+            mask, encoded_mask = mask[0], mask[1] if encoded_mask is None else encoded_mask
+
+        def attend(x: Tensor) -> Tensor:
+            return self.attention(x, value_mask=mask, use_causal_mask=True, training=training)
+
+        def attend_encoded(x: Tensor) -> Tensor:
+            return self.cross_attention(x, encoded, value_mask=encoded_mask, training=training)
+
+        x = self._residual(inputs, attend, self.attention_norm, training)
+        x = self._residual(x, attend_encoded, self.cross_attention_norm, training)
+        return self._feed_forward(x, training)
+
+    def memory(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
+        """The encoder's output `(B, S, D)` as keys and values `(B, nh, S, hs)`."""
+        return self.cross_attention.project_key_value(encoded)
+
+    def initial_state(self, batch_size: int | Tensor, max_length: int) -> tuple[Tensor, Tensor]:
+        """An empty cache; see `MultiHeadAttention.initial_state`."""
+        return self.attention.initial_state(batch_size, max_length)
+
+    def step(
+        self,
+        inputs: Tensor,
+        state: tuple[Tensor, Tensor],
+        position: Tensor,
+        memory: tuple[Tensor, Tensor],
+        encoded_mask: Tensor | None = None,
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """One position.
+
+        Args:
+            inputs: `(B, D)`.
+            state: As from `initial_state` or an earlier step.
+            position: `(B,)` int32, where in the sequence this step stands.
+            memory: As from `memory`.
+            encoded_mask: `(B, S)` boolean, False where the encoder read padding.
+
+        Returns:
+            `(output, state)`; the output is `(B, D)`.
+        """
+        cache = [state]
+        seen = None if encoded_mask is None else encoded_mask[:, None, None, :]
+
+        def attend(x: Tensor) -> Tensor:
+            output, cache[0] = self.attention.step(x, state, position)
+            return output
+
+        def attend_memory(x: Tensor) -> Tensor:
+            query = self.cross_attention.project_query(x[:, None, :])
+            return self.cross_attention.attend(query, *memory, seen)[:, 0]
+
+        x = self._residual(inputs, attend, self.attention_norm, False)
+        x = self._residual(x, attend_memory, self.cross_attention_norm, False)
+        return self._feed_forward(x, False), cache[0]
+
+    def compute_output_shape(
+        self, inputs_shape: tuple[int | None, ...], *_: Any, **__: Any
+    ) -> tuple[int | None, ...]:
+        return inputs_shape
