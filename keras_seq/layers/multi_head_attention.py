@@ -134,13 +134,29 @@ class MultiHeadAttention(keras.layers.Layer):
         keys: Tensor,
         values: Tensor,
         mask: Tensor | None = None,
+        causal: bool = False,
         training: bool = False,
     ) -> Tensor:
-        """Attends from projected queries to projected keys and values; returns `(B, T, D)`."""
-        weights = self.scores(query, keys, mask)  # (B, nh, T, S)
-        if training and self.dropout:
-            weights = dropout(weights, self.dropout, self.seed_generator)
-        heads = ops.transpose(ops.matmul(weights, values), (0, 2, 1, 3))  # (B, T, nh, hs)
+        """Attends from projected queries to projected keys and values; returns `(B, T, D)`.
+
+        `mask` is as for `scores`; with `causal`, query t sees keys up to t, too.
+        """
+        dropped = training and self.dropout
+        fused = keras.backend.backend() == "jax" and self.key_dim == self.value_dim
+        if fused and not dropped:
+            # One kernel (flash attention) where the device has one.
+            heads = ops.dot_product_attention(
+                *(ops.transpose(x, (0, 2, 1, 3)) for x in (query, keys, values)),
+                mask=mask,
+                is_causal=causal,
+            )  # (B, T, nh, hs)
+        else:
+            if causal:
+                mask = _and(mask, causal_mask(ops.shape(query)[2], ops.shape(keys)[2]))
+            weights = self.scores(query, keys, mask)  # (B, nh, T, S)
+            if dropped:
+                weights = dropout(weights, self.dropout, self.seed_generator)
+            heads = ops.transpose(ops.matmul(weights, values), (0, 2, 1, 3))  # (B, T, nh, hs)
         width = self.num_heads * self.value_dim
         heads = ops.reshape(heads, (-1, ops.shape(heads)[1], width))
         output = ops.matmul(heads, ops.reshape(self.output_kernel, (width, -1)))
@@ -186,10 +202,8 @@ class MultiHeadAttention(keras.layers.Layer):
                 seen = _and(seen, ops.cast(padding, "bool")[:, None, None, :])
         if attention_mask is not None:
             seen = _and(seen, ops.cast(attention_mask, "bool")[:, None, :, :])
-        if use_causal_mask:
-            seen = _and(seen, causal_mask(ops.shape(query)[1], ops.shape(value)[1]))
         keys, values = self.project_key_value(value, key)
-        return self.attend(self.project_query(query), keys, values, seen, training)
+        return self.attend(self.project_query(query), keys, values, seen, use_causal_mask, training)
 
     def initial_state(self, batch_size: int | Tensor, max_length: int) -> tuple[Tensor, Tensor]:
         """An empty cache: keys and values `(B, nh, max_length, hs)`."""
