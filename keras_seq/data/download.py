@@ -36,7 +36,7 @@ def locate(file: RemoteFile, data_dir: str | Path | None = None) -> Path:
     Raises:
         UserError: If there is no copy and no download, or its content is not the expected one.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "keras-seq"
+    cache = cache_folder()
     folders = [Path(f) for f in (data_dir, os.environ.get(VARIABLE)) if f]
     for folder in (*folders, cache):
         path = folder / file.path
@@ -58,6 +58,11 @@ def locate(file: RemoteFile, data_dir: str | Path | None = None) -> Path:
         partial.write(content)
     os.replace(partial.name, path)
     return path
+
+
+def cache_folder() -> Path:
+    """Where downloads and tokenised texts are kept; XDG_CACHE_HOME moves it."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "keras-seq"
 
 
 def _verified(path: Path, content: bytes, file: RemoteFile) -> Path:

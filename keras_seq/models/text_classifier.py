@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_seq.backbones import Backbone
 from keras_seq.backbones.backbone import not_padding
-from keras_seq.data.pipeline import tokenize
+from keras_seq.data.tokens import tokenize
 from keras_seq.errors import UserError
 from keras_seq.layers import Dropout
 from keras_seq.signature import Signature, TensorSpec

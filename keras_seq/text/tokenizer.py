@@ -1,6 +1,7 @@
 """SentencePiece, trained from the data and kept inside the model."""
 
 import base64
+import hashlib
 import io
 import random
 import zlib
@@ -101,6 +102,11 @@ class SentencePieceTokenizer:
     def vocabulary_size(self) -> int:
         """Number of ids."""
         return self._processor.GetPieceSize()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the model: equal for tokenizers that give equal ids."""
+        return hashlib.sha256(self.model).hexdigest()
 
     def encode(self, texts: Iterable[str]) -> list[list[int]]:
         """Token ids of each text."""

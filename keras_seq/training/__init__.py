@@ -7,13 +7,25 @@ from keras_seq.training.classify import (
     evaluate_classifier,
     train_classifier,
 )
+from keras_seq.training.devices import Devices
+from keras_seq.training.interrupts import Interrupted
+from keras_seq.training.learning_rate import LearningRate
+from keras_seq.training.losses import CrossEntropy
 from keras_seq.training.run import Run
+from keras_seq.training.settings import TrainingSettings
+from keras_seq.training.trainer import train
 
 __all__ = [
     "BACKBONES",
     "ClassifierSettings",
+    "CrossEntropy",
+    "Devices",
+    "Interrupted",
+    "LearningRate",
     "Run",
+    "TrainingSettings",
     "build_classifier",
     "evaluate_classifier",
+    "train",
     "train_classifier",
 ]

@@ -1,7 +1,7 @@
 """Trains and evaluates a text classifier."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import keras
@@ -9,20 +9,24 @@ import numpy as np
 
 from keras_seq.backbones import Backbone, RecurrentBackbone, TransformerBackbone
 from keras_seq.console import stage
-from keras_seq.data.batches import ShuffledBatches
+from keras_seq.data.batches import HeldOutBatches, TextBatches
 from keras_seq.data.examples import Corpus, LabelledTexts
+from keras_seq.data.tokens import tokenized
 from keras_seq.errors import UserError
 from keras_seq.metrics import classification_metrics
 from keras_seq.models import TextClassifier, load_model
 from keras_seq.text import SentencePieceTokenizer
-from keras_seq.training.callbacks import MetricsLog, SaveBest
+from keras_seq.training.devices import Devices
+from keras_seq.training.losses import CrossEntropy
 from keras_seq.training.run import Run, write_json
+from keras_seq.training.settings import TrainingSettings
+from keras_seq.training.trainer import train
 
 VALIDATION_SHARE = 0.05
 
 
-@dataclass(frozen=True)
-class ClassifierSettings:
+@dataclass(frozen=True, kw_only=True)
+class ClassifierSettings(TrainingSettings):
     """How a classifier is built and trained. `BACKBONES` has the defaults of each backbone."""
 
     backbone: str = "lstm"
@@ -34,26 +38,19 @@ class ClassifierSettings:
     num_heads: int = 4
     pooling: str = "max"
     dropout: float = 0.4
-    epochs: int = 2
-    batch_size: int = 64
     learning_rate: float = 2e-3
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("vocabulary_size", "max_length", "hidden_dim", "epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} is 1 or more. Received: {getattr(self, name)}")
-        if not 0 <= self.dropout < 1:
-            raise UserError(f"dropout is in [0, 1). Received: {self.dropout}")
-        if not 0 < self.learning_rate < 10:
-            raise UserError(f"learning_rate is above 0. Received: {self.learning_rate}")
+        super().__post_init__()
+        self._require("1 or more", lambda x: x >= 1, "vocabulary_size", "max_length", "hidden_dim")
+        self._require("in [0, 1)", lambda x: 0 <= x < 1, "dropout")
 
 
 BACKBONES = {
-    "rnn": ClassifierSettings("rnn", learning_rate=1e-3, dropout=0.3, epochs=3),
-    "lstm": ClassifierSettings("lstm"),
+    "rnn": ClassifierSettings(backbone="rnn", learning_rate=1e-3, dropout=0.3, epochs=3),
+    "lstm": ClassifierSettings(backbone="lstm"),
     "transformer": ClassifierSettings(
-        "transformer", num_layers=2, pooling="mean", dropout=0.2, learning_rate=1e-3
+        backbone="transformer", num_layers=2, pooling="mean", dropout=0.2, learning_rate=1e-3
     ),
 }
 
@@ -105,58 +102,105 @@ def train_classifier(
     settings: ClassifierSettings,
     run: Run,
     source: Mapping[str, Any],
-    verbose: int | str = "auto",
-) -> TextClassifier:
+    devices: Devices | None = None,
+    visible: bool = True,
+) -> TextClassifier | None:
     """Trains on `corpus.train`, keeps the best epoch in `run`, evaluates on `corpus.held_out`.
 
-    A twentieth of the training examples chooses the best epoch.
+    A twentieth of the training examples chooses the best epoch. A run that was begun goes on.
 
     Args:
         corpus: What to learn.
         settings: How.
-        run: A new run; its folder is made once data and settings have proven usable.
+        run: A new run; its folder is made once data and settings have proven usable. Or one that
+            was begun with the same corpus and settings.
         source: What `data.load` takes to load `corpus` again.
-        verbose: As in `keras.Model.fit`.
+        devices: Where; one device by default.
+        visible: Show the progress.
 
     Returns:
-        The best epoch's classifier.
+        The best epoch's classifier; None in a process that is not the first of several.
 
     Raises:
         UserError: If the data cannot be learnt from or the settings do not fit together.
     """
-    keras.utils.set_random_seed(settings.seed)
-    validation_count = max(1, round(len(corpus.train) * VALIDATION_SHARE))
-    train, validation = corpus.train.hold_out(validation_count)
-    labels = corpus.classes()
-    stage(
-        f"{corpus.name}: {len(train):,} examples to learn from, {len(validation):,} to choose the "
-        f"best epoch, {len(corpus.held_out):,} held out; labels: {', '.join(labels)}"
-    )
-    stage(f"Learning a vocabulary of at most {settings.vocabulary_size:,} pieces")
-    tokenizer = SentencePieceTokenizer.train(
-        train.texts, settings.vocabulary_size, seed=settings.seed
-    )
-    classifier = build_classifier(settings, tokenizer, labels)
-    run.start({"task": "classify", "data": dict(source), "settings": asdict(settings)})
-    classifier.compile(
-        keras.optimizers.Adam(settings.learning_rate),
-        "sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
-    stage(f"Training {classifier.count_params():,} parameters for {settings.epochs} epochs")
-    token_ids, indices = classifier.preprocess(train.texts, train.labels)
-    classifier.fit(
-        ShuffledBatches(token_ids, indices, settings.batch_size, settings.seed),
-        epochs=settings.epochs,
-        validation_data=(validation.texts, validation.labels),
-        validation_batch_size=settings.batch_size,
-        callbacks=[SaveBest(run.model_path), MetricsLog(run.metrics_path)],
-        shuffle=False,
-        verbose=verbose,
-    )
+    devices = devices or Devices()
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(settings.precision)
+    try:
+        with devices.use(settings.batch_size):
+            _train(corpus, settings, run, source, devices, visible)
+    finally:
+        keras.config.set_dtype_policy(policy)
+    if not devices.chief:
+        return None
     best = load_model(run.model_path)
     write_json(run.evaluation_path, evaluate_classifier(best, corpus.held_out, corpus.name))
     return best
+
+
+def _train(
+    corpus: Corpus,
+    settings: ClassifierSettings,
+    run: Run,
+    source: Mapping[str, Any],
+    devices: Devices,
+    visible: bool,
+) -> None:
+    say = stage if visible and devices.chief else lambda text: None
+    keras.utils.set_random_seed(settings.seed)
+    validation_count = max(1, round(len(corpus.train) * VALIDATION_SHARE))
+    learnt, validation = corpus.train.hold_out(validation_count)
+    labels = corpus.classes()
+    say(
+        f"{corpus.name}: {len(learnt):,} examples to learn from, {len(validation):,} to choose the "
+        f"best epoch, {len(corpus.held_out):,} held out; labels: {', '.join(labels)}"
+    )
+    if run.started:
+        tokenizer = SentencePieceTokenizer(run.tokenizer_path.read_bytes())
+    else:
+        say(f"Learning a vocabulary of at most {settings.vocabulary_size:,} pieces")
+        tokenizer = SentencePieceTokenizer.train(
+            learnt.texts, settings.vocabulary_size, seed=settings.seed
+        )
+    classifier = build_classifier(settings, tokenizer, labels)
+    tokens = tokenized(tokenizer, learnt.texts)
+    fingerprint = tokens.fingerprint()
+    if not run.started and devices.chief:
+        run.start(
+            {
+                "task": "classify",
+                "data": dict(source),
+                "data_sha256": fingerprint,
+                "settings": asdict(settings),
+            },
+            tokenizer,
+        )
+    elif run.started and run.config.get("data_sha256") != fingerprint:
+        raise UserError(
+            f"{corpus.name} is not what {run.path} learnt from: its texts have changed. Put the "
+            "data back, or begin a new run."
+        )
+    batches = TextBatches(
+        tokens,
+        classifier.preprocess(None, learnt.labels)[1],
+        settings.batch_size,
+        settings.max_length,
+        settings.seed,
+    )
+    held_out = HeldOutBatches(
+        tokenized(tokenizer, validation.texts),
+        classifier.preprocess(None, validation.labels)[1],
+        settings.batch_size,
+        settings.max_length,
+    )
+    classifier.compile(
+        settings.optimizer(settings.epochs * len(batches)),
+        CrossEntropy(settings.label_smoothing),
+        weighted_metrics=["accuracy"],
+    )
+    say(f"Training {classifier.count_params():,} parameters for {settings.epochs} epochs")
+    train(classifier, batches, held_out, run, settings, devices, visible=visible)
 
 
 def evaluate_classifier(
@@ -171,6 +215,13 @@ def evaluate_classifier(
     probabilities = classifier.predict(token_ids, batch_size=100, verbose=0)
     metrics = classification_metrics(indices, np.argmax(probabilities, axis=-1), classifier.labels)
     return {"data": name, **metrics}
+
+
+def settings_of(run: Run) -> ClassifierSettings:
+    """The settings that `run` was begun with."""
+    known = {field.name for field in fields(ClassifierSettings)}
+    found = run.config["settings"]
+    return ClassifierSettings(**{name: found[name] for name in known & found.keys()})
 
 
 def settings_for(backbone: str, **changes: Any) -> ClassifierSettings:

@@ -2,8 +2,14 @@
 
 RUN/
   config.json         task, data and settings
+  tokenizer.model     the SentencePiece model, and
+  tokenizer.json      the same for the Hugging Face libraries
   model.keras         the best epoch's model, tokenizer and labels inside
+  checkpoints/        the whole state of training, the last two
   metrics.jsonl       a line an epoch
+  steps.jsonl         a line every few steps
+  curve.png           both, drawn
+  events/             both, for TensorBoard
   evaluation.json     results on the held-out examples
 """
 
@@ -17,6 +23,7 @@ from typing import Any
 from keras_seq import data
 from keras_seq.data import LabelledTexts
 from keras_seq.errors import UserError
+from keras_seq.training.checkpoints import Checkpoints
 
 RUNS = Path("runs")
 
@@ -31,27 +38,66 @@ class Run:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.config_path = self.path / "config.json"
+        self.tokenizer_path = self.path / "tokenizer.model"
         self.model_path = self.path / "model.keras"
-        self.metrics_path = self.path / "metrics.jsonl"
+        self.checkpoints = Checkpoints(self.path / "checkpoints")
         self.evaluation_path = self.path / "evaluation.json"
 
     @classmethod
-    def new(cls, path: str | Path | None, name: str) -> "Run":
+    def new(cls, path: str | Path | None, name: str, writes: bool = True) -> "Run":
         """A run to be made in `path`, by default `runs/NAME-TIME`; `start` makes the folder.
+
+        Args:
+            path: Its folder.
+            name: Of the default folder.
+            writes: Whether this process will write it; another of several may have begun.
 
         Raises:
             UserError: If `path` is there and not empty.
         """
         time = datetime.now().strftime("%Y%m%d-%H%M%S")
         run = cls(path or RUNS / f"{name}-{time}")
-        if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
+        if writes and run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
             raise UserError(f"{run.path} exists and is not empty. Name another --output.")
         return run
 
-    def start(self, config: dict[str, Any]) -> None:
-        """Makes the folder and writes what is about to be trained."""
+    def start(self, config: dict[str, Any], tokenizer: Any) -> None:
+        """Makes the folder and writes what is about to be trained; the config comes last."""
         self.path.mkdir(parents=True, exist_ok=True)
+        write_file(self.tokenizer_path, tokenizer.model)
+        write_file(self.path / "tokenizer.json", tokenizer.to_json().encode())
         write_json(self.config_path, config)
+
+    @property
+    def started(self) -> bool:
+        """Whether the folder says what is trained."""
+        return self.config_path.is_file()
+
+    def save_model(self, model: Any) -> None:
+        """Keeps `model` as the best one."""
+        partial = self.path / f".partial-{self.model_path.name}"
+        model.save(partial)
+        os.replace(partial, self.model_path)
+
+    @classmethod
+    def resume(cls, path: str | Path, task: str) -> "Run":
+        """The run in `path`, to go on with.
+
+        Raises:
+            UserError: If it is not a run folder, or of another task.
+        """
+        run = cls(path)
+        if not run.started:
+            raise UserError(
+                f"{run.path} is not a run folder: it has no config.json. If it was stopped before "
+                f"training began, begin again: keras-seq train {task} …"
+            )
+        if run.config["task"] != task:
+            raise UserError(
+                f"{run.path} is a run of another task. Go on with: keras-seq train "
+                f"{run.config['task']} --resume {run.path}"
+            )
+        return run
 
     @classmethod
     def open(cls, path: str | Path) -> "Run":
@@ -61,14 +107,15 @@ class Run:
             UserError: If it is not a run folder, or its training has not saved a model yet.
         """
         run = cls(path)
-        if not run.config_path.is_file():
+        if not run.started:
             raise UserError(
                 f"{run.path} is not a run folder: it has no config.json. Make a run with: "
                 "keras-seq train classify --data movie_reviews"
             )
         if not run.model_path.is_file():
             raise UserError(
-                f"{run.path} has no model.keras: its training did not finish an epoch. Train again."
+                f"{run.path} has no model.keras: its training did not finish an epoch. Go on with: "
+                f"keras-seq train {run.config.get('task', 'classify')} --resume {run.path}"
             )
         return run
 
@@ -132,11 +179,15 @@ def held_out(run: Run, data_dir: str | Path | None = None) -> tuple[LabelledText
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes `value` beside `path` and renames it, so that no half file is ever seen."""
-    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    """Writes `value` as `write_file` writes."""
+    write_file(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Writes `content` beside `path` and renames it, so that no half file is ever seen."""
     with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
+        dir=path.parent, prefix=f".{path.name}.", delete=False
     ) as partial:
-        partial.write(text)
+        partial.write(content)
     os.chmod(partial.name, 0o644)
     os.replace(partial.name, path)

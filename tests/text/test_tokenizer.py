@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from keras_seq.data.pipeline import tokenize
+from keras_seq.data.tokens import tokenize
 from keras_seq.errors import UserError
 from keras_seq.text import SentencePieceTokenizer
 from keras_seq.text.tokenizer import SPACE, to_unicode

@@ -1,0 +1,101 @@
+"""Token ids of many texts, made once and kept on disk."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_seq.data.download import cache_folder
+
+AT_ONCE = 10_000  # texts handed to the tokenizer in one call
+
+
+class TokenRows:
+    """Rows of token ids of different lengths, one after another in one array.
+
+    Args:
+        ids: `(total,)` integers, on disk or in memory.
+        ends: `(N,)` int64, where each row ends.
+    """
+
+    def __init__(self, ids: np.ndarray, ends: np.ndarray) -> None:
+        self.ids = ids
+        self.ends = ends
+        self.lengths = np.diff(ends, prepend=0)
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def padded(self, rows: Sequence[int], length: int) -> np.ndarray:
+        """Those rows, each cut to `length` or filled up with 0: `(len(rows), length)` int32."""
+        batch = np.zeros((len(rows), length), "int32")
+        for i, row in enumerate(rows):
+            start = self.ends[row] - self.lengths[row]
+            count = min(self.lengths[row], length)
+            batch[i, :count] = self.ids[start : start + count]
+        return batch
+
+    def fingerprint(self) -> str:
+        """SHA-256 of what is in the rows."""
+        digest = hashlib.sha256(np.ascontiguousarray(self.ends, "int64").tobytes())
+        digest.update(np.ascontiguousarray(self.ids, "int32").tobytes())
+        return digest.hexdigest()
+
+
+def tokenize(tokenizer: Any, texts: Sequence[str], max_length: int) -> np.ndarray:
+    """Token ids of all texts, cut and padded with 0: `(len(texts), max_length)` int32."""
+    return _made(tokenizer, texts).padded(range(len(texts)), max_length)
+
+
+def tokenized(tokenizer: Any, texts: Sequence[str]) -> TokenRows:
+    """The token ids of `texts`; from the cache where the same texts were tokenised before.
+
+    Args:
+        tokenizer: A `keras_seq.text` tokenizer.
+        texts: The texts.
+    """
+    folder = cache_folder() / "tokens" / _key(tokenizer, texts)
+    with contextlib.suppress(OSError, ValueError):  # Not there, or damaged.
+        ids, ends = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("ids", "ends"))
+        return TokenRows(ids, ends)
+    made = _made(tokenizer, texts)
+    with contextlib.suppress(OSError):  # A convenience: a full disk must not stop a run.
+        _keep(made, folder)
+    return made
+
+
+def _key(tokenizer: Any, texts: Sequence[str]) -> str:
+    digest = hashlib.sha256(tokenizer.fingerprint.encode())
+    for text in texts:
+        content = text.encode("utf-8", "surrogatepass")
+        digest.update(len(content).to_bytes(8, "little"))
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _made(tokenizer: Any, texts: Sequence[str]) -> TokenRows:
+    dtype = "uint16" if tokenizer.vocabulary_size <= 1 << 16 else "int32"
+    parts, lengths = [np.zeros(0, dtype)], []
+    for start in range(0, len(texts), AT_ONCE):
+        for ids in tokenizer.encode(texts[start : start + AT_ONCE]):
+            parts.append(np.asarray(ids, dtype))
+            lengths.append(len(ids))
+    return TokenRows(np.concatenate(parts), np.cumsum(lengths, dtype="int64"))
+
+
+def _keep(rows: TokenRows, folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial-"))
+    try:
+        np.save(partial / "ids.npy", rows.ids)
+        np.save(partial / "ends.npy", rows.ends)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.rename(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -1,0 +1,101 @@
+"""What a run writes about itself: numbers, TensorBoard events and a picture."""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+
+class Journal:
+    """The records of a run folder.
+
+        metrics.jsonl    a line an epoch, with the results on the validation examples
+        steps.jsonl      a line every few steps
+        curve.png        both, drawn
+        events/          both, for TensorBoard
+
+    Args:
+        folder: The run folder.
+        step: The step the run goes on from; what was recorded of later ones is dropped.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        from tensorboard.compat.proto import event_pb2
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+        self.folder = folder
+        self.epochs = _Lines(folder / "metrics.jsonl", step)
+        self.steps = _Lines(folder / "steps.jsonl", step)
+        self._events = EventFileWriter(str(folder / "events"))
+        if step:
+            # TensorBoard then drops what the run recorded of later steps before it was stopped.
+            start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+            self._events.add_event(
+                event_pb2.Event(wall_time=time.time(), step=step, session_log=start)
+            )
+
+    def add_step(self, step: int, values: dict[str, float]) -> None:
+        """Records what training gave since the last such record."""
+        self.steps.add({"step": step, **values})
+        self._scalars(step, values)
+
+    def add_epoch(self, step: int, epoch: int, values: dict[str, float]) -> None:
+        """Records an epoch's results, and draws the curve."""
+        self.epochs.add({"epoch": epoch, "step": step, **values})
+        self._scalars(step, {f"epoch_{name}": value for name, value in values.items()})
+        self._events.flush()
+        draw(self.folder / "curve.png", self.steps.lines, self.epochs.lines)
+
+    def close(self) -> None:
+        self._events.close()
+
+    def _scalars(self, step: int, values: dict[str, float]) -> None:
+        from tensorboard.compat.proto import event_pb2, summary_pb2
+
+        summary = summary_pb2.Summary(
+            value=[
+                summary_pb2.Summary.Value(tag=name, simple_value=value)
+                for name, value in values.items()
+            ]
+        )
+        self._events.add_event(event_pb2.Event(wall_time=time.time(), step=step, summary=summary))
+
+
+class _Lines:
+    """A file of JSON lines, each with a step."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        self.path = path
+        self.lines: list[dict[str, Any]] = []
+        if path.is_file():
+            whole = path.read_text("utf-8").split("\n")[:-1]  # the last may be cut short
+            self.lines = [line for line in map(json.loads, whole) if line["step"] <= step]
+        partial = path.with_name(f".partial-{path.name}")
+        partial.write_text("".join(f"{json.dumps(line)}\n" for line in self.lines), "utf-8")
+        os.replace(partial, path)
+
+    def add(self, line: dict[str, Any]) -> None:
+        self.lines.append(line)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def draw(path: Path, steps: list[dict[str, Any]], epochs: list[dict[str, Any]]) -> None:
+    """Draws the loss, and beside it what else was measured, over the steps, as a PNG file."""
+    from matplotlib.figure import Figure
+
+    measured = sorted({name for line in epochs for name in line if name.startswith("val_")})
+    names = ["loss", *(n.removeprefix("val_") for n in measured if n != "val_loss")]
+    figure = Figure(figsize=(5 * len(names), 3.6), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        for lines, key, style in ((steps, name, "-"), (epochs, f"val_{name}", "o-")):
+            points = [(line["step"], line[key]) for line in lines if key in line]
+            if points:
+                axes.plot(*zip(*points, strict=True), style, ms=4, label=key.replace("_", " "))
+        axes.set(xlabel="step", title=name.replace("_", " "))
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False)
+    partial = path.with_name(f".partial-{path.name}")
+    figure.savefig(partial, dpi=120, format="png")
+    os.replace(partial, path)

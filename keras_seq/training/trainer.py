@@ -1,0 +1,297 @@
+"""One training run of any model: `fit`, and all that must not be lost."""
+
+import contextlib
+import math
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from keras_seq.data.batches import Batches
+from keras_seq.data.feed import feed
+from keras_seq.errors import UserError
+from keras_seq.training.devices import Devices
+from keras_seq.training.interrupts import Interrupted, StopWish
+from keras_seq.training.journal import Journal
+from keras_seq.training.progress import Progress
+from keras_seq.training.run import Run
+from keras_seq.training.settings import TrainingSettings
+
+RECORDS = 500  # lines of steps.jsonl at most, about
+READ_SECONDS = 0.05  # between two looks at the loss, for which the device must be waited for
+
+
+def train(
+    model: keras.Model,
+    batches: Batches,
+    validation: Batches,
+    run: Run,
+    settings: TrainingSettings,
+    devices: Devices,
+    monitor: str = "accuracy",
+    visible: bool = True,
+) -> None:
+    """Trains a compiled model, from the run's last checkpoint where there is one.
+
+    After each epoch the model is evaluated; the best one is kept in the run folder. Checkpoints are
+    taken by the clock and after each epoch.
+
+    Args:
+        model: Compiled, with the optimizer of `settings`.
+        batches: To learn from.
+        validation: To choose the best epoch by.
+        run: The run, begun.
+        settings: How.
+        devices: On which; used inside `devices.use`.
+        monitor: The metric that chooses: the loss at its least, another at its most.
+        visible: Show the progress.
+
+    Raises:
+        UserError: If the loss is not a finite number, or the memory does not suffice.
+        Interrupted: After Ctrl-C or SIGTERM; the state is saved.
+    """
+    model.optimizer.build(model.trainable_variables)
+    with StopWish().listening() as stop:
+        conductor = _Conductor(model, batches, validation, run, settings, devices, monitor, stop)
+        if not conductor.resume(visible):
+            return
+        try:
+            model.fit(
+                feed(batches, conductor.step, devices.share, conductor.token_counts.__setitem__),
+                steps_per_epoch=conductor.total - conductor.step,
+                callbacks=[conductor],
+                shuffle=False,
+                verbose=0,
+            )
+        except Exception as error:
+            if _out_of_memory(error):
+                raise UserError(
+                    f"The memory does not suffice for batches of {settings.batch_size} rows. Lower "
+                    "--batch-size (--accumulate makes up for it) or --max-length, or use "
+                    "--precision mixed_bfloat16."
+                ) from error
+            raise
+        finally:
+            conductor.close()
+
+
+class _Conductor(keras.callbacks.Callback):
+    """Does between two steps what has to be done.
+
+    To Keras the whole run is one epoch, so that it can go on in the middle of one of ours.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        batches: Batches,
+        validation: Batches,
+        run: Run,
+        settings: TrainingSettings,
+        devices: Devices,
+        monitor: str,
+        stop: StopWish,
+    ) -> None:
+        super().__init__()
+        self.set_model(model)
+        self.validation, self.run, self.settings, self.devices = validation, run, settings, devices
+        self.monitor, self.stop = monitor, stop
+        self.steps_per_epoch = len(batches)
+        self.total = settings.epochs * self.steps_per_epoch
+        self.record_every = max(1, self.total // RECORDS)
+        self.token_counts: dict[int, int] = {}
+        self.step = self.saved_step = 0
+        self.best: float | None = None
+        self.waited = 0
+        self.finished = False
+        self.epoch_means, self.record_means = _Means(), _Means()
+
+    def resume(self, visible: bool) -> bool:
+        """Takes up the last checkpoint's state; says whether anything is left to do."""
+        notes = self.run.checkpoints.restore(self._state())
+        if notes is not None:
+            self.step = self.saved_step = notes["step"]
+            self.best, self.waited = notes["best"], notes["waited"]
+            self.finished = notes["finished"]
+            self.epoch_means = _Means(**notes["epoch_means"])
+            self.record_means = _Means(**notes["record_means"])
+        visible = visible and self.devices.chief
+        self.journal = Journal(self.run.path, self.step) if self.devices.chief else None
+        self.progress = Progress(self.total, self.steps_per_epoch, self.step, visible)
+        self.folded = self.step
+        self.unseen_tokens = 0
+        self.saved_at = self.read_at = time.monotonic()
+        if self.step and not self.finished:
+            self.progress.line(f"Going on after step {self.step:,} of {self.total:,}")
+        return not self.finished
+
+    def close(self) -> None:
+        self.progress.close()
+        if self.journal is not None:
+            self.journal.close()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self.unseen_tokens += self.token_counts.pop(self.step, 0)
+        self.step += 1
+        now = time.monotonic()
+        epoch_ends = self.step % self.steps_per_epoch == 0
+        record = epoch_ends or self.step % self.record_every == 0
+        due = now - self.saved_at >= self.settings.checkpoint_seconds and not self.shared
+        save = epoch_ends or due or self.stop.received
+        if not (record or save or now - self.read_at >= READ_SECONDS):
+            return
+        self.read_at = now
+        values = {name: float(value) for name, value in logs.items()}
+        self._require_finite(values["loss"])
+        means = self.epoch_means.with_more(values, self.step - self.folded)
+        self.progress.update(self.step, self.unseen_tokens, means.values())
+        self.unseen_tokens = 0
+        if record or save:
+            # Keras's own running means begin anew, so that none of them is lost with a process.
+            self.record_means = self.record_means.with_more(values, self.step - self.folded)
+            self.epoch_means, self.folded = means, self.step
+            self.model.reset_metrics()
+        if record:
+            self._record()
+        if epoch_ends:
+            self._end_epoch()
+        if save:
+            self._save()
+        if self.stop.received:
+            raise Interrupted(
+                f"Stopped after step {self.step:,} of {self.total:,}; nothing is lost. Go on with: "
+                f"keras-seq train {self.run.config['task']} --resume {self.run.path}"
+            )
+        if self.finished:
+            self.model.stop_training = True
+
+    @property
+    def shared(self) -> bool:
+        """Whether several processes train, whose clocks differ: they save at an epoch's end."""
+        return self.devices.processes > 1
+
+    def _state(self) -> list[keras.Variable]:
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+    def _save(self) -> None:
+        notes = {
+            "step": self.step,
+            "best": self.best,
+            "waited": self.waited,
+            "finished": self.finished,
+            "epoch_means": vars(self.epoch_means),
+            "record_means": vars(self.record_means),
+        }
+        if self.devices.chief:
+            self.run.checkpoints.save(self.step, self._state(), notes)
+        self.saved_step, self.saved_at = self.step, time.monotonic()
+
+    def _learning_rate(self) -> float:
+        return float(self.model.optimizer.learning_rate)
+
+    def _require_finite(self, loss: float) -> None:
+        if math.isfinite(loss):
+            return
+        kept = (
+            f"The state after step {self.saved_step:,} is kept in {self.run.checkpoints.folder}."
+            if self.saved_step
+            else "There was no checkpoint yet."
+        )
+        raise UserError(
+            f"The loss is {loss} at step {self.step:,} of {self.total:,}, with a learning rate of "
+            f"{self._learning_rate():.3g}. {kept} Try a lower --learning-rate, --warmup-steps, "
+            "--clip-norm 1"
+            + (", or --precision float32." if self.settings.precision != "float32" else ".")
+        )
+
+    def _record(self) -> None:
+        if self.journal is not None:
+            self.journal.add_step(
+                self.step,
+                {
+                    **self.record_means.values(),
+                    "learning_rate": self._learning_rate(),
+                    "tokens_per_second": self.progress.tokens_per_second,
+                },
+            )
+        self.record_means = _Means()
+
+    def _end_epoch(self) -> None:
+        epoch = self.step // self.steps_per_epoch
+        results = self.epoch_means.values()
+        with self._averaged_weights():
+            found = self.model.evaluate(
+                feed(self.validation, share=self.devices.share),
+                steps=len(self.validation),
+                return_dict=True,
+                verbose=0,
+            )
+            results |= {f"val_{name}": float(value) for name, value in found.items()}
+            value = results[f"val_{self.monitor}"]
+            sign = -1 if self.monitor == "loss" else 1
+            if self.best is None or sign * value > sign * self.best:
+                self.best, self.waited = value, 0
+                if self.devices.chief:
+                    self.run.save_model(self.model)
+            else:
+                self.waited += 1
+        stopped_early = 0 < self.settings.patience <= self.waited
+        self.finished = stopped_early or self.step == self.total
+        if self.journal is not None:
+            self.journal.add_epoch(
+                self.step, epoch, {**results, "learning_rate": self._learning_rate()}
+            )
+        shown = ", ".join(f"{name.replace('_', ' ')} {v:.4f}" for name, v in results.items())
+        self.progress.line(
+            f"epoch {epoch} of {self.settings.epochs}: {shown}, "
+            f"{self.progress.tokens_per_second:,.0f} tokens/s"
+        )
+        if stopped_early and self.step < self.total:
+            self.progress.line(
+                f"No better result in {self.waited} epochs: the run ends (--patience)."
+            )
+        self.epoch_means = _Means()
+        self.model.reset_metrics()
+
+    @contextlib.contextmanager
+    def _averaged_weights(self) -> Iterator[None]:
+        """Inside, the model has the moving average of its weights, if there is one."""
+        if not self.settings.average:
+            yield
+            return
+        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+        weights = self.model.trainable_variables
+        own = [keras.ops.convert_to_numpy(weight) for weight in weights]
+        for weight, average in zip(weights, optimizer._model_variables_moving_average, strict=True):
+            weight.assign(average)
+        try:
+            yield
+        finally:
+            for weight, value in zip(weights, own, strict=True):
+                weight.assign(value)
+
+
+class _Means:
+    """Means of metrics over steps."""
+
+    def __init__(self, steps: int = 0, sums: dict[str, float] | None = None) -> None:
+        self.steps = steps
+        self.sums = sums or {}
+
+    def with_more(self, means: dict[str, float], steps: int) -> "_Means":
+        """These, and `steps` more steps with those means."""
+        sums = {name: self.sums.get(name, 0.0) + mean * steps for name, mean in means.items()}
+        return _Means(self.steps + steps, sums)
+
+    def values(self) -> dict[str, float]:
+        return {name: total / self.steps for name, total in self.sums.items()}
+
+
+def _out_of_memory(error: Exception) -> bool:
+    words = ("RESOURCE_EXHAUSTED", "Out of memory", "OOM when", "bad_alloc")
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "ResourceExhaustedError"
+        or any(word in str(error) for word in words)
+    )
