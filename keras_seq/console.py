@@ -50,6 +50,14 @@ def run_command(command: Callable[[], int | None]) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        print(
+            f"error: {error.name} is not installed. To train and export: pip install "
+            '"keras-seq[train]". To train with JAX: pip install "keras-seq[jax]" and set '
+            "KERAS_BACKEND=jax.",
+            file=sys.stderr,
+        )
+        return 2
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(f"error: {where}{error.strerror or error}", file=sys.stderr)

@@ -38,6 +38,7 @@ class Batches:
     """
 
     steps_per_epoch: int
+    share_that_counts = 1.0  # of an epoch's rows: those whose weight is not 0
 
     def __init__(self) -> None:
         self._current: tuple[int, Any] | None = None
@@ -116,6 +117,7 @@ class HeldOutBatches(Batches):
         self.rows, self.targets = tokens, targets
         self.batch_size, self.max_length = batch_size, max_length
         self.steps_per_epoch = -(-len(tokens) // batch_size)
+        self.share_that_counts = len(tokens) / (self.steps_per_epoch * batch_size)
 
     def _epoch(self, epoch: int) -> None:
         return None

@@ -14,8 +14,6 @@ class CrossEntropy(keras.losses.Loss):
 
         loss = -(1 - ε) log p_y - ε mean_k log p_k
 
-    Rows of weight 0 do not count.
-
     Args:
         label_smoothing: ε in [0, 1).
         from_logits: The model gives logits `(…, C)`, not probabilities.
@@ -24,7 +22,6 @@ class CrossEntropy(keras.losses.Loss):
     def __init__(
         self, label_smoothing: float = 0.0, from_logits: bool = False, **kwargs: Any
     ) -> None:
-        kwargs.setdefault("reduction", "mean_with_sample_weight")
         kwargs.setdefault("name", "cross_entropy")
         super().__init__(**kwargs)
         self.label_smoothing = label_smoothing

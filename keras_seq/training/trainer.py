@@ -2,8 +2,10 @@
 
 import contextlib
 import math
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -18,7 +20,7 @@ from keras_seq.training.progress import Progress
 from keras_seq.training.run import Run
 from keras_seq.training.settings import TrainingSettings
 
-RECORDS = 500  # lines of steps.jsonl at most, about
+RECORDS = 100  # lines of steps.jsonl at most, about
 READ_SECONDS = 0.05  # between two looks at the loss, for which the device must be waited for
 
 
@@ -187,6 +189,14 @@ class _Conductor(keras.callbacks.Callback):
             self.run.checkpoints.save(self.step, self._state(), notes)
         self.saved_step, self.saved_at = self.step, time.monotonic()
 
+    def _save_model(self) -> None:
+        if self.devices.chief:
+            self.run.save_model(self.model)
+            return
+        # Keras moves data among all processes while it saves: each must take part.
+        with tempfile.TemporaryDirectory() as folder:
+            self.model.save(Path(folder) / "model.keras")
+
     def _learning_rate(self) -> float:
         return float(self.model.optimizer.learning_rate)
 
@@ -228,12 +238,13 @@ class _Conductor(keras.callbacks.Callback):
                 verbose=0,
             )
             results |= {f"val_{name}": float(value) for name, value in found.items()}
+            # Keras divides by all rows, those that only fill up the last batch too.
+            results["val_loss"] /= self.validation.share_that_counts
             value = results[f"val_{self.monitor}"]
             sign = -1 if self.monitor == "loss" else 1
             if self.best is None or sign * value > sign * self.best:
                 self.best, self.waited = value, 0
-                if self.devices.chief:
-                    self.run.save_model(self.model)
+                self._save_model()
             else:
                 self.waited += 1
         stopped_early = 0 < self.settings.patience <= self.waited
