@@ -28,7 +28,7 @@ def _register() -> None:
     parts = [module for name, module in sys.modules.items() if name.startswith("keras_seq.")]
     # A part of ours that is importing Keras registers its classes itself.
     if all(is_whole(part) for part in parts):
-        importlib.import_module("keras_seq.training")
+        importlib.import_module("keras_seq.models")
 
 
 class _WhenKerasLoads(importlib.abc.MetaPathFinder):

@@ -9,6 +9,10 @@ class UserError(ValueError):
     """
 
 
+class OutOfMemory(UserError):
+    """The memory did not suffice. What allocated it may be unsound now: end the process."""
+
+
 def require_positive(**sizes: object) -> None:
     """Raises ValueError, naming it, if one of `sizes` is not a whole number of 1 or more."""
     for name, value in sizes.items():

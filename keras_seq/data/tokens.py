@@ -61,7 +61,7 @@ def tokenized(tokenizer: Any, texts: Sequence[str]) -> TokenRows:
         texts: The texts.
     """
     folder = cache_folder() / "tokens" / _key(tokenizer, texts)
-    with contextlib.suppress(OSError, ValueError):  # Not there, or damaged.
+    with contextlib.suppress(OSError, ValueError, EOFError):  # Not there, or damaged.
         ids, ends = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("ids", "ends"))
         return TokenRows(ids, ends)
     made = _made(tokenizer, texts)

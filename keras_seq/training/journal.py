@@ -32,7 +32,7 @@ class Journal:
             # TensorBoard then drops what the run recorded of later steps before it was stopped.
             start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
             self._events.add_event(
-                event_pb2.Event(wall_time=time.time(), step=step, session_log=start)
+                event_pb2.Event(wall_time=time.time(), step=step + 1, session_log=start)
             )
 
     def add_step(self, step: int, values: dict[str, float]) -> None:

@@ -74,9 +74,9 @@ class Run:
         return self.config_path.is_file()
 
     def save_model(self, model: Any) -> None:
-        """Keeps `model` as the best one."""
+        """Keeps `model` as the best one, to be used: the optimizer is in the checkpoints."""
         partial = self.path / f".partial-{self.model_path.name}"
-        model.save(partial)
+        uncompiled(model).save(partial)
         os.replace(partial, self.model_path)
 
     @classmethod
@@ -176,6 +176,13 @@ def held_out(run: Run, data_dir: str | Path | None = None) -> tuple[LabelledText
         source["data_dir"] = data_dir
     corpus = data.load(**source)
     return corpus.held_out, corpus.name
+
+
+def uncompiled(model: Any) -> Any:
+    """A copy of `model` without optimizer, loss and metrics."""
+    copy = type(model).from_config(model.get_config())
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def write_json(path: Path, value: Any) -> None:

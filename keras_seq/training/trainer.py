@@ -2,22 +2,20 @@
 
 import contextlib
 import math
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import keras
 
 from keras_seq.data.batches import Batches
 from keras_seq.data.feed import feed
-from keras_seq.errors import UserError
+from keras_seq.errors import OutOfMemory, UserError
 from keras_seq.training.devices import Devices
 from keras_seq.training.interrupts import Interrupted, StopWish
 from keras_seq.training.journal import Journal
 from keras_seq.training.progress import Progress
-from keras_seq.training.run import Run
+from keras_seq.training.run import Run, uncompiled
 from keras_seq.training.settings import TrainingSettings
 
 RECORDS = 100  # lines of steps.jsonl at most, about
@@ -67,8 +65,8 @@ def train(
                 verbose=0,
             )
         except Exception as error:
-            if _out_of_memory(error):
-                raise UserError(
+            if _is_out_of_memory(error):
+                raise OutOfMemory(
                     f"The memory does not suffice for batches of {settings.batch_size} rows. Lower "
                     "--batch-size (--accumulate makes up for it) or --max-length, or use "
                     "--precision mixed_bfloat16."
@@ -193,9 +191,8 @@ class _Conductor(keras.callbacks.Callback):
         if self.devices.chief:
             self.run.save_model(self.model)
             return
-        # Keras moves data among all processes while it saves: each must take part.
-        with tempfile.TemporaryDirectory() as folder:
-            self.model.save(Path(folder) / "model.keras")
+        # A copy is made in all processes together.
+        uncompiled(self.model)
 
     def _learning_rate(self) -> float:
         return float(self.model.optimizer.learning_rate)
@@ -299,7 +296,7 @@ class _Means:
         return {name: total / self.steps for name, total in self.sums.items()}
 
 
-def _out_of_memory(error: Exception) -> bool:
+def _is_out_of_memory(error: Exception) -> bool:
     words = ("RESOURCE_EXHAUSTED", "Out of memory", "OOM when", "bad_alloc")
     return (
         isinstance(error, MemoryError)

@@ -1,0 +1,38 @@
+import itertools
+
+import numpy as np
+import tensorflow as tf
+
+from keras_seq.data.batches import PackedBatches, TextBatches
+from keras_seq.data.feed import feed
+from keras_seq.data.tokens import TokenRows
+
+BATCHES = PackedBatches(np.arange(1, 400), 4, 10, seed=0)
+
+
+def test_begins_at_a_step_and_does_not_end():
+    steps = 3 * len(BATCHES)
+    for start in (0, 5, len(BATCHES) - 1):
+        found = list(itertools.islice(feed(BATCHES, start), steps))
+        for step, batch in enumerate(found, start):
+            for tensor, array in zip(batch, BATCHES[step], strict=True):
+                np.testing.assert_array_equal(tensor, array)
+                assert tensor.dtype == array.dtype
+
+
+def test_processes_share_each_batch():
+    parts = [next(iter(feed(BATCHES, 7, (i, 2)))) for i in range(2)]
+    for pair, whole in zip(zip(*parts, strict=True), BATCHES[7], strict=True):
+        np.testing.assert_array_equal(np.concatenate(pair), whole)
+
+
+def test_lengths_may_differ_and_tokens_are_noted():
+    lengths = np.random.default_rng(0).integers(1, 65, 600)
+    ends = np.cumsum(lengths)
+    targets = lengths.astype("int32")
+    batches = TextBatches(TokenRows(np.ones(ends[-1], "int32"), ends), targets, 8, 64, 0)
+    noted = {}
+    stream = feed(batches, 3, note=noted.__setitem__)
+    for step, (x, y, _) in zip(range(3, 3 + len(batches)), stream, strict=False):
+        assert noted[step] == tf.reduce_sum(x) == tf.reduce_sum(y)
+    assert len({batch.x.shape[1] for batch in batches}) > 1
