@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 
-from keras_seq.errors import OutOfMemory, UserError
+from keras_seq.errors import OutOfMemoryError, UserError
 
 
 def stage(text: str) -> None:
@@ -47,7 +47,7 @@ def run_command(command: Callable[[], int | None]) -> int:
     """Runs a command; an error that the user can mend is one message and the exit status 2."""
     try:
         return command() or 0
-    except OutOfMemory as error:
+    except OutOfMemoryError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.stdout.flush()
         sys.stderr.flush()

@@ -9,7 +9,7 @@ class UserError(ValueError):
     """
 
 
-class OutOfMemory(UserError):
+class OutOfMemoryError(UserError):
     """The memory did not suffice. What allocated it may be unsound now: end the process."""
 
 

@@ -13,6 +13,7 @@ from keras_seq.data.tokens import tokenize
 from keras_seq.errors import UserError
 from keras_seq.layers import Dropout
 from keras_seq.signature import Signature, TensorSpec
+from keras_seq.text import SentencePieceTokenizer
 
 Tensor = Any
 
@@ -54,7 +55,7 @@ class TextClassifier(keras.Model):
     def __init__(
         self,
         backbone: Backbone,
-        tokenizer: Any,
+        tokenizer: SentencePieceTokenizer,
         labels: Sequence[str],
         max_length: int = 256,
         pooling: str = "max",

@@ -10,7 +10,7 @@ import keras
 
 from keras_seq.data.batches import Batches
 from keras_seq.data.feed import feed
-from keras_seq.errors import OutOfMemory, UserError
+from keras_seq.errors import OutOfMemoryError, UserError
 from keras_seq.training.devices import Devices
 from keras_seq.training.interrupts import Interrupted, StopWish
 from keras_seq.training.journal import Journal
@@ -66,7 +66,7 @@ def train(
             )
         except Exception as error:
             if _is_out_of_memory(error):
-                raise OutOfMemory(
+                raise OutOfMemoryError(
                     f"The memory does not suffice for batches of {settings.batch_size} rows. Lower "
                     "--batch-size (--accumulate makes up for it) or --max-length, or use "
                     "--precision mixed_bfloat16."

@@ -1,0 +1,111 @@
+"""The same models on JAX, in a process that has no TensorFlow."""
+
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_seq import layers
+from keras_seq.backbones import RecurrentBackbone, TransformerBackbone
+
+G = np.random.default_rng(2)
+T = 8
+TOKEN_IDS = G.integers(1, 30, (3, T)).astype("int32")
+TOKEN_IDS[1, 5:] = TOKEN_IDS[2, 1:] = 0
+
+BACKBONES = {
+    "rnn": lambda: RecurrentBackbone(30, 6, "rnn", num_layers=2),
+    "lstm": lambda: RecurrentBackbone(30, 6, "lstm", num_layers=2),
+    "bidirectional": lambda: RecurrentBackbone(30, 6, "lstm", bidirectional=True),
+    "transformer": lambda: TransformerBackbone(30, 8, 2, 2, max_length=T, causal=True),
+    "encoder": lambda: TransformerBackbone(30, 8, 1, 2, max_length=T, positions="sinusoidal"),
+}
+
+PROGRAM = """
+import sys
+sys.modules["tensorflow"] = None
+import jax, keras, numpy as np
+import keras_seq
+assert keras.backend.backend() == "jax"
+given = np.load("given.npz")
+inputs = [given[name] for name in sorted(given.files) if name.startswith("input")]
+model = keras.saving.load_model("model.keras")
+found = {"output": model(inputs)}
+
+def loss(trainable, rest):
+    output, _ = model.stateless_call(trainable, rest, inputs, training=True)
+    return (output * given["weights"]).sum()
+
+trainable = [v.value for v in model.trainable_variables]
+rest = [v.value for v in model.non_trainable_variables]
+gradients = jax.jit(jax.grad(loss))(trainable, rest)
+found |= {f"gradient_{i:03d}": gradient for i, gradient in enumerate(gradients)}
+backbone = model.layers[-1]
+if getattr(backbone, "causal", False):
+    state = backbone.initial_state(3, inputs[0].shape[1])
+    steps = []
+    for t in range(inputs[0].shape[1]):
+        hidden, state = backbone.step(inputs[0][:, t], state)
+        steps.append(hidden)
+    found["steps"] = np.stack(steps, axis=1)
+np.savez("found.npz", **found)
+"""
+
+
+def on_jax(tmp_path, model, inputs, weights):
+    model.save(tmp_path / "model.keras")
+    np.savez(
+        tmp_path / "given.npz", weights=weights, **{f"input{i}": x for i, x in enumerate(inputs)}
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        cwd=tmp_path,
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr[-3000:]
+    return dict(np.load(tmp_path / "found.npz"))
+
+
+def compare(tmp_path, model, inputs):
+    with tf.GradientTape() as tape:
+        output = model(inputs, training=True)
+        weights = G.normal(size=output.shape).astype("float32")
+        total = tf.reduce_sum(output * weights)
+    gradients = tape.gradient(total, model.trainable_variables)
+    found = on_jax(tmp_path, model, inputs, weights)
+    np.testing.assert_allclose(found["output"], model(inputs), atol=1e-5)
+    for i, gradient in enumerate(gradients):
+        plain = tf.convert_to_tensor(gradient)
+        np.testing.assert_allclose(found[f"gradient_{i:03d}"], plain, atol=1e-4, rtol=1e-4)
+    return found
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_backbones(tmp_path, name):
+    ids = keras.Input((T,), dtype="int32")
+    backbone = BACKBONES[name]()
+    model = keras.Model(ids, backbone(ids))
+    found = compare(tmp_path, model, [TOKEN_IDS])
+    if backbone.causal:
+        real = TOKEN_IDS != 0
+        np.testing.assert_allclose(found["steps"][real], found["output"][real], atol=1e-5)
+    assert ("steps" in found) == backbone.causal
+
+
+def test_decoder_block(tmp_path):
+    inputs = [G.normal(size=(3, n, 8)).astype("float32") for n in (5, 7)]
+    a, b = keras.Input((5, 8)), keras.Input((7, 8))
+    compare(tmp_path, keras.Model([a, b], layers.TransformerDecoder(2, 16)(a, b)), inputs)
+
+
+def test_dropout_drops_the_same_elements(tmp_path):
+    a = keras.Input((50,))
+    compare(tmp_path, keras.Model(a, layers.Dropout(0.5, seed=3)(keras.layers.Dense(50)(a))),
+            [G.normal(size=(3, 50)).astype("float32")])  # fmt: skip
