@@ -289,9 +289,8 @@ def print_input() -> None:
         begun = time.perf_counter()
         tokens = tokenized(tokenizer, texts)
         times.append(time.perf_counter() - begun)
-    print(
-        f"{len(texts):,} reviews tokenised in {times[0]:.1f} s, from the cache in {times[1]:.2f} s.\n"
-    )
+    first, cached = times
+    print(f"{len(texts):,} reviews tokenised in {first:.1f} s, from the cache in {cached:.2f} s.\n")
     print("| backbone | step ms | preparing its batch ms | share |\n|---|---|---|---|")
     for backbone in ("rnn", "lstm", "transformer"):
         settings = settings_for(backbone)

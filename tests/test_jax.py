@@ -109,3 +109,71 @@ def test_dropout_drops_the_same_elements(tmp_path):
     a = keras.Input((50,))
     compare(tmp_path, keras.Model(a, layers.Dropout(0.5, seed=3)(keras.layers.Dense(50)(a))),
             [G.normal(size=(3, 50)).astype("float32")])  # fmt: skip
+
+
+CUDNN = """
+import sys
+sys.modules["tensorflow"] = None
+import jax, jax.experimental.rnn as rnn, keras, numpy as np
+from keras_seq import layers
+keras_rnn = sys.modules["keras.src.backend.jax.rnn"]
+
+calls = []
+
+def reference(x, h_0, c_0, weights, seq_lengths, input_size, hidden_size, **sizes):
+    calls.append(x.shape)
+    unpacked = rnn.unpack_lstm_weights(weights, input_size, hidden_size, 1, False)
+    return rnn.lstm_ref(x, h_0, c_0, *unpacked, seq_lengths, input_size, hidden_size, **sizes)
+
+x = np.random.default_rng(0).normal(size=(3, 5, 4)).astype("float32")
+
+def outputs_and_gradients(layer):
+    layer(x)
+    layer.bias.assign(np.linspace(-1, 1, 24))
+
+    def total(weights, x):
+        (output, h, c), _ = layer.stateless_call(
+            weights, [v.value for v in layer.non_trainable_variables], x, training=True
+        )
+        return (output * np.arange(6)).sum() + (h * c).sum(), (output, h, c)
+
+    weights = [v.value for v in layer.trainable_variables]
+    return jax.tree.leaves(jax.value_and_grad(total, (0, 1), has_aux=True)(weights, x))
+
+for options in ({}, {"go_backwards": True}, {"return_sequences": True},
+                {"return_sequences": True, "go_backwards": True}):
+    layer = layers.LSTM(6, return_state=True, **options)
+    expected = outputs_and_gradients(layer)
+    assert not calls
+    # A machine without a GPU has no cuDNN: JAX's own reference of it stands in.
+    keras_rnn._is_gpu_available, rnn.lstm = (lambda: True), reference
+    found = outputs_and_gradients(layer)
+    keras_rnn._is_gpu_available = lambda: False
+    assert calls, options
+    calls.clear()
+    for ours, theirs in zip(expected, found, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+keras_rnn._is_gpu_available = lambda: True
+masked = np.ones((3, 5), bool)
+layers.LSTM(6)(x, mask=masked, training=True)
+layers.LSTM(6, use_bias=False)(x, training=True)
+layers.LSTM(6, recurrent_dropout=0.5)(x, training=True)
+layers.LSTM(6, dtype="mixed_bfloat16")(x, training=True)
+layers.LSTM(6)(x)
+layers.RNN(6)(x, training=True)
+assert not calls
+layers.LSTM(6)(x, training=True)
+assert calls
+"""
+
+
+def test_cudnn_is_given_what_it_takes():
+    process = subprocess.run(
+        [sys.executable, "-c", CUDNN],
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr[-3000:]

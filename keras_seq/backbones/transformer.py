@@ -84,7 +84,8 @@ class TransformerBackbone(Backbone):
 
     def call(self, token_ids: Tensor, training: bool = False) -> Tensor:
         """Maps `(B, T)` int32 to `(B, T, hidden_dim)`."""
-        mask = not_padding(token_ids)
+        # Padding stands at the end, where a causal block does not look from any token.
+        mask = None if self.causal else not_padding(token_ids)
         hidden = self.positions(self.embedding(token_ids))
         hidden = self.dropout(hidden, training=training)
         for block in self.blocks:

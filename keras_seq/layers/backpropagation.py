@@ -70,22 +70,17 @@ def backpropagated(
             befores = [
                 _delayed(first, after, reverse) for first, after in zip(state, afters, strict=True)
             ]
-            count = len(state)
+            all_slopes = weighted.slopes(activations, befores, afters)
 
             def backward(carry: State, x_t: State) -> State:
-                d_after, activation = carry[1:], x_t[0]
-                before, after, rest = (
-                    x_t[1 : 1 + count],
-                    x_t[1 + count : 1 + 2 * count],
-                    x_t[1 + 2 * count :],
-                )
+                d_after, slopes, rest = carry[1:], x_t[: len(all_slopes)], x_t[len(all_slopes) :]
                 if sequence:
                     d_after = (d_after[0] + rest[-1], *d_after[1:])
                 d_kept = None
                 if masks:
                     d_kept = [ops.where(rest[0], ops.zeros_like(d), d) for d in d_after]
                     d_after = [ops.where(rest[0], d, ops.zeros_like(d)) for d in d_after]
-                d_preactivation, d_before = weighted.backward(activation, before, after, d_after)
+                d_preactivation, d_before = weighted.backward(slopes, d_after)
                 d_received = ops.matmul(d_preactivation, transposed)
                 d_before = (d_before[0] + cell.received(d_received), *d_before[1:])
                 if masks:
@@ -96,13 +91,12 @@ def backpropagated(
             (d_preactivations,), (_, *d_state) = scan(
                 backward,
                 (ops.zeros_like(activations[0]), *d_state),
-                (activations, *befores, *afters, *masks, *d_hidden),
+                (*all_slopes, *masks, *d_hidden),
                 reverse=not reverse,
             )
-            # Both weights in one product: they multiply what lies side by side.
-            received = ops.concatenate([inputs, cell.received(befores[0])], axis=-1)
-            d_kernels = ops.matmul(ops.transpose(_rows(received)), _rows(d_preactivations))
-            d_kernel, d_recurrent_kernel = ops.split(d_kernels, [kernel.shape[0]], axis=0)
+            d_rows = _rows(d_preactivations)
+            d_kernel = ops.matmul(ops.transpose(_rows(inputs)), d_rows)
+            d_recurrent_kernel = ops.matmul(ops.transpose(_rows(cell.received(befores[0]))), d_rows)
             d_bias = () if bias is None else (ops.sum(_rows(d_preactivations), axis=0),)
             d_inputs = ops.matmul(d_preactivations, ops.transpose(kernel))
             return (d_inputs, d_kernel, d_recurrent_kernel, *d_bias, *d_state)

@@ -66,16 +66,22 @@ class DifferentiatedCell(Protocol):
     def forward(self, preactivation: Tensor, state: State) -> tuple[Tensor, State]:
         """Computes `(activation, state)`: the gates, `(B, gates * units)`, and the next state."""
 
-    def backward(
-        self, activation: Tensor, before: State, after: State, d_after: State
-    ) -> tuple[Tensor, State]:
+    def slopes(self, activation: Tensor, before: State, after: State) -> State:
+        """What `backward` needs of a step: all that does not depend on later ones, and so is
+        computed for all steps at once.
+
+        Args:
+            activation: As from `forward`, `(…, gates * units)`.
+            before: The state that `forward` received.
+            after: The state that it returned.
+        """
+
+    def backward(self, slopes: State, d_after: State) -> tuple[Tensor, State]:
         """The gradients of the preactivation and, but for the way through W_h, of the state.
 
         Args:
-            activation: As from `forward`.
-            before: The state that `forward` received.
-            after: The state that it returned.
-            d_after: The gradient of that.
+            slopes: One step of `slopes`.
+            d_after: The gradient of the state that the step returned.
         """
 
 
@@ -93,10 +99,11 @@ class RNNCell(WeightedCell):
         h = ops.tanh(preactivation)
         return h, (h,)
 
-    def backward(
-        self, activation: Tensor, before: State, after: State, d_after: State
-    ) -> tuple[Tensor, State]:
-        return d_after[0] * (1 - activation * activation), (ops.zeros_like(d_after[0]),)
+    def slopes(self, activation: Tensor, before: State, after: State) -> State:
+        return (1 - activation * activation,)
+
+    def backward(self, slopes: State, d_after: State) -> tuple[Tensor, State]:
+        return d_after[0] * slopes[0], (ops.zeros_like(d_after[0]),)
 
 
 class LSTMCell(WeightedCell):
@@ -132,23 +139,20 @@ class LSTMCell(WeightedCell):
         c = f * state[1] + i * g
         return activation, (o * ops.tanh(c), c)
 
-    def backward(
-        self, activation: Tensor, before: State, after: State, d_after: State
-    ) -> tuple[Tensor, State]:
+    def slopes(self, activation: Tensor, before: State, after: State) -> State:
         i, f, g, o = ops.split(activation, 4, axis=-1)
-        d_h, d_c = d_after
         tanh_c = ops.tanh(after[1])
-        d_c = d_c + d_h * o * (1 - tanh_c * tanh_c)
-        d_preactivation = ops.concatenate(
-            [
-                d_c * g * i * (1 - i),
-                d_c * before[1] * f * (1 - f),
-                d_c * i * (1 - g * g),
-                d_h * tanh_c * o * (1 - o),
-            ],
-            axis=-1,
+        by_c = [g * i * (1 - i), before[1] * f * (1 - f), i * (1 - g * g)]
+        return ops.concatenate([*by_c, tanh_c * o * (1 - o)], axis=-1), f, o * (1 - tanh_c * tanh_c)
+
+    def backward(self, slopes: State, d_after: State) -> tuple[Tensor, State]:
+        gates, f, through = slopes
+        d_h, d_c = d_after
+        d_c = d_c + d_h * through
+        return gates * ops.concatenate([d_c, d_c, d_c, d_h], axis=-1), (
+            ops.zeros_like(d_h),
+            d_c * f,
         )
-        return d_preactivation, (ops.zeros_like(d_h), d_c * f)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from keras import ops
 from keras_seq.errors import require_positive, require_share
 from keras_seq.layers.backpropagation import backpropagated
 from keras_seq.layers.cells import State, Tensor, WeightedCell
+from keras_seq.layers.cudnn import cudnn
 from keras_seq.layers.dropout import dropout
 from keras_seq.layers.recurrence import masked_outputs, recurrence
 
@@ -141,14 +142,12 @@ class Recurrent(keras.layers.Layer):
         recurrent_dropout = None
         if training and self.recurrent_dropout:
             recurrent_dropout = self._dropped((batch_size, self.units), self.recurrent_dropout)
-        run = backpropagated if training else recurrence
-        return run(
-            self.cell(recurrent_dropout),
-            inputs,
-            self.initial_state(batch_size) if state is None else tuple(state),
-            mask,
-            reverse=reverse,
-            sequence=sequence,
+        cell = self.cell(recurrent_dropout)
+        state = self.initial_state(batch_size) if state is None else tuple(state)
+        if not training:
+            return recurrence(cell, inputs, state, mask, reverse=reverse, sequence=sequence)
+        return cudnn(cell, inputs, state, mask, reverse=reverse, sequence=sequence) or (
+            backpropagated(cell, inputs, state, mask, reverse=reverse, sequence=sequence)
         )
 
     def _dropped(self, shape: tuple, rate: float) -> Tensor:

@@ -1,0 +1,45 @@
+"""cuDNN's LSTM, where Keras has it for JAX on a GPU."""
+
+import keras
+from keras import ops
+
+from keras_seq.layers.cells import LSTMCell, State, Tensor, WeightedCell
+
+
+def cudnn(
+    cell: WeightedCell,
+    inputs: Tensor,
+    state: State,
+    mask: Tensor | None = None,
+    *,
+    reverse: bool = False,
+    sequence: bool = True,
+) -> tuple[Tensor | None, State] | None:
+    """As `recurrence.loop`, for training; None where cuDNN cannot do it.
+
+    It can for an `LSTMCell` with a bias, in float32, without mask and recurrent dropout. (With
+    TensorFlow the layer would keep the whole model from being compiled by XLA, which costs more
+    than it gains.)
+    """
+    fits = isinstance(cell, LSTMCell) and cell.bias is not None and cell.recurrent_dropout is None
+    if keras.backend.backend() != "jax" or mask is not None or not fits:
+        return None
+    if keras.backend.standardize_dtype(inputs.dtype) != "float32":
+        return None
+    from keras.src import backend  # What keras.layers.LSTM calls; there is no public name for it.
+
+    try:
+        _, outputs, last = backend.lstm(
+            ops.flip(inputs, axis=1) if reverse else inputs,
+            *state,
+            None,
+            *(ops.convert_to_tensor(w) for w in (cell.kernel, cell.recurrent_kernel, cell.bias)),
+            activation=cell.activation,
+            recurrent_activation=cell.recurrent_activation,
+            return_sequences=True,
+        )
+    except NotImplementedError:
+        return None
+    if not sequence:
+        return None, tuple(last)
+    return ops.flip(outputs, axis=1) if reverse else outputs, tuple(last)
