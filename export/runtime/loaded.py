@@ -10,9 +10,9 @@ import numpy as np
 
 from export import bundle
 from export.runtime import onnx, saved_model, tflite
-from export.runtime.utf8 import packed
 from keras_seq.errors import UserError
 from keras_seq.signature import SignatureSpec, TensorSpec
+from keras_seq.utf8 import packed
 
 Arrays = dict[str, np.ndarray]
 

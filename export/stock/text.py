@@ -14,11 +14,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from export.runtime.utf8 import packed
 from export.stock.provenance import origin
 from keras_seq.errors import UserError
 from keras_seq.signature import TensorSpec
 from keras_seq.text.trie import Trie
+from keras_seq.utf8 import packed
 
 Tensor = Any
 DEFAULT_BYTES = 512
@@ -203,7 +203,9 @@ def _ids(
     after = [[0, 0], [0, trie.longest + 1]]
     padded = tf.pad(x, after)
     ends = tf.pad(tf.cast(start | stop, tf.int32), after, constant_values=1)
-    base, parent, value = (tf.constant(t) for t in (trie.base, trie.parent, trie.value))
+
+    def look_up(table: np.ndarray, index: Tensor) -> Tensor:
+        return tf.cast(tf.gather(table, index), tf.int32)
 
     def from_depth(table: Tensor, d: Tensor) -> Tensor:
         """What stands `d` bytes after each byte."""
@@ -211,11 +213,11 @@ def _ids(
 
     def deeper(d: Tensor, slot: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         end = (from_depth(ends, d) > 0) & ((d > 0) | stop)
-        ids = tf.where(end & (slot >= 0) & (ids < 0), tf.gather(value, tf.maximum(slot, 0)), ids)
-        slot = tf.where(end, -1, slot)
-        child = tf.gather(base, tf.maximum(slot, 0)) + from_depth(padded, d)
-        known = (slot >= 0) & (tf.gather(parent, tf.maximum(child, 0)) == slot) & (child > 0)
-        return d + 1, tf.where(known, child, -1), ids
+        ids = tf.where(end & (ids < 0), look_up(trie.value, slot), ids)
+        slot = tf.where(end, trie.nowhere, slot)
+        child = look_up(trie.base, slot) + from_depth(padded, d)
+        known = tf.equal(look_up(trie.parent, child), slot)
+        return d + 1, tf.where(known, child, trie.nowhere), ids
 
     _, _, ids = tf.while_loop(
         lambda d, *_: d <= trie.longest,

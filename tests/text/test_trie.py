@@ -8,10 +8,8 @@ from keras_seq.text.trie import Trie
 def found(trie, key):
     slot = 0
     for byte in key:
-        child = trie.base[slot] + byte
-        if child <= 0 or trie.parent[child] != slot:
-            return -1
-        slot = child
+        child = int(trie.base[slot]) + byte
+        slot = child if trie.parent[child] == slot else trie.nowhere
     return trie.value[slot]
 
 
@@ -24,4 +22,13 @@ def test_a_trie_is_a_dictionary(values, others):
     for key in [*values, *others]:
         assert found(trie, key) == values.get(key, -1)
     assert trie.longest == max(map(len, values), default=0)
-    assert trie.base.dtype == trie.parent.dtype == trie.value.dtype == np.int32
+    assert trie.base.dtype == trie.parent.dtype == trie.value.dtype == np.int16
+
+
+def test_large_values_take_wider_tables():
+    keys = {b"%d" % i: i for i in range(40_000)}
+    trie = Trie.of(keys)
+    assert trie.base.dtype == trie.value.dtype == np.int32
+    for key in (b"0", b"7", b"39999", b"12345"):
+        assert found(trie, key) == keys[key]
+    assert found(trie, b"40000") == -1

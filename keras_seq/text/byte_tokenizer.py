@@ -1,0 +1,66 @@
+"""Every byte a token."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_seq.text.tokenizer import (
+    FIRST_BYTE,
+    SPECIAL_PIECES,
+    UNKNOWN,
+    Tensor,
+    Tokenizer,
+    byte_pieces,
+    in_utf8,
+)
+
+
+@keras.saving.register_keras_serializable("keras_seq")
+class ByteTokenizer(Tokenizer):
+    """The bytes of a text in UTF-8 are its tokens: nothing to train, 260 ids."""
+
+    vocabulary_size = FIRST_BYTE + 256
+    fingerprint = "bytes"
+
+    def pieces(self) -> list[bytes]:
+        return byte_pieces()
+
+    def encode(self, texts: Iterable[str | bytes]) -> list[list[int]]:
+        return [[byte + FIRST_BYTE for byte in text] for text in in_utf8(texts)]
+
+    def to_tensor(self, texts: Tensor, max_length: int) -> Tensor:
+        import tensorflow as tf
+
+        ids = tf.cast(tf.io.decode_raw(tf.strings.bytes_split(texts).values, tf.uint8), tf.int32)
+        rows = tf.RaggedTensor.from_row_lengths(ids[:, 0] + FIRST_BYTE, tf.strings.length(texts))
+        return rows[:, :max_length].to_tensor(shape=(None, max_length))
+
+    def to_json(self) -> str:
+        from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+
+        names = [*SPECIAL_PIECES, *(f"<0x{byte:02X}>" for byte in range(256))]
+        vocabulary = [(name, 0.0) for name in names]
+        tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=UNKNOWN, byte_fallback=True))
+        # One character at a time: a text that spells a byte's name is not that byte.
+        tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+        tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
+        return tokenizer.to_str()
+
+    def token_ids(self, text: Tensor, length: Tensor, max_length: int) -> Tensor:
+        size = ops.shape(text)[1]
+        if isinstance(size, int):
+            width: Any = min(max_length, size)
+        else:
+            width = ops.minimum(max_length, ops.maximum(ops.max(length), 1))
+        ids = ops.cast(text[:, :width], "int32") + FIRST_BYTE
+        within = ops.arange(width, dtype="int32")[None, :] < length[:, None]
+        return ops.where(within, ids, 0)
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "ByteTokenizer":
+        return cls(**config)

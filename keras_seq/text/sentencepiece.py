@@ -1,0 +1,256 @@
+"""SentencePiece, trained from the data and kept inside the model."""
+
+import base64
+import hashlib
+import io
+import random
+import re
+import zlib
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any
+
+import keras
+
+from keras_seq.errors import UserError
+from keras_seq.text.segmentation import UnigramTables, token_ids
+from keras_seq.text.tokenizer import (
+    BEGINNING,
+    END,
+    FIRST_BYTE,
+    PADDING,
+    SPECIAL_PIECES,
+    UNKNOWN,
+    Tensor,
+    Tokenizer,
+    byte_pieces,
+    in_utf8,
+)
+from keras_seq.utf8 import to_bytes
+
+# While it trains, SentencePiece writes a space so; and so what it does not know.
+SPACE, RESERVED = "\u2581", "\u2585"
+TRAINING_CHARACTERS = 5_000_000
+
+# Never in a piece: the end of a C string, and what SentencePiece keeps for itself.
+UNLEARNT = re.compile(f"[\0{SPACE}{RESERVED}]")
+BROKEN = re.compile("([\udc80-\udcff])")
+
+# Scores are multiples of 1/16: then every engine adds them without rounding, and two ways to cut a
+# text tie in all of them or in none, as long as a sum fits the 24 bits of a float: up to some
+# 100,000 pieces. (Unrounded, tensorflow-text's older SentencePiece cut 45 of 3,000 reviews
+# otherwise than the library does.)
+SCORE_GRID = 16
+
+# The characters that spell special pieces ("<s>", "<0x41>"). With a piece for each of them,
+# `tokenizers`, which matches special pieces against the text, never finds one the better way.
+REQUIRED_CHARACTERS = "<>/0123456789ABCDEFxpadunks"
+SPECIAL_SCORE = -1e6
+
+
+@keras.saving.register_keras_serializable("keras_seq")
+class SentencePieceTokenizer(Tokenizer):
+    """A SentencePiece unigram model (Kudo 2018) with byte fallback.
+
+    Text is taken as it is: no normalisation, no space added or removed. A space is a space in the
+    pieces, not U+2581, so that U+2581 in a text is itself.
+
+    Args:
+        model: A serialised SentencePiece model, as `train` makes it.
+
+    Raises:
+        UserError: If it is none, or one that was trained to change texts.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        import sentencepiece
+
+        self.model = model
+        self._processor = sentencepiece.SentencePieceProcessor()
+        try:
+            self._processor.LoadFromSerializedProto(model)
+        except RuntimeError as error:
+            raise UserError(f"This is not a SentencePiece model: {error}") from error
+        changes = _changes(model)
+        if changes:
+            raise UserError(
+                f"This SentencePiece model was not trained by keras-seq: {changes}. Train one with "
+                "SentencePieceTokenizer.train, and the model with it."
+            )
+
+    @classmethod
+    def train(
+        cls, texts: Sequence[str], vocabulary_size: int = 8000, seed: int = 0
+    ) -> "SentencePieceTokenizer":
+        """Learns a vocabulary.
+
+        Args:
+            texts: Training texts; of a large corpus a sample of about five million characters.
+            vocabulary_size: At most this many pieces, the 256 bytes and 4 special ids included.
+                A small corpus gets fewer.
+            seed: Of the sample.
+
+        Raises:
+            UserError: If there is no text, or `vocabulary_size` cannot hold its characters.
+        """
+        import sentencepiece
+
+        sample = _sample(texts, TRAINING_CHARACTERS, seed)
+        if not sample:
+            raise UserError("A tokenizer is trained from texts, and every text given is empty.")
+        model = io.BytesIO()
+        try:
+            sentencepiece.SentencePieceTrainer.Train(
+                sentence_iterator=iter(sample),
+                model_writer=model,
+                model_type="unigram",
+                vocab_size=vocabulary_size,
+                hard_vocab_limit=False,
+                byte_fallback=True,
+                normalization_rule_name="identity",
+                remove_extra_whitespaces=False,
+                allow_whitespace_only_pieces=True,
+                add_dummy_prefix=False,
+                max_sentence_length=1 << 24,
+                pad_id=PADDING,
+                unk_id=UNKNOWN,
+                bos_id=BEGINNING,
+                eos_id=END,
+                required_chars=REQUIRED_CHARACTERS,
+                num_threads=2,
+                minloglevel=2,
+            )
+        except RuntimeError as error:
+            raise UserError(
+                f"SentencePiece cannot learn {vocabulary_size} pieces from these {len(sample)} "
+                f"texts: {error}. Try another vocabulary size, or more text."
+            ) from error
+        return cls(_finished(model.getvalue()))
+
+    @cached_property
+    def vocabulary_size(self) -> int:
+        return self._processor.GetPieceSize()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(self.model).hexdigest()
+
+    @property
+    def _learnt(self) -> range:
+        """The ids of the pieces that were learnt."""
+        return range(len(byte_pieces()), self.vocabulary_size)
+
+    def pieces(self) -> list[bytes]:
+        return [*byte_pieces(), *(self._processor.IdToPiece(i).encode() for i in self._learnt)]
+
+    def encode(self, texts: Iterable[str | bytes]) -> list[list[int]]:
+        rows = [(row, _decoded(row)) for row in in_utf8(texts)]
+        found = iter(self._processor.EncodeAsIds([text for _, text in rows if text is not None]))
+        return [self._encode_broken(row) if text is None else next(found) for row, text in rows]
+
+    def _encode_broken(self, text: bytes) -> list[int]:
+        """Of bytes that are not UTF-8 altogether: those that are no character stand alone."""
+        ids: list[int] = []
+        for part in BROKEN.split(text.decode("utf-8", "surrogateescape")):
+            if BROKEN.fullmatch(part):
+                ids.append(FIRST_BYTE + ord(part) - 0xDC00)
+            else:
+                ids += self._processor.EncodeAsIds(part)
+        return ids
+
+    def to_tensor(self, texts: Tensor, max_length: int) -> Tensor:
+        """Inside `tf.data`: string tensor `(B,)` to int32 ids `(B, max_length)`, cut and padded."""
+        import tensorflow as tf
+        import tensorflow_text
+
+        # Made where it is used: tensorflow-text drops its tables with the graph that made them.
+        engine = tensorflow_text.SentencepieceTokenizer(self.model, out_type=tf.int32)
+        rows = engine.tokenize(texts)[:, :max_length].to_tensor(shape=(None, max_length))
+        return tf.ensure_shape(rows, (None, max_length))
+
+    def to_json(self) -> str:
+        """The same tokenizer in the Hugging Face `tokenizers` format, a `tokenizer.json`."""
+        from tokenizers import Tokenizer, decoders, models
+
+        names = [self._processor.IdToPiece(i) for i in range(self.vocabulary_size)]
+        scores = [SPECIAL_SCORE] * len(byte_pieces())
+        scores += [self._processor.GetScore(i) for i in self._learnt]
+        vocabulary = list(zip(names, scores, strict=True))
+        tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=UNKNOWN, byte_fallback=True))
+        tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
+        return tokenizer.to_str()
+
+    def token_ids(self, text: Tensor, length: Tensor, max_length: int) -> Tensor:
+        return token_ids(self._tables, text, length, max_length)
+
+    @cached_property
+    def _tables(self) -> UnigramTables:
+        pieces = self.pieces()
+        scores = {i: round(self._processor.GetScore(i) * SCORE_GRID) for i in self._learnt}
+        return UnigramTables.of({i: (pieces[i], scores[i]) for i in self._learnt}, FIRST_BYTE)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"model": base64.b64encode(zlib.compress(self.model, 9)).decode("ascii")}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "SentencePieceTokenizer":
+        return cls(zlib.decompress(base64.b64decode(config["model"])))
+
+
+def _finished(model: bytes) -> bytes:
+    """A trained model with scores on the grid, and spaces as they are in texts."""
+    from sentencepiece import sentencepiece_model_pb2
+
+    proto = sentencepiece_model_pb2.ModelProto.FromString(model)
+    proto.normalizer_spec.escape_whitespaces = False
+    for piece in proto.pieces:
+        piece.score = round(piece.score * SCORE_GRID) / SCORE_GRID
+        piece.piece = piece.piece.replace(SPACE, " ")
+    return proto.SerializeToString()
+
+
+def _changes(model: bytes) -> str:
+    """What a model does that a model of `train` does not; empty if it is one."""
+    from sentencepiece import sentencepiece_model_pb2
+
+    proto = sentencepiece_model_pb2.ModelProto.FromString(model)
+    trainer, normalizer = proto.trainer_spec, proto.normalizer_spec
+    names = [*SPECIAL_PIECES, *(f"<0x{byte:02X}>" for byte in range(256))]
+    expected = {
+        "it is no unigram model": trainer.model_type == trainer.UNIGRAM,
+        "it has no byte fallback": trainer.byte_fallback,
+        "its first ids are not padding, unknown, beginning, end and the bytes": (
+            [piece.piece for piece in proto.pieces[: len(names)]] == names
+        ),
+        "it normalises texts": not normalizer.precompiled_charsmap,
+        "it adds, removes or replaces spaces": not (
+            normalizer.add_dummy_prefix
+            or normalizer.remove_extra_whitespaces
+            or normalizer.escape_whitespaces
+        ),
+        f"its scores are not multiples of 1/{SCORE_GRID}": all(
+            (piece.score * SCORE_GRID).is_integer() for piece in proto.pieces
+        ),
+    }
+    return ", ".join(what for what, holds in expected.items() if not holds)
+
+
+def _decoded(text: bytes) -> str | None:
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _sample(texts: Sequence[str], characters: int, seed: int) -> list[str]:
+    order = list(range(len(texts)))
+    random.Random(seed).shuffle(order)
+    sample = []
+    for i in order:
+        text = UNLEARNT.sub("", to_bytes(texts[i]).decode()).strip()
+        if text:
+            sample.append(text[:characters])
+            characters -= len(text)
+        if characters <= 0:
+            break
+    return sample

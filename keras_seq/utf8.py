@@ -1,0 +1,32 @@
+"""Texts as bytes, the form that every runtime takes. Plain data: imports NumPy only."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def to_bytes(text: str | bytes) -> bytes:
+    """A text in UTF-8. Lone surrogates, which are no characters, become "?"; bytes stay."""
+    return text if isinstance(text, bytes) else text.encode("utf-8", "replace")
+
+
+def cut(text: bytes, limit: int) -> bytes:
+    """The first `limit` bytes at most, and no part of a character."""
+    end = min(limit, len(text))
+    while end < len(text) and end > 0 and limit - end < 3 and text[end] & 0xC0 == 0x80:
+        end -= 1
+    return text[:end]
+
+
+def packed(texts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
+    """Texts as `(B, L)` uint8, padded with zeros, and their lengths `(B,)` int32."""
+    lengths = np.array([len(text) for text in texts], "int32")
+    rows = np.zeros((len(texts), max(1, lengths.max(initial=0))), "uint8")
+    for row, text in zip(rows, texts, strict=True):
+        row[: len(text)] = np.frombuffer(text, "uint8")
+    return rows, lengths
+
+
+def unpacked(rows: np.ndarray, lengths: np.ndarray) -> list[bytes]:
+    """The texts of `packed`."""
+    return [row[:length].tobytes() for row, length in zip(rows, lengths, strict=True)]
