@@ -56,7 +56,14 @@ def _export_parser() -> argparse.ArgumentParser:
         "--max-length",
         type=int,
         metavar="T",
-        help="steps of a TFLite row: token ids, frames; bytes of a text (default: the model's)",
+        help="steps of a TFLite row: token ids, frames; tokens read of a text (default: the "
+        "model's)",
+    )
+    add(
+        "--max-bytes",
+        type=int,
+        metavar="L",
+        help="bytes read of a text (default: 8 for each token; 512 for another Keras model)",
     )
     add("--dynamic-batch", action="store_true", help="leave the batch open in TFLite, too")
     add("--dynamic-length", action="store_true", help="leave the length open in TFLite, too")
@@ -137,6 +144,7 @@ def _export(arguments: argparse.Namespace) -> int:
         texts_name=name,
         batch=arguments.batch,
         max_length=arguments.max_length,
+        max_bytes=arguments.max_bytes,
         sample=sample,
         dynamic=[size for size, wanted in dynamic.items() if wanted],
         stream=arguments.stream,
@@ -218,7 +226,7 @@ def _check(arguments: argparse.Namespace) -> int:
     bundle.verify(folder, manifest)
     stage(f"{len(manifest['files'])} files are what was exported.")
     inputs, expected = parity.load_reference(folder / bundle.PARITY)
-    specs = [SignatureSpec.from_json(*item) for item in manifest["signatures"].items()]
+    specs = [SignatureSpec.from_json(name, manifest["signatures"][name]) for name in inputs]
     installed = [name for name in manifest["formats"] if runtime.is_installed(name)]
     for name in manifest["formats"]:
         if name not in installed:
@@ -249,6 +257,13 @@ def _inspect(arguments: argparse.Namespace) -> int:
             for name, spec in manifest["signatures"].items()
         ],
     )
+    if manifest["tokenizer"]:
+        print(
+            f"The tokenizer's tables take {manifest['tokenizer_bytes']:,} bytes of each file that "
+            "reads texts.\n"
+        )
+        rows = [(name, f"{ms:.2f} ms") for name, ms in _text_latency(manifest).items()]
+        table(("format", "reading a text adds"), rows, "Median, for the longest text compared")
     table(
         ("file", "bytes"),
         [(name, f"{file['bytes']:,}") for name, file in manifest["files"].items()],
@@ -264,6 +279,17 @@ def _inspect(arguments: argparse.Namespace) -> int:
         counts = ", ".join(f"{operator} {count}" for operator, count in sorted(found.items()))
         print(f"{name}: {counts}\n")
     return 0
+
+
+def _text_latency(manifest: dict[str, Any]) -> dict[str, float]:
+    """How much longer a call takes that begins with a text and not with token ids, by format."""
+    found = {}
+    for name, figures in manifest["parity"]["formats"].items():
+        for signature, values in figures.items():
+            if f"{signature}_text" in figures:
+                text = figures[f"{signature}_text"]
+                found[name] = text["latency_ms"] - values["latency_ms"]
+    return found
 
 
 def print_parity(manifest: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from export import bundle, card, parity
 from export import formats as all_formats
 from export.stock import expressed_in_our_terms, float32
+from export.strings import with_strings
 from keras_seq.errors import UserError
 from keras_seq.signature import Exportable, Signature
 
@@ -30,6 +31,7 @@ def export(
     sample: Mapping[str, Any] | None = None,
     batch: int = 1,
     max_length: int | None = None,
+    max_bytes: int | None = None,
     dynamic: Collection[str] = (),
     stream: bool = False,
     metrics: Mapping[str, Any] | None = None,
@@ -49,7 +51,9 @@ def export(
         sample: Real inputs of a Keras model to compare on, arrays by the names of its inputs.
         batch: Rows of a call where a format has fixed shapes (TFLite).
         max_length: Steps of a row there, where the model leaves them open; the model's own maximum
-            if None. Bytes of a text, where a Keras model takes one.
+            if None. Also the tokens that the signatures on texts read, in every format.
+        max_bytes: Bytes of a text there; by default as many as `max_length` tokens surely have, and
+            512 where a foreign model takes a text.
         dynamic: Of "batch" and "length": sizes that TFLite is to leave open, too.
         stream: Also write `stream`, one step of a recurrent Keras model with its state.
         metrics: Results of the model on held-out data, for manifest and model card.
@@ -67,15 +71,24 @@ def export(
     if not hasattr(model, "signatures"):
         from export.keras_model import KerasModel
 
-        model = KerasModel(model, sample, batch if stream else None, max_length)
+        model = KerasModel(model, sample, batch if stream else None, max_bytes)
     elif stream or sample:
         raise UserError(
             f"{type(model).__name__} has signatures of its own and is compared on texts: --stream "
             "and --sample are for other Keras models."
         )
+    for name, value in (("max_length", max_length), ("max_bytes", max_bytes)):
+        if value is not None and value < 1:
+            raise UserError(f"{name} is 1 or more. Received: {value}")
+    limit = model.limits.get("T")
+    if max_length is not None and limit is not None and max_length > limit:
+        raise UserError(
+            f"max_length is from 1 to the {limit} that the model was trained with. Received: "
+            f"{max_length}"
+        )
     with float32():
-        signatures = model.signatures()
-    sizes = _static_sizes(model, signatures, batch, max_length, sample, dynamic)
+        signatures = model.signatures(max_length)
+    sizes = _static_sizes(model, signatures, batch, max_length, max_bytes, sample, dynamic)
     source = f"{parity.DRAWN_ROWS} random inputs"
     if texts:
         source = f"{len(texts)} {texts_name}"
@@ -102,8 +115,10 @@ def export(
             "created_with": _versions(),
             "labels": list(model.labels),
             "tokenizer": bundle.TOKENIZER if model.tokenizer is not None else None,
-            "limits": dict(model.limits),
-            "signatures": {s.name: s.spec.to_json() for s in signatures},
+            "tokenizer_bytes": model.tokenizer.table_bytes if model.tokenizer is not None else 0,
+            # All formats read equally much of a text.
+            "limits": {name: sizes["L"] if name == "L" else n for name, n in model.limits.items()},
+            "signatures": _described(signatures, names),
             "formats": {},
             "metrics": dict(metrics or {}),
         }
@@ -115,7 +130,7 @@ def export(
         proof: dict[str, Any] = {}
         for name in names:
             say(f"Comparing {name} with Keras on {source}")
-            proof[name] = parity.prove(folder, name, signatures, inputs, expected)
+            proof[name] = parity.prove(folder, name, [s.spec for s in signatures], inputs, expected)
         manifest["parity"] = {"inputs": source, "tolerance": parity.TOLERANCE, "formats": proof}
         (folder / bundle.CARD).write_text(card.model_card(Path(output).name, manifest), "utf-8")
         bundle.write_manifest(folder, manifest)
@@ -137,30 +152,29 @@ def _static_sizes(
     signatures: Sequence[Signature],
     batch: int,
     max_length: int | None,
+    max_bytes: int | None,
     sample: Mapping[str, Any] | None,
     dynamic: Collection[str],
 ) -> dict[str, int]:
     """A size for every dimension that the signatures leave open."""
     if batch < 1:
         raise UserError(f"batch is 1 or more. Received: {batch}")
-    if max_length is not None and max_length < 1:
-        raise UserError(f"max_length is 1 or more. Received: {max_length}")
+    limits = model.limits
     sizes: dict[str, int] = {}
     for signature in signatures:
         for tensor in signature.inputs:
             for axis, size in enumerate(tensor.shape):
                 if not isinstance(size, str) or size in sizes:
                     continue
-                limit = model.limits.get(size)
+                limit = limits.get(size)
                 if size == "B":
                     sizes[size] = batch
+                elif size == "L":
+                    # Of a text: fewer where fewer tokens of it are read.
+                    share = (max_length or limits["T"]) / limits["T"] if "T" in limits else 1
+                    sizes[size] = max_bytes or math.ceil(limit * share)
                 elif limit is not None:
-                    if max_length is not None and max_length > limit:
-                        raise UserError(
-                            f"max_length is from 1 to the {limit} that the model was trained with. "
-                            f"Received: {max_length}"
-                        )
-                    sizes[size] = limit if max_length is None else max_length
+                    sizes[size] = max_length or limit
                 elif max_length is not None:
                     sizes[size] = max_length
                 elif sample and tensor.name in sample:
@@ -202,6 +216,8 @@ def _write(
         for size, value in (sizes if module.STATIC else {}).items()
         if ("batch" if size == "B" else "length") not in dynamic
     }
+    if module.STRINGS:
+        signatures = with_strings(signatures)
     with float32(), expressed_in_our_terms():
         module.write(signatures, folder, fixed)
     files = sorted(path for path in (folder / module.FOLDER).rglob("*") if path.is_file())
@@ -211,6 +227,15 @@ def _write(
         "sizes": fixed,
         "bytes": sum(path.stat().st_size for path in files),
     }
+
+
+def _described(signatures: Sequence[Signature], names: Sequence[str]) -> dict[str, Any]:
+    """The signatures for the manifest; those that only some formats have say which."""
+    described = {s.name: s.spec.to_json() for s in signatures}
+    strings = [name for name in names if all_formats.module(name).STRINGS]
+    for s in with_strings(signatures) if strings else ():
+        described.setdefault(s.name, {**s.spec.to_json(), "formats": strings})
+    return described
 
 
 def _versions() -> dict[str, str]:

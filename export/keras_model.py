@@ -66,7 +66,7 @@ class KerasModel:
         self._states = states.carried(model)
         self._streamed = None if stream is None else states.streamed(model, stream)
 
-    def signatures(self) -> tuple[Signature, ...]:
+    def signatures(self, max_length: int | None = None) -> tuple[Signature, ...]:
         """`predict`: the call of the model in inference; `stream`: one step of it."""
         made = [
             Signature(

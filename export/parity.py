@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from export import runtime
+from export import runtime, strings
 from keras_seq.errors import UserError
 from keras_seq.signature import Signature, SignatureSpec
 
@@ -119,6 +119,13 @@ def prove(
 ) -> dict[str, dict[str, Any]]:
     """Compares each signature of the format `name` with what Keras answered.
 
+    Args:
+        folder: The bundle.
+        name: Of the format.
+        signatures: Those of the model; on strings, too, where the format has them.
+        inputs: Of each signature.
+        expected: What Keras answered to them.
+
     Returns:
         The figures by signature; see `Parity`.
 
@@ -127,6 +134,8 @@ def prove(
     """
     loaded = runtime.load(folder, name, threads=1)
     figures = {}
+    inputs, expected = strings.arrays_with_strings(signatures, inputs, expected)
+    signatures = [s for s in strings.with_strings(signatures) if s.name in loaded.signatures]
     for signature in signatures:
         found = compare(
             lambda signature, arrays: loaded.run(signature, **arrays),

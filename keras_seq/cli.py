@@ -99,8 +99,13 @@ def _add_classify(tasks: Any) -> None:
     model = classify.add_argument_group("model")
     add = model.add_argument
     add("--backbone", choices=("rnn", "lstm", "transformer"), default="lstm")
+    add(
+        "--tokenizer",
+        choices=("sentencepiece", "bytes"),
+        help="what a token is: a piece learnt from the texts, or a byte (default: sentencepiece)",
+    )
     add("--vocabulary-size", type=int, metavar="N", help="pieces at most (default: 8000)")
-    add("--max-length", type=int, metavar="N", help="pieces read of a text (default: 320)")
+    add("--max-length", type=int, metavar="N", help="tokens read of a text (default: 320)")
     add("--hidden-dim", type=int, metavar="N", help="width of the model (default: 64)")
     add("--num-layers", type=int, metavar="N", help="(default: 1; transformer 2)")
     add("--dropout", type=float, metavar="X", help="(default: 0.4; rnn 0.3, transformer 0.2)")

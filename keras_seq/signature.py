@@ -15,7 +15,7 @@ class TensorSpec:
 
     Attributes:
         name: Of the tensor.
-        dtype: As NumPy spells it: "int32", "float32", "uint8".
+        dtype: As NumPy spells it: "int32", "float32", "uint8"; or "string".
         shape: A size, or the name of a dimension that the caller chooses ("B", "T").
     """
 
@@ -29,6 +29,11 @@ class TensorSpec:
         return replace(self, shape=shape)
 
 
+def length_name(text: str) -> str:
+    """The name of the input that counts the bytes of the input `text`."""
+    return "length" if text == "text" else f"{text}_length"
+
+
 @dataclass(frozen=True)
 class SignatureSpec:
     """What a signature looks like from outside, as the manifest of a bundle has it."""
@@ -36,6 +41,13 @@ class SignatureSpec:
     name: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The inputs that are texts, uint8 `[B, L]`, and the inputs that count their bytes."""
+        names = {tensor.name for tensor in self.inputs}
+        pairs = {t.name: length_name(t.name) for t in self.inputs if t.dtype == "uint8"}
+        return {text: length for text, length in pairs.items() if length in names}
 
     def bind(self, sizes: Mapping[str, int]) -> Any:
         """The same signature with the dimensions named in `sizes` fixed."""
@@ -84,8 +96,9 @@ class Exportable(Protocol):
         task: "classify" and so on.
         labels: Names of the classes; empty for other tasks.
         tokenizer: With `to_json()`, the Hugging Face `tokenizer.json`; None if the model has none.
-        limits: The largest size of a named dimension, such as {"T": 256}. A shorter input may be
-            padded with zeros up to it; a dimension that is not named here must not be padded.
+        limits: The largest size of a named dimension, such as {"T": 256, "L": 2048}, L being the
+            bytes of a text. A shorter input may be padded with zeros up to it; a dimension that is
+            not named here must not be padded.
     """
 
     task: str
@@ -93,8 +106,8 @@ class Exportable(Protocol):
     tokenizer: Any
     limits: Mapping[str, int]
 
-    def signatures(self) -> tuple[Signature, ...]:
-        """The functions to export."""
+    def signatures(self, max_length: int | None = None) -> tuple[Signature, ...]:
+        """The functions to export; those on texts read `max_length` tokens of each at most."""
 
     def signature_inputs(
         self, texts: Sequence[str], sizes: Mapping[str, int]

@@ -1,6 +1,7 @@
 """One file a format. Each writes signatures into a bundle and counts the operators it wrote.
 
 A format is a module with `FOLDER`, its folder in a bundle; `STATIC`, whether its shapes are fixed;
+`STRINGS`, whether it has them, so that signatures on texts also come on strings;
 `write(signatures, folder, sizes)`; and `operators(folder)`.
 """
 

@@ -12,6 +12,7 @@ from keras_seq.signature import Signature
 
 FOLDER = "onnx"
 STATIC = False
+STRINGS = False
 OPSET = 18
 
 Tensor = Any
@@ -85,7 +86,11 @@ def _converted(traced: Any, signature: Signature) -> Any:
         output_names=list(outputs.values()),
         tensors_to_rename={found: name for name, found in (inputs | outputs).items()},
         opset=OPSET,
-        custom_op_handlers={"PyFunc": (_to_node, []), "Erfc": (_to_erf, [])},
+        custom_op_handlers={
+            "PyFunc": (_to_node, []),
+            "Erfc": (_to_erf, []),
+            "XlaDynamicUpdateSlice": (_to_concat, []),
+        },
     )
     return model
 
@@ -276,6 +281,45 @@ def _to_erf(context: Any, node: Any, name: str, _: Any) -> None:
     context.make_node(
         "Sub",
         [one.output[0], erf.output[0]],
+        outputs=node.output,
+        name=name,
+        shapes=shapes,
+        dtypes=dtypes,
+    )
+
+
+def _to_concat(context: Any, node: Any, name: str, _: Any) -> None:
+    """tf2onnx handler: what stands before a slice, the slice, and what stands after it.
+
+    For the updates of `keras.ops.slice_update` that replace part of one axis, and all of others.
+    """
+    import numpy as np
+    from onnx import TensorProto
+
+    whole, update, start = node.input
+    sizes = zip(context.get_shape(whole), context.get_shape(update), strict=True)
+    partial = [axis for axis, (a, b) in enumerate(sizes) if a != b or a == -1]
+    if len(partial) > 1:
+        raise ValueError(f"{name} updates a part of several axes: {partial}")
+    axis = partial[0] if partial else 0
+    shapes, dtypes = [context.get_shape(node.output[0])], [context.get_dtype(node.output[0])]
+    context.remove_node(name)
+
+    def constant(label: str, value: int) -> str:
+        return context.make_const(f"{name}/{label}", np.array([value], "int64")).output[0]
+
+    def made(operator: str, *inputs: str, **attributes: Any) -> str:
+        return context.make_node(operator, list(inputs), attr=attributes).output[0]
+
+    axes = constant("axis", axis)
+    first = made("Gather", made("Cast", start, to=TensorProto.INT64), axes)
+    last = made("Add", first, made("Gather", made("Shape", update), axes))
+    before = made("Slice", whole, constant("zero", 0), first, axes)
+    after = made("Slice", whole, last, constant("end", np.iinfo("int64").max), axes)
+    context.make_node(
+        "Concat",
+        [before, update, after],
+        attr={"axis": axis},
         outputs=node.output,
         name=name,
         shapes=shapes,

@@ -9,6 +9,7 @@ from keras_seq.signature import Signature
 
 FOLDER = "saved_model"
 STATIC = False
+STRINGS = True
 
 
 def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) -> None:

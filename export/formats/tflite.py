@@ -14,6 +14,7 @@ from keras_seq.signature import Signature
 FOLDER = "tflite"
 FILE = "model.tflite"
 STATIC = True  # A browser's LiteRT refuses shapes that change.
+STRINGS = False
 
 
 def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) -> None:

@@ -1,6 +1,7 @@
 """A bundle opened for use: its signatures as methods, on arrays of any batch size and length."""
 
 import importlib.util
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from export import bundle
 from export.runtime import onnx, saved_model, tflite
 from keras_seq.errors import UserError
 from keras_seq.signature import SignatureSpec, TensorSpec
-from keras_seq.utf8 import packed
+from keras_seq.utf8 import cut, packed, to_bytes
 
 Arrays = dict[str, np.ndarray]
 
@@ -82,6 +83,7 @@ class LoadedBundle:
         self.signatures = {
             name: SignatureSpec.from_json(name, value)
             for name, value in manifest["signatures"].items()
+            if format in value.get("formats", [format])
         }
         self.labels: list[str] = manifest["labels"]
         self._sizes: dict[str, int] = manifest["formats"][format]["sizes"]
@@ -97,12 +99,14 @@ class LoadedBundle:
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self.signatures]
 
-    def run(self, signature: str, **inputs: Any) -> Arrays:
+    def run(self, signature: str, *texts: Sequence[str | bytes], **inputs: Any) -> Arrays:
         """Runs a signature.
 
         Args:
             signature: Its name.
-            **inputs: Arrays, or what NumPy makes arrays of, by the names of the inputs.
+            *texts: A list of texts for each input that is one, instead of its name.
+            **inputs: Arrays, or what NumPy makes arrays of, by the names of the inputs; for a text
+                a list of strings. Of a text that is too long the beginning is read, with a warning.
 
         Returns:
             Arrays by the names of the outputs.
@@ -116,7 +120,8 @@ class LoadedBundle:
                 f"{', '.join(self.signatures)}"
             )
         spec = self.signatures[signature]
-        inputs = _encoded(spec, inputs, self._sizes.get("L", self.manifest["limits"].get("L")))
+        inputs = _named(spec, texts, inputs)
+        inputs = _encoded(spec, inputs, self.manifest["limits"].get("L"))
         names = [tensor.name for tensor in spec.inputs]
         if sorted(inputs) != sorted(names):
             raise UserError(
@@ -189,17 +194,13 @@ class LoadedBundle:
             raise UserError(f"Give a list of texts. Received one string: {texts[:40]!r}")
         if not self.manifest["tokenizer"]:
             raise UserError(f"{self.path} has no tokenizer: its model does not take token ids.")
-        clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+        clean = [to_bytes(text).decode() for text in texts]
         length = self._sizes.get("T", self.manifest["limits"]["T"])
         rows = [encoding.ids[:length] for encoding in self._tokenizer.encode_batch(clean)]
         token_ids = np.zeros((len(rows), max((len(row) for row in rows), default=0) or 1), "int32")
         for i, row in enumerate(rows):
             token_ids[i, : len(row)] = row
         return token_ids
-
-    def classify_text(self, texts: Sequence[str]) -> Arrays:
-        """`classify` of texts: `{"probabilities": (len(texts), C)}`."""
-        return self.run("classify", token_ids=self.tokenize(texts))
 
     @cached_property
     def _tokenizer(self) -> Any:
@@ -210,6 +211,8 @@ class LoadedBundle:
 
 
 def _as_array(tensor: TensorSpec, value: Any) -> np.ndarray:
+    if tensor.dtype == "string":
+        return np.array([to_bytes(text) for text in value], object)
     array = np.asarray(value)
     kinds = "iub" if np.dtype(tensor.dtype).kind in "iu" else "iubf"
     if array.dtype.kind not in kinds and array.size:
@@ -237,26 +240,46 @@ def _join(tensor: TensorSpec, parts: list[np.ndarray], dimensions: Mapping[str, 
     return array[tuple(slice(dimensions.get(size)) for size in tensor.shape)]
 
 
+def _named(spec: SignatureSpec, texts: Sequence[Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs by name, those given without one too."""
+    names = list(spec.texts) or [t.name for t in spec.inputs if t.dtype == "string"]
+    if len(texts) > len(names):
+        raise UserError(
+            f"{spec.name} takes {len(names)} texts; name the other inputs: "
+            f"{', '.join(f'{t.name}=…' for t in spec.inputs)}. Received: {len(texts)} without names"
+        )
+    return {**dict(zip(names, texts, strict=False)), **inputs}
+
+
 def _encoded(spec: SignatureSpec, inputs: Mapping[str, Any], limit: int | None) -> dict[str, Any]:
-    """The inputs with texts as UTF-8 bytes and their lengths, where a caller gave strings."""
+    """The inputs with texts as UTF-8 bytes and their lengths, where a caller gave strings.
+
+    Raises:
+        UserError: If a text is no list of texts.
+    """
     found = dict(inputs)
-    for tensor in spec.inputs:
-        texts = found.get(tensor.name)
-        if tensor.dtype != "uint8" or not _is_texts(texts):
+    for name, length in spec.texts.items():
+        texts = found.get(name)
+        if isinstance(texts, (str, bytes)):
+            raise UserError(
+                f"{spec.name}: give a list of texts. Received one string: {texts[:40]!r}"
+            )
+        if not isinstance(texts, (list, tuple)) or not all(
+            isinstance(text, (str, bytes)) for text in texts
+        ):
             continue
-        rows = [text.encode("utf-8", "replace") for text in texts]
-        for text, row in zip(texts, rows, strict=True):
-            if limit is not None and len(row) > limit:
-                raise UserError(
-                    f"{spec.name}: {tensor.name} is {limit} bytes at most. Received {len(row)}: "
-                    f"{text[:40]!r}… Cut it."
-                )
-        found[tensor.name], found[f"{tensor.name}_length"] = packed(rows)
+        rows = [to_bytes(text) for text in texts]
+        read = rows if limit is None else [cut(row, limit) for row in rows]
+        longer = [len(row) for row, kept in zip(rows, read, strict=True) if len(kept) < len(row)]
+        if longer:
+            warnings.warn(
+                f"{spec.name}: {len(longer)} of {len(rows)} texts were cut: {limit} bytes are read "
+                f"of one, and the longest has {max(longer)}. Export with a larger --max-bytes to "
+                "read more.",
+                stacklevel=3,
+            )
+        found[name], found[length] = packed(read)
     return found
-
-
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, (list, tuple)) and all(isinstance(text, str) for text in value)
 
 
 class Stream:

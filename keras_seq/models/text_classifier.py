@@ -13,11 +13,15 @@ from keras_seq.data.tokens import tokenize
 from keras_seq.errors import UserError
 from keras_seq.layers import Dropout
 from keras_seq.signature import Signature, TensorSpec
-from keras_seq.text import SentencePieceTokenizer
+from keras_seq.text import Tokenizer
+from keras_seq.utf8 import cut, packed, to_bytes
 
 Tensor = Any
 
 POOLINGS = ("max", "mean")
+
+# Bytes of a text for each token that is read of it: more than any language's average.
+BYTES_A_TOKEN = 8
 
 
 @keras.saving.register_keras_serializable("keras_seq")
@@ -55,7 +59,7 @@ class TextClassifier(keras.Model):
     def __init__(
         self,
         backbone: Backbone,
-        tokenizer: SentencePieceTokenizer,
+        tokenizer: Tokenizer,
         labels: Sequence[str],
         max_length: int = 256,
         pooling: str = "max",
@@ -175,42 +179,55 @@ class TextClassifier(keras.Model):
 
         return dataset.map(prepare, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
-    def signatures(self) -> tuple[Signature, ...]:
-        """`classify`: token_ids `[B, T]` int32 to probabilities `[B, C]` float32."""
+    def signatures(self, max_length: int | None = None) -> tuple[Signature, ...]:
+        """`classify`: token_ids `[B, T]` int32 to probabilities `[B, C]` float32; `classify_text`:
+        text `[B, L]` uint8 in UTF-8 and its length in bytes `[B]` int32 to the same, of its first
+        `max_length` tokens.
+        """
+        most = max_length or self.max_length
+        probabilities = TensorSpec("probabilities", "float32", ("B", len(self.labels)))
 
         def classify(token_ids: Tensor) -> dict[str, Tensor]:
             return {"probabilities": self(token_ids, training=False)}
 
+        def classify_text(text: Tensor, length: Tensor) -> dict[str, Tensor]:
+            return classify(self.tokenizer.token_ids(text, length, most))
+
+        token_ids = TensorSpec("token_ids", "int32", ("B", "T"))
+        text = TensorSpec("text", "uint8", ("B", "L")), TensorSpec("length", "int32", ("B",))
         return (
-            Signature(
-                "classify",
-                (TensorSpec("token_ids", "int32", ("B", "T")),),
-                (TensorSpec("probabilities", "float32", ("B", len(self.labels))),),
-                classify,
-            ),
+            Signature("classify", (token_ids,), (probabilities,), classify),
+            Signature("classify_text", text, (probabilities,), classify_text),
         )
 
     def signature_inputs(
-        self, texts: Sequence[str], sizes: Mapping[str, int]
+        self, texts: Sequence[str | bytes], sizes: Mapping[str, int]
     ) -> dict[str, dict[str, np.ndarray]]:
-        """The inputs of each signature for `texts`, cut to `sizes["T"]` token ids."""
-        return {"classify": {"token_ids": tokenize(self.tokenizer, texts, sizes["T"])}}
+        """The inputs of each signature for `texts`, cut to `sizes["T"]` ids, `sizes["L"]` bytes."""
+        text, length = packed([cut(to_bytes(text), sizes["L"]) for text in texts])
+        return {
+            "classify": {"token_ids": tokenize(self.tokenizer, texts, sizes["T"])},
+            "classify_text": {"text": text, "length": length},
+        }
 
     def drawn_inputs(
         self, count: int, seed: int, sizes: Mapping[str, int]
     ) -> dict[str, dict[str, np.ndarray]]:
-        """`count` rows of random token ids for each signature, from empty to `sizes["T"]`."""
+        """`count` rows of random token ids for each signature, from empty to `sizes["T"]`, and the
+        texts that random ids stand for.
+        """
         generator = np.random.default_rng(seed)
         shape = (count, sizes["T"])
         token_ids = generator.integers(1, self.tokenizer.vocabulary_size, shape, dtype="int32")
         lengths = np.linspace(0, sizes["T"], count).round()
         token_ids[np.arange(sizes["T"]) >= lengths[:, None]] = 0
-        return {"classify": {"token_ids": token_ids}}
+        texts = self.tokenizer.decode_bytes(token_ids)
+        return self.signature_inputs(texts, sizes) | {"classify": {"token_ids": token_ids}}
 
     @property
     def limits(self) -> dict[str, int]:
         """The largest size of each dimension of a signature that has one."""
-        return {"T": self.max_length}
+        return {"T": self.max_length, "L": BYTES_A_TOKEN * self.max_length}
 
     def describe(self) -> dict[str, Any]:
         """Backbone and sizes, for the manifest of a bundle."""

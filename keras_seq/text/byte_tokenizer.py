@@ -33,9 +33,9 @@ class ByteTokenizer(Tokenizer):
     def to_tensor(self, texts: Tensor, max_length: int) -> Tensor:
         import tensorflow as tf
 
-        ids = tf.cast(tf.io.decode_raw(tf.strings.bytes_split(texts).values, tf.uint8), tf.int32)
-        rows = tf.RaggedTensor.from_row_lengths(ids[:, 0] + FIRST_BYTE, tf.strings.length(texts))
-        return rows[:, :max_length].to_tensor(shape=(None, max_length))
+        content = tf.io.decode_raw(texts, tf.uint8, fixed_length=max_length)
+        content = tf.ensure_shape(content, (None, max_length))
+        return self.token_ids(content, tf.strings.length(texts), max_length)
 
     def to_json(self) -> str:
         from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers

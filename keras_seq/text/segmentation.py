@@ -69,6 +69,12 @@ class UnigramTables:
         trie = Trie.of({piece[::-1]: i for i, (piece, _) in pieces.items()})
         return cls(trie, small(scores), int(scores.min(initial=0)) - 1, first_byte)
 
+    @property
+    def nbytes(self) -> int:
+        """Of all tables."""
+        trie = self.trie
+        return sum(x.nbytes for x in (trie.base, trie.parent, trie.value, self.scores))
+
 
 def token_ids(tables: UnigramTables, text: Tensor, length: Tensor, max_length: int) -> Tensor:
     """Segments texts.
@@ -123,7 +129,8 @@ def _bytes(text: Tensor, length: Tensor) -> Tensor:
     size = ops.shape(text)[1]
     x = ops.cast(text, "int32")
     x = ops.where(ops.arange(size, dtype="int32")[None, :] < length[:, None], x, 0)
-    return _padded(x, 0, -size % CHUNKS, 0)
+    # No runtime agrees with another on the remainder of a negative number.
+    return _padded(x, 0, (size + CHUNKS - 1) // CHUNKS * CHUNKS - size, 0)
 
 
 def _found(trie: Trie, x: Tensor, depth: int) -> Tensor:
@@ -186,7 +193,7 @@ def _viterbi(scores: Tensor, start: Tensor, steps: Tensor) -> Tensor:
     sums = np.full((1, depth), NEVER, "int32")
     sums[0, -1] = 0
     sums = ops.zeros_like(first) + sums
-    turns = -(-n // STEPS_PER_TURN)
+    turns = (n + STEPS_PER_TURN - 1) // STEPS_PER_TURN
     choices = ops.zeros((turns * chunks * STEPS_PER_TURN,), "int32")
 
     def turn(i: Tensor, sums: Tensor, choices: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -183,6 +183,10 @@ class SentencePieceTokenizer(Tokenizer):
     def token_ids(self, text: Tensor, length: Tensor, max_length: int) -> Tensor:
         return token_ids(self._tables, text, length, max_length)
 
+    @property
+    def table_bytes(self) -> int:
+        return self._tables.nbytes
+
     @cached_property
     def _tables(self) -> UnigramTables:
         pieces = self.pieces()

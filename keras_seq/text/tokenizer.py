@@ -70,6 +70,11 @@ class Tokenizer:
         """
         raise NotImplementedError
 
+    @property
+    def table_bytes(self) -> int:
+        """What `token_ids` looks up, in bytes: what it adds to a file, but for its operators."""
+        return 0
+
     def text(self, token_ids: Tensor, max_bytes: int | None = None) -> tuple[Tensor, Tensor]:
         """Inside a graph: ids `(B, T)` to texts, the inverse of `token_ids`.
 

@@ -15,7 +15,7 @@ from keras_seq.data.tokens import tokenized
 from keras_seq.errors import UserError
 from keras_seq.metrics import classification_metrics
 from keras_seq.models import TextClassifier, load_model
-from keras_seq.text import SentencePieceTokenizer
+from keras_seq.text import ByteTokenizer, SentencePieceTokenizer, Tokenizer
 from keras_seq.training.devices import Devices
 from keras_seq.training.losses import CrossEntropy
 from keras_seq.training.run import Run, write_json
@@ -23,6 +23,7 @@ from keras_seq.training.settings import TrainingSettings
 from keras_seq.training.trainer import train
 
 VALIDATION_SHARE = 0.05
+TOKENIZERS = ("sentencepiece", "bytes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,7 @@ class ClassifierSettings(TrainingSettings):
     """How a classifier is built and trained. `BACKBONES` has the defaults of each backbone."""
 
     backbone: str = "lstm"
+    tokenizer: str = "sentencepiece"
     vocabulary_size: int = 8000
     max_length: int = 320
     embedding_dim: int = 64
@@ -44,6 +46,7 @@ class ClassifierSettings(TrainingSettings):
         super().__post_init__()
         self._require("1 or more", lambda x: x >= 1, "vocabulary_size", "max_length", "hidden_dim")
         self._require("in [0, 1)", lambda x: 0 <= x < 1, "dropout")
+        self._require("one of sentencepiece, bytes", TOKENIZERS.__contains__, "tokenizer")
 
 
 BACKBONES = {
@@ -56,7 +59,7 @@ BACKBONES = {
 
 
 def build_classifier(
-    settings: ClassifierSettings, tokenizer: SentencePieceTokenizer, labels: tuple[str, ...]
+    settings: ClassifierSettings, tokenizer: Tokenizer, labels: tuple[str, ...]
 ) -> TextClassifier:
     """The classifier that `settings` describe, not yet trained.
 
@@ -156,7 +159,9 @@ def _train(
         f"{corpus.name}: {len(learnt):,} examples to learn from, {len(validation):,} to choose the "
         f"best epoch, {len(corpus.held_out):,} held out; labels: {', '.join(labels)}"
     )
-    if run.started:
+    if settings.tokenizer == "bytes":
+        tokenizer: Tokenizer = ByteTokenizer()
+    elif run.started:
         tokenizer = SentencePieceTokenizer(run.tokenizer_path.read_bytes())
     else:
         say(f"Learning a vocabulary of at most {settings.vocabulary_size:,} pieces")

@@ -2,8 +2,8 @@
 
 RUN/
   config.json         task, data and settings
-  tokenizer.model     the SentencePiece model, and
-  tokenizer.json      the same for the Hugging Face libraries
+  tokenizer.model     the SentencePiece model, where there is one, and
+  tokenizer.json      the tokenizer for the Hugging Face libraries
   model.keras         the best epoch's model, tokenizer and labels inside
   checkpoints/        the whole state of training, the last two
   metrics.jsonl       a line an epoch
@@ -23,6 +23,7 @@ from typing import Any
 from keras_seq import data
 from keras_seq.data import LabelledTexts
 from keras_seq.errors import UserError
+from keras_seq.text import SentencePieceTokenizer
 from keras_seq.training.checkpoints import Checkpoints
 
 RUNS = Path("runs")
@@ -64,7 +65,8 @@ class Run:
     def start(self, config: dict[str, Any], tokenizer: Any) -> None:
         """Makes the folder and writes what is about to be trained; the config comes last."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_file(self.tokenizer_path, tokenizer.model)
+        if isinstance(tokenizer, SentencePieceTokenizer):
+            write_file(self.tokenizer_path, tokenizer.model)
         write_file(self.path / "tokenizer.json", tokenizer.to_json().encode())
         write_json(self.config_path, config)
 

@@ -1,0 +1,63 @@
+"""Signatures on texts as signatures on strings, for a format that has them.
+
+What serves SavedModels expects strings. So `classify_text`, on bytes and their count, comes with
+`classify_string`, which takes the bytes out of a string and is the same from there on. It needs no
+operator beyond TensorFlow's own, tensorflow-text included.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from keras_seq.signature import Signature, SignatureSpec, TensorSpec
+from keras_seq.utf8 import unpacked
+
+Arrays = dict[str, np.ndarray]
+
+
+def on_strings(signature: Any) -> Any:
+    """The signature, or its spec, with strings in the place of its texts."""
+    texts = signature.texts
+    inputs = tuple(
+        TensorSpec(tensor.name, "string", tensor.shape[:1]) if tensor.name in texts else tensor
+        for tensor in signature.inputs
+        if tensor.name not in texts.values()
+    )
+    name = f"{signature.name.removesuffix('_text')}_string"
+    if not isinstance(signature, Signature):
+        return replace(signature, name=name, inputs=inputs)
+
+    def function(**given: Any) -> dict[str, Any]:
+        import tensorflow as tf
+
+        for text, length in texts.items():
+            strings = given[text]
+            given[length] = tf.strings.length(strings)
+            widest = tf.maximum(tf.reduce_max(given[length]), 1)
+            given[text] = tf.io.decode_raw(strings, tf.uint8, fixed_length=widest)
+        return signature.function(**given)
+
+    return replace(signature, name=name, inputs=inputs, function=function)
+
+
+def with_strings(signatures: Sequence[Any]) -> list[Any]:
+    """The signatures, or specs, and those on strings of what is on texts."""
+    return [*signatures, *(on_strings(s) for s in signatures if s.texts)]
+
+
+def arrays_with_strings(
+    specs: Sequence[SignatureSpec], inputs: Mapping[str, Arrays], outputs: Mapping[str, Arrays]
+) -> tuple[dict[str, Arrays], dict[str, Arrays]]:
+    """Inputs and outputs by signature, those of the signatures on strings as well."""
+    inputs, outputs = dict(inputs), dict(outputs)
+    for spec in specs:
+        if not spec.texts:
+            continue
+        given = dict(inputs[spec.name])
+        for text, length in spec.texts.items():
+            given[text] = np.array(unpacked(given[text], given.pop(length)), object)
+        name = on_strings(spec).name
+        inputs[name], outputs[name] = given, outputs[spec.name]
+    return inputs, outputs
