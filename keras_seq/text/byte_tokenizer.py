@@ -6,10 +6,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_seq.text.hugging_face import tokenizer_json
 from keras_seq.text.tokenizer import (
     FIRST_BYTE,
-    SPECIAL_PIECES,
-    UNKNOWN,
     Tensor,
     Tokenizer,
     byte_pieces,
@@ -38,15 +37,7 @@ class ByteTokenizer(Tokenizer):
         return self.token_ids(content, tf.strings.length(texts), max_length)
 
     def to_json(self) -> str:
-        from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
-
-        names = [*SPECIAL_PIECES, *(f"<0x{byte:02X}>" for byte in range(256))]
-        vocabulary = [(name, 0.0) for name in names]
-        tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=UNKNOWN, byte_fallback=True))
-        # One character at a time: a text that spells a byte's name is not that byte.
-        tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
-        tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
-        return tokenizer.to_str()
+        return tokenizer_json(self.pieces(), ())
 
     def token_ids(self, text: Tensor, length: Tensor, max_length: int) -> Tensor:
         size = ops.shape(text)[1]

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 
 from keras_seq.errors import UserError
+from keras_seq.text.hugging_face import tokenizer_json
 from keras_seq.text.segmentation import UnigramTables, token_ids
 from keras_seq.text.tokenizer import (
     BEGINNING,
@@ -41,11 +42,6 @@ BROKEN = re.compile("([\udc80-\udcff])")
 # 100,000 pieces. (Unrounded, tensorflow-text's older SentencePiece cut 45 of 3,000 reviews
 # otherwise than the library does.)
 SCORE_GRID = 16
-
-# The characters that spell special pieces ("<s>", "<0x41>"). With a piece for each of them,
-# `tokenizers`, which matches special pieces against the text, never finds one the better way.
-REQUIRED_CHARACTERS = "<>/0123456789ABCDEFxpadunks"
-SPECIAL_SCORE = -1e6
 
 
 @keras.saving.register_keras_serializable("keras_seq")
@@ -116,7 +112,6 @@ class SentencePieceTokenizer(Tokenizer):
                 unk_id=UNKNOWN,
                 bos_id=BEGINNING,
                 eos_id=END,
-                required_chars=REQUIRED_CHARACTERS,
                 num_threads=2,
                 minloglevel=2,
             )
@@ -170,15 +165,8 @@ class SentencePieceTokenizer(Tokenizer):
 
     def to_json(self) -> str:
         """The same tokenizer in the Hugging Face `tokenizers` format, a `tokenizer.json`."""
-        from tokenizers import Tokenizer, decoders, models
-
-        names = [self._processor.IdToPiece(i) for i in range(self.vocabulary_size)]
-        scores = [SPECIAL_SCORE] * len(byte_pieces())
-        scores += [self._processor.GetScore(i) for i in self._learnt]
-        vocabulary = list(zip(names, scores, strict=True))
-        tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=UNKNOWN, byte_fallback=True))
-        tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
-        return tokenizer.to_str()
+        scores = [self._processor.GetScore(i) for i in self._learnt]
+        return tokenizer_json(self.pieces(), scores)
 
     def token_ids(self, text: Tensor, length: Tensor, max_length: int) -> Tensor:
         return token_ids(self._tables, text, length, max_length)

@@ -339,7 +339,7 @@ def test_text_vectorization_on_bytes(tmp_path, options, format):
         inputs = keras.Input((1,), dtype="string", name="review")
     ids = layer(inputs)
     model = keras.Model(inputs, layers.Rescaling(1.0, name="ids")(ids))
-    export.export(model, tmp_path / "b", [format], texts=TEXTS, max_length=128)
+    export.export(model, tmp_path / "b", [format], texts=TEXTS, max_bytes=128)
     found = export.load(tmp_path / "b").predict(review=TEXTS)["ids"]
     expected = np.asarray(layer(np.array(TEXTS).reshape(-1, *inputs.shape[1:])))
     np.testing.assert_allclose(found, expected, atol=1e-6)
@@ -378,5 +378,5 @@ def test_text_vectorization_that_no_graph_can_do(tmp_path, options, word):
     ids = layers.TextVectorization(**options, vocabulary=VOCABULARY, name="words")(inputs)
     model = keras.Model(inputs, layers.Rescaling(1.0)(ids))
     with pytest.raises(UserError, match=f"'words'.*{word}"):
-        export.export(model, tmp_path / "b", ["tflite"], max_length=64)
+        export.export(model, tmp_path / "b", ["tflite"], max_bytes=64)
     assert not list(tmp_path.iterdir())
