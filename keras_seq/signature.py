@@ -29,11 +29,6 @@ class TensorSpec:
         return replace(self, shape=shape)
 
 
-def length_name(text: str) -> str:
-    """The name of the input that counts the bytes of the input `text`."""
-    return "length" if text == "text" else f"{text}_length"
-
-
 @dataclass(frozen=True)
 class SignatureSpec:
     """What a signature looks like from outside, as the manifest of a bundle has it."""
@@ -44,10 +39,19 @@ class SignatureSpec:
 
     @property
     def texts(self) -> dict[str, str]:
-        """The inputs that are texts, uint8 `[B, L]`, and the inputs that count their bytes."""
+        """The inputs that are texts, uint8 `[B, L]`, and the inputs that count their bytes.
+
+        The count of NAME is NAME_length, that of `text` just `length`.
+        """
         names = {tensor.name for tensor in self.inputs}
-        pairs = {t.name: length_name(t.name) for t in self.inputs if t.dtype == "uint8"}
-        return {text: length for text, length in pairs.items() if length in names}
+        found = {}
+        for tensor in self.inputs:
+            length = f"{tensor.name}_length"
+            if tensor.name == "text" and length not in names:
+                length = "length"
+            if tensor.dtype == "uint8" and length in names:
+                found[tensor.name] = length
+        return found
 
     def bind(self, sizes: Mapping[str, int]) -> Any:
         """The same signature with the dimensions named in `sizes` fixed."""

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from export.stock.provenance import origin
 from keras_seq.errors import UserError
-from keras_seq.signature import TensorSpec, length_name
+from keras_seq.signature import TensorSpec
 from keras_seq.text.trie import Trie
 from keras_seq.utf8 import cut, packed, to_bytes
 
@@ -53,7 +53,7 @@ def as_bytes(inputs: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
                 "a row can be exported. Give the model an input for each."
             )
         tensors.append(TensorSpec(tensor.name, "uint8", (tensor.shape[0], "L")))
-        tensors.append(TensorSpec(length_name(tensor.name), "int32", (tensor.shape[0],)))
+        tensors.append(TensorSpec(f"{tensor.name}_length", "int32", (tensor.shape[0],)))
     return tuple(tensors)
 
 
@@ -71,7 +71,7 @@ def encoded(
         texts = [to_bytes(str(text)) for text in array.reshape(-1)]
         if limit is not None:
             texts = [cut(text, limit) for text in texts]
-        found[tensor.name], found[length_name(tensor.name)] = packed(texts)
+        found[tensor.name], found[f"{tensor.name}_length"] = packed(texts)
     return found
 
 
@@ -87,7 +87,7 @@ def as_strings(inputs: Sequence[TensorSpec], arguments: Mapping[str, Tensor]) ->
         if tensor.dtype != "string":
             found[tensor.name] = value
             continue
-        length = arguments[length_name(tensor.name)]
+        length = arguments[f"{tensor.name}_length"]
         characters = tf.gather([bytes([i]) for i in range(256)], tf.cast(value, tf.int32))
         within = tf.sequence_mask(length, tf.shape(value)[1])
         joined = tf.strings.reduce_join(tf.where(within, characters, ""), axis=1)

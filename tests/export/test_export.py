@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import venv
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -47,22 +48,55 @@ def test_parity_on_a_thousand_reviews(bundles, backbone):
     assert parity["inputs"] == "1000 held-out reviews"
     assert sorted(parity["formats"]) == sorted(formats.NAMES)
     for name in formats.NAMES:
-        figures = parity["formats"][name]["classify"]
-        assert figures["inputs"] == 1000
-        assert figures["largest_difference"] <= 1e-5
-        assert figures["agreement"] == 1
+        expected = ["classify", "classify_text"] + ["classify_string"] * (name == "saved_model")
+        assert list(parity["formats"][name]) == expected
+        for figures in parity["formats"][name].values():
+            assert figures["inputs"] == 1000
+            assert figures["largest_difference"] <= 1e-5
+            assert figures["agreement"] == 1
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
 @pytest.mark.parametrize("format", formats.NAMES)
 def test_texts_through_each_runtime_give_what_keras_gives(bundles, runs, reviews, backbone, format):
-    """Tokenizer included: `tokenizers` beside the runtime, SentencePiece beside Keras."""
-    texts = [*reviews.held_out.texts[1000:1060], "", "\0", "好看 😀", "\ud800", "x" * 1_000_000]
+    """Tokenizer included: the tensor program in the file, SentencePiece beside Keras."""
+    texts = [*reviews.held_out.texts[1000:1060], "", "\0", "好看 😀", "\ud800", "é" * 263 + "é"]
+    texts += [b"a \xff\xfe film".decode("latin-1"), "\u2581 a", " " * 528, "x" * 528]
     model, _ = find_model(runs[backbone])
     loaded = export.load(bundles[backbone], format)
     assert loaded.labels == ["negative", "positive"]
-    found = loaded.classify_text(texts)["probabilities"]
-    np.testing.assert_allclose(found, model.predict(texts, verbose=0), atol=1e-5)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".* texts were cut")
+        found = loaded.classify_text(texts)["probabilities"]
+    expected = model.predict(texts, verbose=0)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    again = loaded.classify(token_ids=loaded.tokenize(texts))["probabilities"]
+    np.testing.assert_allclose(again, expected, atol=1e-5)
+    if format == "saved_model":
+        strings = loaded.classify_string(text=texts)["probabilities"]
+        np.testing.assert_allclose(strings, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("format", formats.NAMES)
+def test_of_a_long_text_the_beginning_is_read_and_a_warning_says_so(bundles, format):
+    """66 tokens are read of a text, and so 8 × 66 bytes: "é" has two, and is not cut in two."""
+    loaded = export.load(bundles["rnn"], format)
+    text = "x" + "é" * 400
+    with pytest.warns(UserWarning, match=r"1 of 2 texts were cut: 528 bytes.* 801\. .*--max-bytes"):
+        found = loaded.classify_text(["a film", text])["probabilities"]
+    expected = loaded.classify_text(["a film", text[:264]])["probabilities"]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_bytes_that_are_no_text_are_read_as_they_are(bundles, runs):
+    model, _ = find_model(runs["lstm"])
+    texts = [b"a \xff\xfe film", b"\xe4\xbd", b"\x80" * 9]
+    token_ids = np.zeros((3, 66), "int32")
+    for row, ids in zip(token_ids, model.tokenizer.encode(texts), strict=True):
+        row[: len(ids)] = ids
+    for format in formats.NAMES:
+        found = export.load(bundles["lstm"], format).classify_text(texts)["probabilities"]
+        np.testing.assert_allclose(found, model.predict(token_ids, verbose=0), atol=1e-5)
 
 
 def test_manifest_is_the_contract(bundles):
@@ -87,9 +121,12 @@ def test_operators(bundles, backbone):
     tflite = formats.module("tflite").operators(bundles[backbone])
     assert not [name for name in tflite if name.startswith(("CUSTOM", "FLEX", "VARIABLE"))]
     onnx = formats.module("onnx").operators(bundles[backbone])
-    assert onnx["LSTM"] == 2 * (backbone == "lstm")
-    assert onnx["RNN"] == 2 * (backbone == "rnn")
-    assert not {"Loop", "Scan"} & set(onnx)
+    # Two directions in two files. The one on texts has two loops, those of its tokenizer.
+    assert onnx["LSTM"] == 4 * (backbone == "lstm")
+    assert onnx["RNN"] == 4 * (backbone == "rnn")
+    assert (onnx["Loop"], onnx["Scan"]) == (2, 0)
+    saved = formats.module("saved_model").operators(bundles[backbone])
+    assert not [name for name in saved if "Sentencepiece" in name or "Py" in name]
 
 
 def run_python(program, *, cwd, python=sys.executable, **options):
@@ -174,6 +211,8 @@ def test_wrong_calls_say_what_was_received(bundles, format):
         loaded.classify(token_ids=np.ones((1, 67), int))
     with pytest.raises(UserError, match="one string"):
         loaded.classify_text("a wonderful film")
+    with pytest.raises(UserError, match="1 texts; name the other.*text=….*Received: 2"):
+        loaded.classify_text(["a film"], ["another"])
     with pytest.raises(UserError, match="refuses these inputs"):
         loaded.classify(token_ids=[[10_000_000]])
     with pytest.raises(AttributeError, match="translate.*classify"):
