@@ -15,6 +15,7 @@ are trained on, is compared with each engine's ids. Engines live in processes of
 import argparse
 import functools
 import gzip
+import itertools
 import json
 import multiprocessing
 import os
@@ -293,7 +294,7 @@ def work(name: str, model: bytes, lines: list[str], count: int) -> Found:
     engine([b"to warm up"])
     found = Found(0, 0, 0.0, [])
     stream = strings(lines, count)
-    while shard := [text for text, _ in zip(stream, range(SHARD), strict=False)]:
+    while shard := list(itertools.islice(stream, SHARD)):
         if not contender.any_bytes:
             shard = [text for text in shard if is_utf8(text)]
         expected = reference(shard)
@@ -320,7 +321,7 @@ def compared(names: list[str], count: int, folder: str | None) -> Iterator[tuple
     lines = list(dict.fromkeys(corpora(folder)))
     model = trained(lines)
     if count < len(lines):
-        lines = random.Random(1).sample(lines, count)
+        lines = random.Random(1).sample(lines, count // 2)
     context = multiprocessing.get_context("spawn")
     for name in names:
         with context.Pool(1) as pool:

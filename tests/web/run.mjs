@@ -1,4 +1,4 @@
-// Runs bundles in Chromium: node run.mjs REQUESTS.json, a list of {format, file, inputs}.
+// Runs bundles in Chromium: node run.mjs REQUESTS.json, a list of {format, file, signature, inputs}.
 // Prints what each runtime answers, or its error, as JSON.
 import {createReadStream, readFileSync} from 'node:fs';
 import {createServer} from 'node:http';
@@ -31,11 +31,11 @@ try {
   await page.goto(`${origin}/page.html`);
   await page.waitForFunction(() => window.loaded);
   const answers = [];
-  for (const [i, {format, inputs}] of requests.entries()) {
+  for (const [i, {format, signature, inputs}] of requests.entries()) {
     answers.push(await page.evaluate(
-      ([format, url, inputs]) => window[format](url, inputs)
+      ([format, url, signature, inputs]) => window[format](url, signature, inputs)
         .then((outputs) => ({outputs}), (error) => ({error: String(error)})),
-      [format, `${origin}/model/${i}`, inputs],
+      [format, `${origin}/model/${i}`, signature, inputs],
     ));
   }
   console.log(JSON.stringify(answers));
