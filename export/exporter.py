@@ -128,9 +128,12 @@ def export(
         bundle.write_manifest(folder, manifest)
 
         proof: dict[str, Any] = {}
+        specs = [signature.spec for signature in signatures]
         for name in names:
             say(f"Comparing {name} with Keras on {source}")
-            proof[name] = parity.prove(folder, name, [s.spec for s in signatures], inputs, expected)
+            # What `check` will compare has to hold, too.
+            parity.prove(folder, name, specs, drawn, answers)
+            proof[name] = parity.prove(folder, name, specs, inputs, expected)
         manifest["parity"] = {"inputs": source, "tolerance": parity.TOLERANCE, "formats": proof}
         (folder / bundle.CARD).write_text(card.model_card(Path(output).name, manifest), "utf-8")
         bundle.write_manifest(folder, manifest)

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_seq import layers
 from keras_seq.backbones import RecurrentBackbone, TransformerBackbone
+from keras_seq.text import SentencePieceTokenizer
 
 G = np.random.default_rng(2)
 T = 8
@@ -171,6 +172,41 @@ assert calls
 def test_cudnn_is_given_what_it_takes():
     process = subprocess.run(
         [sys.executable, "-c", CUDNN],
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr[-3000:]
+
+
+TOKENIZER = """
+import sys
+sys.modules["tensorflow"] = None
+import jax, keras, numpy as np
+import keras_seq
+from keras_seq.utf8 import packed
+assert keras.backend.backend() == "jax"
+tokenizer = keras_seq.text.SentencePieceTokenizer(open("tokenizer.model", "rb").read())
+texts = ["a wonderful film", "", "\\u4e2d\\u6587 <s>\\0", b"\\xff\\xe4\\xbd a"]
+for made in (tokenizer, keras_seq.text.ByteTokenizer()):
+    ids = jax.jit(lambda text, n: made.token_ids(text, n, 30))(
+        *packed([t if isinstance(t, bytes) else t.encode() for t in texts])
+    )
+    expected = made.encode(texts)
+    assert [row[row != 0].tolist() for row in np.asarray(ids)] == expected
+    text, length = jax.jit(made.text)(ids)
+    found = [row[:n].tobytes() for row, n in zip(np.asarray(text), np.asarray(length))]
+    assert found == made.decode_bytes(expected)
+"""
+
+
+def test_the_tokenizer_in_a_graph(tmp_path, reviews):
+    tokenizer = SentencePieceTokenizer.train(reviews.train.texts[:300], 1000)
+    (tmp_path / "tokenizer.model").write_bytes(tokenizer.model)
+    process = subprocess.run(
+        [sys.executable, "-c", TOKENIZER],
+        cwd=tmp_path,
         env={**os.environ, "KERAS_BACKEND": "jax"},
         capture_output=True,
         text=True,

@@ -76,7 +76,8 @@ class Bidirectional(keras.layers.Layer):
         output = MERGE[self.merge_mode](*merged)
         if mask is None or not self.return_sequences:
             return output
-        return ops.where(ops.cast(mask, "bool")[:, :, None], output, ops.zeros_like(output))
+        mask = ops.expand_dims(ops.cast(mask, "bool"), axis=2)
+        return ops.where(mask, output, ops.zeros_like(output))
 
     def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor | None:
         return mask if self.return_sequences else None

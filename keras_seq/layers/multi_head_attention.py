@@ -199,9 +199,9 @@ class MultiHeadAttention(keras.layers.Layer):
         seen = None
         for padding in (value_mask, key_mask):
             if padding is not None:
-                seen = _and(seen, ops.cast(padding, "bool")[:, None, None, :])
+                seen = _and(seen, ops.expand_dims(ops.cast(padding, "bool"), axis=(1, 2)))
         if attention_mask is not None:
-            seen = _and(seen, ops.cast(attention_mask, "bool")[:, None, :, :])
+            seen = _and(seen, ops.expand_dims(ops.cast(attention_mask, "bool"), axis=1))
         keys, values = self.project_key_value(value, key)
         return self.attend(self.project_query(query), keys, values, seen, use_causal_mask, training)
 

@@ -104,7 +104,7 @@ class TextClassifier(keras.Model):
     def call(self, token_ids: Tensor, training: bool = False) -> Tensor:
         """Maps `(B, T)` int32 to probabilities `(B, C)` float32."""
         hidden = self.backbone(token_ids, training=training)  # (B, T, D)
-        mask = not_padding(token_ids)[:, :, None]  # (B, T, 1)
+        mask = ops.expand_dims(not_padding(token_ids), axis=2)  # (B, T, 1)
         if self.pooling == "max":
             pooled = ops.max(ops.where(mask, hidden, ops.cast(-3e4, hidden.dtype)), axis=1)
             pooled = ops.where(ops.any(mask, axis=1), pooled, ops.zeros_like(pooled))

@@ -246,6 +246,20 @@ def test_sizes_of_tflite_are_the_users(runs, tmp_path):
     assert not (tmp_path / "c").exists()
 
 
+@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("dynamic", [["length"], ["batch", "length"]])
+def test_open_sizes_in_tflite(runs, reviews, tmp_path, backbone, dynamic):
+    model, _ = find_model(runs[backbone])
+    export.export(model, tmp_path / "b", ["tflite"], batch=2, dynamic=dynamic)
+    operators = formats.module("tflite").operators(tmp_path / "b")
+    assert not [name for name in operators if name.startswith(("CUSTOM", "FLEX", "VARIABLE"))]
+    loaded = export.load(tmp_path / "b")
+    for texts in (reviews.held_out.texts[:2], ["a film", ""], ["good", "x" * 100]):
+        texts = [text[:500] for text in texts]
+        found = loaded.classify_text(texts)["probabilities"]
+        np.testing.assert_allclose(found, model.predict(texts, verbose=0), atol=1e-5)
+
+
 def test_wrong_answers_leave_no_bundle(runs, tmp_path):
     """A model whose weights change between Keras's answers and the writing of the file."""
     model, _ = find_model(runs["lstm"])
