@@ -18,8 +18,9 @@ class Backbone(keras.layers.Layer):
         hidden        = backbone(token_ids)                       (B, T) -> (B, T, hidden_dim)
         state         = backbone.initial_state(batch_size, max_length)
         hidden, state = backbone.step(token_ids, state)           (B,) -> (B, hidden_dim)
+        hidden, state = backbone.prefill(token_ids, length, max_length)
 
-    Both ways compute the same. The state is a flat dict of named tensors, batch first, so that it
+    All ways compute the same. The state is a flat dict of named tensors, batch first, so that it
     can be an input and an output of an exported function. Token id 0 is padding.
 
     Args:
@@ -48,6 +49,19 @@ class Backbone(keras.layers.Layer):
         """One position: `(B,)` int32 ids and a state in, `(B, hidden_dim)` and a state out."""
         raise NotImplementedError
 
+    def prefill(self, token_ids: Tensor, length: Tensor, max_length: int) -> tuple[Tensor, State]:
+        """A whole prompt at once.
+
+        Args:
+            token_ids: `(B, T)` int32.
+            length: `(B,)` int32, from 1: how many ids of each row are its prompt.
+            max_length: As for `initial_state`; at least T.
+
+        Returns:
+            `(hidden, state)`: those after the last id of each prompt, `(B, hidden_dim)`.
+        """
+        raise NotImplementedError
+
     def require_causal(self) -> None:
         """Raises ValueError where a position depends on later ones, so that no step exists."""
         if not self.causal:
@@ -66,6 +80,18 @@ class Backbone(keras.layers.Layer):
             "hidden_dim": self.hidden_dim,
             "dropout": self.dropout_rate,
         }
+
+
+def at_end(hidden: Tensor, length: Tensor) -> Tensor:
+    """The vectors at the last positions: `(B, T, D)` and lengths `(B,)` to `(B, D)`."""
+    last = ops.expand_dims(length - 1, axis=(1, 2))
+    return ops.squeeze(ops.take_along_axis(hidden, last, axis=1), axis=1)
+
+
+def within(token_ids: Tensor, length: Tensor) -> Tensor:
+    """`(B, T)` boolean, True where an id is one of the first `length`."""
+    places = ops.arange(ops.shape(token_ids)[1], dtype="int32")
+    return ops.expand_dims(places, axis=0) < ops.expand_dims(length, axis=1)
 
 
 def not_padding(token_ids: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_seq.backbones.backbone import Backbone, State, Tensor, not_padding
+from keras_seq.backbones.backbone import Backbone, State, Tensor, not_padding, within
 from keras_seq.errors import require_positive
 from keras_seq.layers import LSTM, RNN, Bidirectional
 
@@ -100,6 +100,17 @@ class RecurrentBackbone(Backbone):
                 new_state[name] = ops.where(is_token, value, state[name])
             hidden = new_state[names[0]]
         return hidden, new_state
+
+    def prefill(self, token_ids: Tensor, length: Tensor, max_length: int) -> tuple[Tensor, State]:
+        self.require_causal()
+        mask = ops.logical_and(not_padding(token_ids), within(token_ids, length))
+        hidden = self.embedding(token_ids)
+        state = {}
+        last = len(self.recurrent_layers) - 1
+        for i, layer in enumerate(self.recurrent_layers):
+            hidden, values = layer.scan(hidden, mask=mask, sequence=i < last)
+            state |= dict(zip(self._names(i), values, strict=True))
+        return state[self._names(last)[0]], state
 
     def _names(self, i: int) -> list[str]:
         return [f"layer_{i}_{name}" for name in CELLS[self.cell].state_names]

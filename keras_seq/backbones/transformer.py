@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_seq.backbones.backbone import Backbone, State, Tensor, not_padding
+from keras_seq.backbones.backbone import Backbone, State, Tensor, at_end, not_padding
 from keras_seq.errors import require_positive
 from keras_seq.layers import LearnedPositions, SinusoidalPositions, TransformerEncoder
 
@@ -114,6 +114,15 @@ class TransformerBackbone(Backbone):
             hidden, (keys, values) = block.step(hidden, cache, position)
             new_state |= {f"layer_{i}_key": keys, f"layer_{i}_value": values}
         return self.norm(hidden), new_state
+
+    def prefill(self, token_ids: Tensor, length: Tensor, max_length: int) -> tuple[Tensor, State]:
+        self.require_causal()
+        hidden = self.positions(self.embedding(token_ids))
+        state = {"position": length}
+        for i, block in enumerate(self.blocks):
+            hidden, (keys, values) = block.prefill(hidden, max_length)
+            state |= {f"layer_{i}_key": keys, f"layer_{i}_value": values}
+        return self.norm(at_end(hidden, length)), state
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -213,6 +213,22 @@ class MultiHeadAttention(keras.layers.Layer):
             ops.zeros((*shape, self.value_dim), dtype=self.compute_dtype),
         )
 
+    def prefill(self, inputs: Tensor, max_length: int) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Causal self-attention of the first positions, which fills a cache.
+
+        Args:
+            inputs: `(B, T, D)`.
+            max_length: Positions of the cache, at least T.
+
+        Returns:
+            `(output, state)`: `(B, T, D)`, and the state as `step` takes it.
+        """
+        keys, values = self.project_key_value(inputs)
+        output = self.attend(self.project_query(inputs), keys, values, causal=True)
+        rest = max_length - ops.shape(inputs)[1]
+        padding = ((0, 0), (0, 0), (0, rest), (0, 0))
+        return output, (ops.pad(keys, padding), ops.pad(values, padding))
+
     def step(
         self, inputs: Tensor, state: tuple[Tensor, Tensor], position: Tensor
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:

@@ -52,6 +52,17 @@ class TransformerEncoder(TransformerBlock):
         """An empty cache; see `MultiHeadAttention.initial_state`."""
         return self.attention.initial_state(batch_size, max_length)
 
+    def prefill(self, inputs: Tensor, max_length: int) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """The first positions of a causal block: `(B, T, D)` in, `(output, state)` out."""
+        cache = [None]
+
+        def attend(x: Tensor) -> Tensor:
+            output, cache[0] = self.attention.prefill(x, max_length)
+            return output
+
+        x = self._residual(inputs, attend, self.attention_norm, False)
+        return self._feed_forward(x, False), cache[0]
+
     def step(
         self, inputs: Tensor, state: tuple[Tensor, Tensor], position: Tensor
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:

@@ -35,6 +35,32 @@ def test_stepping_is_reading(make):
         np.testing.assert_allclose(np.asarray(hidden)[valid], whole[valid, t], atol=1e-5)
 
 
+@pytest.mark.parametrize("make", BACKBONES.values(), ids=BACKBONES)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_prefilling_is_stepping(make, compiled):
+    """Prompts of different lengths, whatever stands after them, and the steps that follow."""
+    backbone, length = make(), np.array([5, 3, 1], "int32")
+    backbone(TOKEN_IDS)
+    prompts = TOKEN_IDS[:, :6].copy()
+    prompts[np.arange(6) >= length[:, None]] = 29
+    prefill = lambda ids, length: backbone.prefill(ids, length, T)  # noqa: E731
+    if compiled:
+        shapes = [tf.TensorSpec((None, None), "int32"), tf.TensorSpec((None,), "int32")]
+        prefill = tf.function(prefill, input_signature=shapes)
+    hidden, state = prefill(prompts, length)
+    following = np.array([[7, 8, 9]] * 3, "int32")
+    for row in range(3):
+        expected_state = backbone.initial_state(1, T)
+        for t in range(length[row]):
+            expected, expected_state = backbone.step(prompts[row : row + 1, t], expected_state)
+        np.testing.assert_allclose(hidden[row], expected[0], atol=1e-5)
+        own = {name: value[row : row + 1] for name, value in state.items()}
+        for t in range(3):
+            ours, own = backbone.step(following[row : row + 1, t], own)
+            expected, expected_state = backbone.step(following[row : row + 1, t], expected_state)
+            np.testing.assert_allclose(ours, expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("cell", ["rnn", "lstm"])
 def test_padding_leaves_a_recurrent_state_alone(cell):
     backbone = RecurrentBackbone(30, 6, cell)
@@ -64,6 +90,7 @@ def test_what_reads_both_ways_has_no_step():
         for call in (
             lambda b=backbone: b.initial_state(3, T),
             lambda b=backbone: b.step(TOKEN_IDS[:, 0], {}),
+            lambda b=backbone: b.prefill(TOKEN_IDS, np.ones(3, "int32"), T),
         ):
             with pytest.raises(ValueError, match=word):
                 call()
