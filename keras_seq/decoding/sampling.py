@@ -1,0 +1,52 @@
+"""One token out of a distribution, by a number that the caller draws."""
+
+from typing import Any
+
+from keras import ops
+
+Tensor = Any
+
+
+def next_token(
+    logits: Tensor, uniform: Tensor, temperature: Tensor, top_k: Tensor, top_p: Tensor
+) -> Tensor:
+    """Chooses a token for each row; the same numbers always choose the same tokens.
+
+    The probabilities are softmax(logits / temperature), of the `top_k` likeliest tokens only (Fan
+    et al. 2018), of these only the likeliest that reach `top_p` together (Holtzman et al. 2020).
+    The token is the first at which the sum of the kept probabilities, over ascending ids, exceeds
+    `uniform` times their whole. Tokens that tie with the last one kept are kept, too.
+
+    Args:
+        logits: `(B, V)` float.
+        uniform: `(B,)` float32 in [0, 1).
+        temperature: `()` float32; 0 takes the likeliest token.
+        top_k: `()` int32; 0 for all.
+        top_p: `()` float32 in (0, 1].
+
+    Returns:
+        `(B,)` int32.
+    """
+    logits = ops.cast(logits, "float32")
+    return ops.cond(
+        temperature > 0,
+        lambda: _sampled(logits / temperature, uniform, top_k, top_p),
+        lambda: ops.cast(ops.argmax(logits, axis=-1), "int32"),
+    )
+
+
+def _sampled(logits: Tensor, uniform: Tensor, top_k: Tensor, top_p: Tensor) -> Tensor:
+    size = logits.shape[-1]
+    p = ops.softmax(logits, axis=-1)
+    ranked, _ = ops.top_k(p, size)  # (B, V), the likeliest first
+    rank = ops.expand_dims(ops.arange(size, dtype="int32"), axis=0)
+    before = ops.cumsum(ranked, axis=-1) - ranked
+    kept = ops.logical_and(before < top_p, ops.logical_or(rank < top_k, ops.equal(top_k, 0)))
+    kept = ops.logical_or(kept, ops.equal(rank, 0))
+    least = ops.min(ops.where(kept, ranked, 2.0), axis=-1, keepdims=True)
+    p = ops.where(p >= least, p, 0.0)
+    reached = ops.cumsum(p, axis=-1)
+    target = ops.expand_dims(uniform, axis=-1) * reached[:, -1:]
+    # Rounding may lift the target to the whole; the last one kept is the most there is.
+    last = ops.max(ops.where(p > 0, rank, 0), axis=-1)
+    return ops.minimum(ops.sum(ops.cast(reached <= target, "int32"), axis=-1), last)
