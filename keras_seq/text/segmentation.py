@@ -140,11 +140,13 @@ def _found(trie: Trie, x: Tensor, depth: int) -> Tensor:
     """
     n = ops.shape(x)[1]
     before = _padded(x, depth - 1, 0, 0)
+    # Made tensors once: a graph holds what is converted at each use as often as it is used.
+    base, parent = ops.convert_to_tensor(trie.base), ops.convert_to_tensor(trie.parent)
     slot = ops.zeros_like(x)
     slots = []
     for d in range(depth):
-        child = take(trie.base, slot) + before[:, depth - 1 - d : depth - 1 - d + n]
-        slot = ops.where(take(trie.parent, child) == slot, child, trie.nowhere)
+        child = take(base, slot) + before[:, depth - 1 - d : depth - 1 - d + n]
+        slot = ops.where(take(parent, child) == slot, child, trie.nowhere)
         slots.insert(0, slot)
     return ops.stack(slots, axis=2)
 
@@ -194,7 +196,8 @@ def _viterbi(scores: Tensor, start: Tensor, steps: Tensor) -> Tensor:
     sums[0, -1] = 0
     sums = ops.zeros_like(first) + sums
     turns = (n + STEPS_PER_TURN - 1) // STEPS_PER_TURN
-    choices = ops.zeros((turns * chunks * STEPS_PER_TURN,), "int32")
+    # Of any content, since what is not written is not read; a constant would be in the file.
+    choices = ops.broadcast_to(steps, (turns * chunks * STEPS_PER_TURN,))
 
     def turn(i: Tensor, sums: Tensor, choices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         place = ops.minimum(first + (step + i * STEPS_PER_TURN), last)
