@@ -1,4 +1,7 @@
-"""ONNX through tf2onnx: one file a signature, a recurrence as one `RNN`, `LSTM` or `GRU` node."""
+"""ONNX through tf2onnx: one file a signature, a recurrence as one `RNN`, `LSTM` or `GRU` node.
+
+What several files have in common, their weights, stands once, in `weights.bin` beside them.
+"""
 
 import json
 import logging
@@ -11,6 +14,9 @@ from keras_seq.errors import UserError
 from keras_seq.signature import Signature
 
 FOLDER = "onnx"
+WEIGHTS = "weights.bin"
+SHARED_BYTES = 1024  # Smaller tensors stay in each file.
+ALIGNMENT = 64
 STATIC = False
 STRINGS = False
 OPSET = 18
@@ -20,6 +26,8 @@ Tensor = Any
 
 def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) -> None:
     """Writes `folder/onnx/NAME.onnx` for each signature, with the dimensions in `sizes` fixed.
+
+    Where two of them have a tensor in common, `folder/onnx/weights.bin` holds it.
 
     Raises:
         UserError: If tf2onnx cannot convert the model.
@@ -32,6 +40,7 @@ def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) 
     for name in ("tf2onnx", "tensorflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
     (folder / FOLDER).mkdir(parents=True)
+    models = {}
     for signature in signatures:
         try:
             with lowering(_mark):
@@ -48,7 +57,33 @@ def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) 
             raise UserError(
                 f"The signature {signature.name} does not convert to ONNX: {error}"
             ) from error
-        onnx.save(model, str(folder / FOLDER / f"{signature.name}.onnx"))
+        models[signature.name] = model
+    _share_weights(list(models.values()), folder / FOLDER / WEIGHTS)
+    for name, model in models.items():
+        onnx.save(model, str(folder / FOLDER / f"{name}.onnx"))
+
+
+def _share_weights(models: list[Any], path: Path) -> None:
+    """Moves what more than one of the models has out of them, to `path`."""
+    from onnx import TensorProto
+    from onnx.external_data_helper import set_external_data
+
+    tensors: dict[bytes, list[Any]] = {}
+    for model in models:
+        for tensor in model.graph.initializer:
+            if len(tensor.raw_data) >= SHARED_BYTES:
+                tensors.setdefault(tensor.raw_data, []).append(tensor)
+    shared = {content: found for content, found in tensors.items() if len(found) > 1}
+    if not shared:
+        return
+    with path.open("wb") as file:
+        for content, found in shared.items():
+            file.write(bytes(-file.tell() % ALIGNMENT))
+            for tensor in found:
+                set_external_data(tensor, path.name, file.tell(), len(content))
+                tensor.ClearField("raw_data")
+                tensor.data_location = TensorProto.EXTERNAL
+            file.write(content)
 
 
 def operators(folder: Path) -> Counter[str]:

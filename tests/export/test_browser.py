@@ -74,11 +74,13 @@ def request(folder, format, signature, inputs):
             "shape": list(array.shape),
             "data": array.ravel().tolist(),
         }
+    weights = folder / "onnx" / "weights.bin"
     return {
         "format": format,
         "file": str(folder / file),
         "signature": signature,
         "inputs": given,
+        "weights": str(weights) if format == "onnx" and weights.is_file() else None,
     }
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import signal
+import shutil
 import subprocess
 import sys
 import time
@@ -127,6 +128,20 @@ def test_operators(bundles, backbone):
     assert (onnx["Loop"], onnx["Scan"]) == (2, 0)
     saved = formats.module("saved_model").operators(bundles[backbone])
     assert not [name for name in saved if "Sentencepiece" in name or "Py" in name]
+
+
+def test_onnx_weights_stand_once(bundles, runs, tmp_path):
+    folder = bundles["lstm"] / "onnx"
+    shared = (folder / "weights.bin").stat().st_size
+    model, _ = find_model(runs["lstm"])
+    large = [4 * w.size for w in model.get_weights() if 4 * w.size >= 1024]
+    assert sum(large) <= shared < 1.05 * sum(large)
+    assert all(path.stat().st_size < shared for path in folder.glob("*.onnx"))
+    # Without the file beside it a model is not whole, and the loader says so.
+    copy = shutil.copytree(bundles["lstm"], tmp_path / "copy")
+    (copy / "onnx" / "weights.bin").unlink()
+    with pytest.raises(UserError, match=r"weights\.bin is missing"):
+        export.load(copy, "onnx")
 
 
 def run_python(program, *, cwd, python=sys.executable, **options):

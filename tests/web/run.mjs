@@ -1,4 +1,5 @@
-// Runs bundles in Chromium: node run.mjs REQUESTS.json, a list of {format, file, signature, inputs}.
+// Runs bundles in Chromium: node run.mjs REQUESTS.json, a list of
+// {format, file, signature, inputs, weights}, the last a file that the model refers to, or null.
 // Prints what each runtime answers, or its error, as JSON.
 import {createReadStream, readFileSync} from 'node:fs';
 import {createServer} from 'node:http';
@@ -14,7 +15,8 @@ const requests = JSON.parse(readFileSync(process.argv[2], 'utf8'));
 
 const server = createServer((request, response) => {
   const path = decodeURIComponent(new URL(request.url, 'http://localhost').pathname);
-  const file = path.startsWith('/model/') ? requests[Number(path.slice(7))].file : join(here, path);
+  const [, kind, i] = path.split('/');
+  const file = ['file', 'weights'].includes(kind) ? requests[Number(i)][kind] : join(here, path);
   response.setHeader('Content-Type', types[extname(file)] ?? 'application/octet-stream');
   createReadStream(file).on('error', () => response.writeHead(404).end()).pipe(response);
 });
@@ -31,11 +33,11 @@ try {
   await page.goto(`${origin}/page.html`);
   await page.waitForFunction(() => window.loaded);
   const answers = [];
-  for (const [i, {format, signature, inputs}] of requests.entries()) {
+  for (const [i, {format, signature, inputs, weights}] of requests.entries()) {
     answers.push(await page.evaluate(
-      ([format, url, signature, inputs]) => window[format](url, signature, inputs)
+      ([format, url, signature, inputs, weights]) => window[format](url, signature, inputs, weights)
         .then((outputs) => ({outputs}), (error) => ({error: String(error)})),
-      [format, `${origin}/model/${i}`, signature, inputs],
+      [format, `${origin}/file/${i}`, signature, inputs, weights && `${origin}/weights/${i}`],
     ));
   }
   console.log(JSON.stringify(answers));
