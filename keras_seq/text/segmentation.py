@@ -89,6 +89,7 @@ def token_ids(tables: UnigramTables, text: Tensor, length: Tensor, max_length: i
         `(B, T)` int32 as of `Tokenizer.token_ids`.
     """
     depth = max(tables.trie.longest, 1)
+    length = ops.minimum(length, ops.shape(text)[1])
     x = _bytes(text, length)  # (B, n); n divides by CHUNKS
     rows, n = ops.shape(x)[0], ops.shape(x)[1]
     slots = _found(tables.trie, x, depth)  # (B, n, D): the longest first
@@ -222,7 +223,7 @@ def _viterbi(scores: Tensor, start: Tensor, steps: Tensor) -> Tensor:
 def _on_the_way(lengths: Tensor, is_cut: Tensor, length: Tensor, steps: Tensor) -> Tensor:
     """Whether a piece of the best way ends with each byte, `(B, n)`, given the `lengths` chosen.
 
-    Every second round of pointer jumping doubles how far back from a cut the way is known.
+    Every round of pointer jumping doubles how far back from a cut the way is known.
     """
     rows, n = ops.shape(lengths)[0], ops.shape(lengths)[1]
     place = ops.arange(n + 1, dtype="int32")[None, :]

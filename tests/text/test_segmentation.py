@@ -136,6 +136,10 @@ def test_what_stands_after_a_text_is_not_read(tokenizer):
     found = tokenizer.token_ids(text, np.array([3, 9], "int32"), 16)
     expected = tokenizer.encode([b"a w", b"wonderful"])
     assert [row[row != 0].tolist() for row in np.asarray(found)] == expected
+    beyond = tokenizer.token_ids(text, np.array([99, 9], "int32"), 16)
+    assert [row[row != 0].tolist() for row in np.asarray(beyond)] == tokenizer.encode(
+        [b"a wonderful film", b"wonderful"]
+    )
 
 
 def joined_in_graph(tokenizer, rows, max_bytes=None):
