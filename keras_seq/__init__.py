@@ -2,6 +2,7 @@
 
     keras_seq.layers       RNN, LSTM, MultiHeadAttention, TransformerEncoder …
     keras_seq.backbones    RecurrentBackbone, TransformerBackbone
+    keras_seq.decoding     whole generations over a step function
     keras_seq.text         tokenizers
     keras_seq.models       TextClassifier
     keras_seq.training     runs, as `keras-seq train` makes them
@@ -16,7 +17,7 @@ from keras_seq._registration import register_with_keras
 
 __version__ = "0.1.0"
 
-_PARTS = ("backbones", "data", "layers", "metrics", "models", "text", "training")
+_PARTS = ("backbones", "data", "decoding", "layers", "metrics", "models", "text", "training")
 
 register_with_keras()
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from export.runtime.onnx import output_name
 from keras_seq.errors import UserError
 from keras_seq.signature import Signature
 
@@ -112,7 +113,9 @@ def _converted(traced: Any, signature: Signature) -> Any:
         tensor.name: given.name
         for tensor, given in zip(signature.inputs, traced.inputs, strict=False)
     }
-    outputs = {name: tensor.name for name, tensor in _named_outputs(traced).items()}
+    outputs = {
+        output_name(name, inputs): tensor.name for name, tensor in _named_outputs(traced).items()
+    }
     graph = tf2onnx.tf_loader.from_function(traced, list(inputs.values()), list(outputs.values()))
     model, _ = tf2onnx.convert.from_graph_def(
         graph,
@@ -127,7 +130,25 @@ def _converted(traced: Any, signature: Signature) -> Any:
             "XlaDynamicUpdateSlice": (_to_concat, []),
         },
     )
+    _complete_loops(model.graph)
     return model
+
+
+def _complete_loops(graph: Any) -> None:
+    """Says of every `Loop` that its count and its condition are scalars.
+
+    onnxruntime wants to know, and tf2onnx may not, once TensorFlow has lost a body's shapes.
+    """
+    from onnx import TensorShapeProto
+
+    for node in graph.node:
+        for attribute in node.attribute:
+            if not attribute.HasField("g"):
+                continue
+            if node.op_type == "Loop":
+                for value in attribute.g.input[:2]:
+                    value.type.tensor_type.shape.CopyFrom(TensorShapeProto())
+            _complete_loops(attribute.g)
 
 
 def _named_outputs(traced: Any) -> dict[str, Any]:
@@ -137,11 +158,14 @@ def _named_outputs(traced: Any) -> dict[str, Any]:
 
 def _name_dimensions(model: Any, signature: Signature) -> None:
     """Gives open dimensions the signature's names, where tf2onnx has "unk__7"."""
+    inputs = [tensor.name for tensor in signature.inputs]
     for values, tensors in (
         (model.graph.input, signature.inputs),
         (model.graph.output, signature.outputs),
     ):
         shapes = {tensor.name: tensor.shape for tensor in tensors}
+        if tensors is signature.outputs:
+            shapes = {output_name(name, inputs): shape for name, shape in shapes.items()}
         for value in values:
             dimensions = value.type.tensor_type.shape.dim
             for dimension, size in zip(dimensions, shapes[value.name], strict=True):
@@ -332,11 +356,12 @@ def _to_concat(context: Any, node: Any, name: str, _: Any) -> None:
     from onnx import TensorProto
 
     whole, update, start = node.input
-    sizes = zip(context.get_shape(whole), context.get_shape(update), strict=True)
-    partial = [axis for axis, (a, b) in enumerate(sizes) if a != b or a == -1]
-    if len(partial) > 1:
-        raise ValueError(f"{name} updates a part of several axes: {partial}")
-    axis = partial[0] if partial else 0
+    # The axis along which the slice moves: on any other it begins at a constant, and is whole.
+    begins = node.inputs[2].inputs if node.inputs[2].type == "Concat" else [node.inputs[2]]
+    moving = [axis for axis, begin in enumerate(begins) if not _is_constant(begin)]
+    if len(moving) > 1:
+        raise ValueError(f"{name} updates a part of several axes: {moving}")
+    axis = moving[0] if moving else 0
     shapes, dtypes = [context.get_shape(node.output[0])], [context.get_dtype(node.output[0])]
     context.remove_node(name)
 
@@ -360,3 +385,10 @@ def _to_concat(context: Any, node: Any, name: str, _: Any) -> None:
         shapes=shapes,
         dtypes=dtypes,
     )
+
+
+def _is_constant(node: Any) -> bool:
+    """Whether what a node gives, but for its shape and dtype, is known already."""
+    while node.type in ("Unsqueeze", "Cast", "Identity", "Reshape"):
+        node = node.inputs[0]
+    return node.is_const()

@@ -1,5 +1,6 @@
 """Runs the ONNX files of a bundle with onnxruntime."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,14 @@ import numpy as np
 FOLDER = "onnx"
 REQUIRES = "onnxruntime"
 INSTALL = 'pip install "keras-seq[onnx]"'
+
+
+def output_name(name: str, inputs: Collection[str]) -> str:
+    """What the output `name` of a signature is called in the file.
+
+    An ONNX graph has one value of a name: an output that is called as an input gets another.
+    """
+    return f"{name}_out" if name in inputs else name
 
 
 class Runner:
@@ -33,4 +42,6 @@ class Runner:
         names = [output.name for output in session.get_outputs()]
         # tf2onnx leaves out an input that the model does not use.
         used = {tensor.name: inputs[tensor.name] for tensor in session.get_inputs()}
-        return dict(zip(names, session.run(names, used), strict=True))
+        renamed = {output_name(name, inputs): name for name in inputs}
+        values = zip(names, session.run(names, used), strict=True)
+        return {renamed.get(name, name): value for name, value in values}

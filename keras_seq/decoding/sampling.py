@@ -31,8 +31,14 @@ def next_token(
     return ops.cond(
         temperature > 0,
         lambda: _sampled(logits / temperature, uniform, top_k, top_p),
-        lambda: ops.cast(ops.argmax(logits, axis=-1), "int32"),
+        lambda: _likeliest(logits),
     )
+
+
+def _likeliest(logits: Tensor) -> Tensor:
+    """The first of the largest. (keras.ops.argmax of floats takes bits apart, as TFLite cannot.)"""
+    is_largest = ops.equal(logits, ops.max(logits, axis=-1, keepdims=True))
+    return ops.cast(ops.argmax(ops.cast(is_largest, "int32"), axis=-1), "int32")
 
 
 def _sampled(logits: Tensor, uniform: Tensor, top_k: Tensor, top_p: Tensor) -> Tensor:

@@ -227,7 +227,11 @@ class MultiHeadAttention(keras.layers.Layer):
         output = self.attend(self.project_query(inputs), keys, values, causal=True)
         rest = max_length - ops.shape(inputs)[1]
         padding = ((0, 0), (0, 0), (0, rest), (0, 0))
-        return output, (ops.pad(keys, padding), ops.pad(values, padding))
+        sizes = (self.num_heads, max_length)  # known, whether T is or not
+        return output, (
+            ops.reshape(ops.pad(keys, padding), (-1, *sizes, self.key_dim)),
+            ops.reshape(ops.pad(values, padding), (-1, *sizes, self.value_dim)),
+        )
 
     def step(
         self, inputs: Tensor, state: tuple[Tensor, Tensor], position: Tensor
