@@ -1,6 +1,7 @@
 """`python -m export`, with `check` and `inspect`."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,8 @@ def _inspect_parser() -> argparse.ArgumentParser:
 
 
 def _export(arguments: argparse.Namespace) -> int:
+    # Whatever the model was trained with.
+    os.environ["KERAS_BACKEND"] = "tensorflow"
     import_quietly("keras_seq.training")
     from export.exporter import export
     from keras_seq.training.run import Run, find_model

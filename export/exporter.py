@@ -24,7 +24,7 @@ PACKAGES = ("keras-seq", "keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime"
 def export(
     model: Any,
     output: str | Path,
-    formats: Sequence[str] = all_formats.NAMES,
+    formats: str | Sequence[str] = all_formats.NAMES,
     *,
     texts: Sequence[str] | None = None,
     texts_name: str = "texts of the caller",
@@ -64,9 +64,17 @@ def export(
         The manifest.
 
     Raises:
-        UserError: If `output` is in the way, a format cannot hold the model, or a runtime's
-            answers differ from Keras's by more than `parity.TOLERANCE`.
+        UserError: If Keras runs on another backend than TensorFlow, `output` is in the way, a
+            format cannot hold the model, or a runtime's answers differ from Keras's by more than
+            `parity.TOLERANCE`.
     """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise UserError(
+            "Formats are written with TensorFlow, whatever a model was trained with. Set "
+            f"KERAS_BACKEND=tensorflow. Received: KERAS_BACKEND={keras.backend.backend()}"
+        )
     names = _known(formats)
     if not hasattr(model, "signatures"):
         from export.keras_model import KerasModel
@@ -140,7 +148,8 @@ def export(
     return bundle.read_manifest(output)
 
 
-def _known(names: Sequence[str]) -> list[str]:
+def _known(names: str | Sequence[str]) -> list[str]:
+    names = (names,) if isinstance(names, str) else names
     unknown = [name for name in names if name not in all_formats.NAMES]
     if unknown or not names:
         raise UserError(

@@ -268,6 +268,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 def _predict(arguments: argparse.Namespace) -> int:
     texts = arguments.texts or [line.rstrip("\n") for line in sys.stdin]
+    if not texts:
+        raise UserError('There is no text. Give some: keras-seq predict RUN "A wonderful film."')
     import_quietly("keras_seq.models")
     from keras_seq.training.run import find_model
 

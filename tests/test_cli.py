@@ -133,7 +133,7 @@ def test_keras_file_exports_on_random_inputs_or_given_data(runs, reviews_file, t
     a, b = (json.loads((tmp_path / name / "manifest.json").read_text()) for name in "ab")
     assert a["parity"]["inputs"] == "16 random inputs"
     assert b["parity"]["inputs"] == "200 held-out texts of reviews.csv"
-    assert b["formats"]["tflite"]["sizes"] == {"B": 2, "T": 40, "L": 320}
+    assert b["formats"]["tflite"]["sizes"] == {"B": 2, "T": 40, "L": 322}
 
 
 def test_no_run_says_how_to_make_one(tmp_path, monkeypatch, capsys):
@@ -152,6 +152,10 @@ def test_bad_training_data(tmp_path, capsys, write_csv):
     fails(capsys, [*train, one], one, "two classes")
     fails(capsys, [*train, tiny], "Give more examples")
     fails(capsys, [*train, "imdb"], "'imdb'", "movie_reviews", "sst2")
+    one.write_text("text,label\na,x\nb\n")
+    fails(capsys, [*train, one], one, "line 3", "nothing in the column 'label'")
+    one.write_bytes(b"\xef\xbb\xbftext,label\ncaf\xe9,x\n")
+    fails(capsys, [*train, one], one, "line 2", "byte 0xe9")
     write_csv(one, [("a", "x"), ("b", "y")], header=("review", "label"))
     fails(capsys, [*train, one], "'text'", "'review'")
     assert not (tmp_path / "run").exists()
@@ -163,8 +167,17 @@ def test_bad_settings(reviews_file, runs, tmp_path, capsys):
     fails(capsys, [*train, "--max-length", "-1"], "max_length", "-1")
     fails(capsys, [*train, "--learning-rate", "0"], "learning_rate", "0")
     fails(capsys, [*train, "--dropout", "1.5"], "dropout", "1.5")
-    fails(capsys, [*train, "--backbone", "transformer", "--hidden-dim", "30"], "30", "num_heads")
+    fails(capsys, [*train, "--backbone", "transformer", "--hidden-dim", "30"], "30", "4 heads")
+    fails(capsys, [*train, "--hidden-dim", "31"], "31", "even")
+    fails(capsys, [*train, "--num-layers", "0"], "num_layers", "0")
+    fails(capsys, [*train, "--vocabulary-size", "100"], "vocabulary_size", "261", "100")
+    fails(capsys, [*train, "--seed", "-1"], "seed", "-1")
+    fails(capsys, [*train, "--vocabulary-size", "300"], "so many different characters", "300")
     assert not (tmp_path / "run").exists()
+    short = [*train, "--epochs", "1", "--vocabulary-size", "1500"]
+    fails(capsys, [*short, "--accumulate", "500"], "steps", "accumulate=500")
+    fails(capsys, [*train[:-1], tmp_path / "run2", *short[6:], "--warmup-steps", "1000"],
+          "steps", "warmup_steps=1,000")  # fmt: skip
     fails(capsys, [*train[:-1], runs["lstm"]], runs["lstm"], "not empty")
 
 

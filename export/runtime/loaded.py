@@ -129,6 +129,8 @@ class LoadedBundle:
             )
         arrays = {tensor.name: _as_array(tensor, inputs[tensor.name]) for tensor in spec.inputs}
         dimensions = self._dimensions(spec, arrays)
+        for text, length in spec.texts.items():
+            _check_lengths(spec.name, length, arrays[length], arrays[text].shape[1])
         rows = dimensions.get("B", 1)
         if rows == 0:
             return {t.name: np.zeros(_sized(t, dimensions), t.dtype) for t in spec.outputs}
@@ -160,7 +162,9 @@ class LoadedBundle:
             if found.get(size, 0) > limit:
                 raise UserError(
                     f"{spec.name}: {size} is {limit} at most. Received: {found[size]}. Cut the "
-                    "input, or train and export with a larger --max-length."
+                    "input, or "
+                    + ("export" if size == "L" else "train and export")
+                    + f" with a larger {'--max-bytes' if size == 'L' else '--max-length'}."
                 )
         for size, fixed in self._sizes.items():
             padded = size == "B" or size in self.manifest["limits"]
@@ -182,19 +186,25 @@ class LoadedBundle:
         """Rows from `start`, padded with zeros to the sizes that the file has fixed."""
         if "B" in tensor.shape:
             array = array[start : start + batch]
-        padding = [
-            (0, (self._sizes.get(size, received) if isinstance(size, str) else size) - received)
-            for size, received in zip(tensor.shape, array.shape, strict=True)
-        ]
+        padding = []
+        for size, received in zip(tensor.shape, array.shape, strict=True):
+            # No runtime makes much of a width of 0.
+            least = 1 if size in self.manifest["limits"] else received
+            wanted = self._sizes.get(size, max(received, least)) if isinstance(size, str) else size
+            padding.append((0, wanted - received))
         return np.pad(array, padding) if any(after for _, after in padding) else array
 
     def tokenize(self, texts: Sequence[str]) -> np.ndarray:
         """Token ids `(len(texts), T)` int32, cut to the model's length and padded with 0."""
-        if isinstance(texts, str):
-            raise UserError(f"Give a list of texts. Received one string: {texts[:40]!r}")
         if not self.manifest["tokenizer"]:
             raise UserError(f"{self.path} has no tokenizer: its model does not take token ids.")
-        clean = [to_bytes(text).decode() for text in texts]
+        try:
+            clean = [text.decode() for text in _texts("tokenize", texts)]
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"tokenize takes Unicode only. Received: {error.object[:40]!r}. A signature on "
+                "texts, such as classify_text, takes any bytes."
+            ) from error
         length = self._sizes.get("T", self.manifest["limits"]["T"])
         rows = [encoding.ids[:length] for encoding in self._tokenizer.encode_batch(clean)]
         token_ids = np.zeros((len(rows), max((len(row) for row in rows), default=0) or 1), "int32")
@@ -212,7 +222,7 @@ class LoadedBundle:
 
 def _as_array(tensor: TensorSpec, value: Any) -> np.ndarray:
     if tensor.dtype == "string":
-        return np.array([to_bytes(text) for text in value], object)
+        return np.array(_texts(tensor.name, value), object)
     array = np.asarray(value)
     kinds = "iub" if np.dtype(tensor.dtype).kind in "iu" else "iubf"
     if array.dtype.kind not in kinds and array.size:
@@ -225,7 +235,40 @@ def _as_array(tensor: TensorSpec, value: Any) -> np.ndarray:
             f"{tensor.name} has {len(tensor.shape)} dimensions {list(tensor.shape)}. Received: "
             f"{list(array.shape)}"
         )
+    if array.dtype.kind in "iu" and array.size and tensor.dtype != "bool":
+        bounds = np.iinfo(tensor.dtype) if np.dtype(tensor.dtype).kind in "iu" else None
+        if bounds and not bounds.min <= array.min() <= array.max() <= bounds.max:
+            raise UserError(
+                f"{tensor.name} is {tensor.dtype}, from {bounds.min} to {bounds.max}. Received: "
+                f"{array.min()} to {array.max()}"
+            )
     return array.astype(tensor.dtype)
+
+
+def _texts(name: str, value: Any) -> list[bytes]:
+    """Texts in UTF-8, of a list, a tuple or an array of them.
+
+    Raises:
+        UserError: If they are something else.
+    """
+    if isinstance(value, (str, bytes)):
+        raise UserError(f"{name}: give a list of texts. Received one string: {value[:40]!r}")
+    if isinstance(value, np.ndarray) and value.ndim == 1:
+        value = value.tolist()
+    if not isinstance(value, (list, tuple)):
+        raise UserError(f"{name}: give a list of texts. Received: {type(value).__name__}")
+    for text in value:
+        if not isinstance(text, (str, bytes)):
+            raise UserError(f"{name}: a text is a str or bytes. Received: {type(text).__name__}")
+    return [to_bytes(text) for text in value]
+
+
+def _check_lengths(signature: str, name: str, lengths: np.ndarray, size: int) -> None:
+    if lengths.size and not 0 <= lengths.min() <= lengths.max() <= size:
+        raise UserError(
+            f"{signature}: {name} counts the bytes of each text, 0 to the {size} that are given. "
+            f"Received: {lengths.min()} to {lengths.max()}"
+        )
 
 
 def _sized(tensor: TensorSpec, dimensions: Mapping[str, int]) -> tuple[int, ...]:
@@ -259,23 +302,15 @@ def _encoded(spec: SignatureSpec, inputs: Mapping[str, Any], limit: int | None) 
     """
     found = dict(inputs)
     for name, length in spec.texts.items():
-        texts = found.get(name)
-        if isinstance(texts, (str, bytes)):
-            raise UserError(
-                f"{spec.name}: give a list of texts. Received one string: {texts[:40]!r}"
-            )
-        if not isinstance(texts, (list, tuple)) or not all(
-            isinstance(text, (str, bytes)) for text in texts
-        ):
+        if name not in found or length in found:
             continue
-        rows = [to_bytes(text) for text in texts]
+        rows = _texts(spec.name, found[name])
         read = rows if limit is None else [cut(row, limit) for row in rows]
         longer = [len(row) for row, kept in zip(rows, read, strict=True) if len(kept) < len(row)]
         if longer:
             warnings.warn(
                 f"{spec.name}: {len(longer)} of {len(rows)} texts were cut: {limit} bytes are read "
-                f"of one, and the longest has {max(longer)}. Export with a larger --max-bytes to "
-                "read more.",
+                f"of one (--max-bytes when it was exported), and the longest has {max(longer)}.",
                 stacklevel=3,
             )
         found[name], found[length] = packed(read)

@@ -38,7 +38,12 @@ def read_labelled_texts(
     texts, labels = [], []
     for line, row in rows:
         for column in (text_column, label_column):
-            if row.get(column) is None:
+            if column in row and row[column] is None:
+                raise UserError(
+                    f"{path}, line {line}: there is nothing in the column {column!r}. Complete the "
+                    "row or drop it."
+                )
+            if column not in row:
                 raise UserError(
                     f"{path}, line {line}: there is no column {column!r}. It has: "
                     f"{', '.join(repr(name) for name in row if name is not None)}. Name yours with "
@@ -76,7 +81,7 @@ def _decode(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise UserError(
-            f"{path}, line {line}: byte {error.start} (0x{content[error.start]:02x}) is not UTF-8. "
+            f"{path}, line {line}: byte 0x{error.object[error.start]:02x} is not UTF-8. "
             "Convert the file, for example: iconv -f latin1 -t utf-8 IN > OUT"
         ) from error
 

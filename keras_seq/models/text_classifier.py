@@ -20,9 +20,6 @@ Tensor = Any
 
 POOLINGS = ("max", "mean")
 
-# Bytes of a text for each token that is read of it: more than any language's average.
-BYTES_A_TOKEN = 8
-
 
 @keras.saving.register_keras_serializable("keras_seq")
 class TextClassifier(keras.Model):
@@ -133,7 +130,10 @@ class TextClassifier(keras.Model):
 
     def predict(self, x: Any, **kwargs: Any) -> np.ndarray:
         """Probabilities `(N, C)` float32 of texts or token ids. As `keras.Model.predict`."""
-        return super().predict(self.preprocess(x)[0], **kwargs)
+        x = self.preprocess(x)[0]
+        if isinstance(x, (list, np.ndarray)) and len(x) == 0:
+            return np.zeros((0, len(self.labels)), "float32")
+        return super().predict(x, **kwargs)
 
     def preprocess(self, x: Any, y: Any = None) -> tuple[Any, Any]:
         """Texts to token ids `(N, max_length)` int32 and label names to indices `(N,)` int32.
@@ -227,7 +227,9 @@ class TextClassifier(keras.Model):
     @property
     def limits(self) -> dict[str, int]:
         """The largest size of each dimension of a signature that has one."""
-        return {"T": self.max_length, "L": BYTES_A_TOKEN * self.max_length}
+        # A character has four bytes at most: so the last token is whole, too.
+        longest = self.tokenizer.bytes_a_token * self.max_length + 3
+        return {"T": self.max_length, "L": longest}
 
     def describe(self) -> dict[str, Any]:
         """Backbone and sizes, for the manifest of a bundle."""
@@ -260,5 +262,5 @@ class TextClassifier(keras.Model):
 
 def _is_text(values: Any) -> bool:
     if isinstance(values, (list, tuple)):
-        return any(isinstance(value, str) for value in values)
-    return isinstance(values, np.ndarray) and values.dtype.kind in "UO"
+        return any(isinstance(value, (str, bytes)) for value in values)
+    return isinstance(values, np.ndarray) and values.dtype.kind in "USO"

@@ -22,6 +22,7 @@ class ByteTokenizer(Tokenizer):
 
     vocabulary_size = FIRST_BYTE + 256
     fingerprint = "bytes"
+    bytes_a_token = 1
 
     def pieces(self) -> list[bytes]:
         return byte_pieces()

@@ -81,7 +81,7 @@ class SentencePieceTokenizer(Tokenizer):
         """Learns a vocabulary.
 
         Args:
-            texts: Training texts; of a large corpus a sample of about five million characters.
+            texts: To learn from; of a large corpus a sample of about five million characters.
             vocabulary_size: At most this many pieces, the 256 bytes and 4 special ids included.
                 A small corpus gets fewer.
             seed: Of the sample.
@@ -91,6 +91,8 @@ class SentencePieceTokenizer(Tokenizer):
         """
         import sentencepiece
 
+        if isinstance(texts, str):
+            raise UserError(f"Give a list of texts. Received one: {texts[:40]!r}")
         sample = _sample(texts, TRAINING_CHARACTERS, seed)
         if not sample:
             raise UserError("A tokenizer is trained from texts, and every text given is empty.")
@@ -116,9 +118,15 @@ class SentencePieceTokenizer(Tokenizer):
                 minloglevel=2,
             )
         except RuntimeError as error:
+            few = re.search(r"smaller than required_chars\. \d+ vs (\d+)", str(error))
+            reason = (
+                f"they have so many different characters that {few[1]} pieces are the least."
+                if few
+                else f"{error}. Try another vocabulary size, or more text."
+            )
             raise UserError(
                 f"SentencePiece cannot learn {vocabulary_size} pieces from these {len(sample)} "
-                f"texts: {error}. Try another vocabulary size, or more text."
+                f"texts: {reason}"
             ) from error
         return cls(_finished(model.getvalue()))
 

@@ -23,10 +23,12 @@ class Tokenizer:
     Attributes:
         vocabulary_size: Number of ids.
         fingerprint: Equal for tokenizers that give equal ids.
+        bytes_a_token: More than texts of any language have on average.
     """
 
     vocabulary_size: int
     fingerprint: str
+    bytes_a_token: int = 8
 
     def pieces(self) -> list[bytes]:
         """What each id stands for; nothing, for the special ones."""
@@ -41,8 +43,16 @@ class Tokenizer:
         return [text.decode("utf-8", "replace") for text in self.decode_bytes(token_ids)]
 
     def decode_bytes(self, token_ids: Iterable[Sequence[int]]) -> list[bytes]:
-        """The bytes that ids stand for: the exact inverse of `encode`."""
-        return [b"".join(self._pieces[int(i)] for i in row) for row in token_ids]
+        """The bytes that ids stand for: the exact inverse of `encode`.
+
+        Raises:
+            ValueError: If an id is none of the tokenizer's.
+        """
+        rows = [list(row) for row in token_ids]
+        for i in (i for row in rows for i in row):
+            if int(i) != i or not 0 <= i < self.vocabulary_size:
+                raise ValueError(f"Token ids are 0 to {self.vocabulary_size - 1}. Received: {i}")
+        return [b"".join(self._pieces[int(i)] for i in row) for row in rows]
 
     @cached_property
     def _pieces(self) -> list[bytes]:
@@ -106,4 +116,8 @@ def in_utf8(texts: Iterable[str | bytes]) -> list[bytes]:
     """
     if isinstance(texts, (str, bytes)):
         raise TypeError(f"Give a list of texts. Received one: {texts[:40]!r}")
+    texts = list(texts)
+    for text in texts:
+        if not isinstance(text, (str, bytes)):
+            raise TypeError(f"A text is a str or bytes. Received: {type(text).__name__}")
     return [to_bytes(text) for text in texts]

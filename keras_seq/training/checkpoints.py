@@ -55,13 +55,14 @@ class Checkpoints:
         Raises:
             UserError: If the checkpoint is of another model.
         """
-        for path in reversed(self._files()):
+        files = self._files()
+        for path in reversed(files):
             try:
                 with np.load(path) as file:
                     content = {name: file[name] for name in file.files}
                 notes = json.loads(content.pop("notes").tobytes())
             except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-                stage(f"{path} is damaged ({error}): the checkpoint before it is used.")
+                stage(f"{path} is damaged ({error}).")
                 continue
             arrays = [content[name] for name in sorted(content)]
             shapes = [tuple(v.shape) for v in variables]
@@ -73,5 +74,9 @@ class Checkpoints:
                 )
             for variable, array in zip(variables, arrays, strict=True):
                 variable.assign(array)
+            if path != files[-1]:
+                stage(f"The checkpoint before it is used: {path.name}.")
             return notes
+        if files:
+            stage("No checkpoint is whole: the run begins again.")
         return None

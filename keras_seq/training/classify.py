@@ -44,7 +44,18 @@ class ClassifierSettings(TrainingSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._require("1 or more", lambda x: x >= 1, "vocabulary_size", "max_length", "hidden_dim")
+        self._require("1 or more", lambda x: x >= 1, "max_length", "hidden_dim", "num_layers")
+        self._require("261 or more", lambda x: x >= 261, "vocabulary_size")
+        if self.backbone == "transformer" and self.hidden_dim % self.num_heads:
+            raise UserError(
+                f"A transformer's hidden_dim divides by its {self.num_heads} heads. Received: "
+                f"{self.hidden_dim}"
+            )
+        if self.backbone != "transformer" and self.hidden_dim % 2:
+            raise UserError(
+                "hidden_dim is even: the two directions of reading share it. Received: "
+                f"{self.hidden_dim}"
+            )
         self._require("in [0, 1)", lambda x: 0 <= x < 1, "dropout")
         self._require("one of sentencepiece, bytes", TOKENIZERS.__contains__, "tokenizer")
 

@@ -58,6 +58,7 @@ class TrainingSettings:
             "checkpoint_seconds",
         )
         self._require("in [0, 1)", lambda x: 0 <= x < 1, "average", "label_smoothing")
+        self._require("from 0 to 4294967295", lambda x: 0 <= x < 1 << 32, "seed")
         self._require("above 0, below 10", lambda x: 0 < x < 10, "learning_rate")
         self._require(f"one of {', '.join(SCHEDULES)}", SCHEDULES.__contains__, "schedule")
         self._require(f"one of {', '.join(PRECISIONS)}", PRECISIONS.__contains__, "precision")
@@ -68,7 +69,17 @@ class TrainingSettings:
                 raise UserError(f"{name} is {what}. Received: {getattr(self, name)}")
 
     def optimizer(self, total_steps: int) -> keras.optimizers.Optimizer:
-        """Adam as the settings describe it, for a run of `total_steps` batches."""
+        """Adam as the settings describe it, for a run of `total_steps` batches.
+
+        Raises:
+            UserError: If the run is too short for the settings.
+        """
+        for name, what in (("accumulate", "batches an update"), ("warmup_steps", "steps")):
+            if getattr(self, name) > total_steps:
+                raise UserError(
+                    f"The whole run has {total_steps:,} steps, fewer than {name} asks for: nothing "
+                    f"would be learnt. Received: {name}={getattr(self, name):,} {what}"
+                )
         rate = LearningRate(self.learning_rate, self.schedule, self.warmup_steps, total_steps)
         return keras.optimizers.AdamW(
             rate,

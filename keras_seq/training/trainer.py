@@ -122,7 +122,9 @@ class _Conductor(keras.callbacks.Callback):
         self.folded = self.step
         self.unseen_tokens = 0
         self.saved_at = self.read_at = time.monotonic()
-        if self.step and not self.finished:
+        if self.finished:
+            self.progress.line(f"The run was finished after step {self.step:,}.")
+        elif self.step:
             self.progress.line(f"Going on after step {self.step:,} of {self.total:,}")
         return not self.finished
 
@@ -209,6 +211,7 @@ class _Conductor(keras.callbacks.Callback):
             f"The loss is {loss} at step {self.step:,} of {self.total:,}, with a learning rate of "
             f"{self._learning_rate():.3g}. {kept} Try a lower --learning-rate, --warmup-steps, "
             "--clip-norm 1"
+            + (", a lower --weight-decay" if self.settings.weight_decay else "")
             + (", or --precision float32." if self.settings.precision != "float32" else ".")
         )
 
@@ -272,7 +275,8 @@ class _Conductor(keras.callbacks.Callback):
         weights = self.model.trainable_variables
         own = [keras.ops.convert_to_numpy(weight) for weight in weights]
         for weight, average in zip(weights, optimizer._model_variables_moving_average, strict=True):
-            weight.assign(average)
+            # A copy: JAX may give away what the weight holds.
+            weight.assign(keras.ops.convert_to_numpy(average))
         try:
             yield
         finally:

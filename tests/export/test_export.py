@@ -80,13 +80,77 @@ def test_texts_through_each_runtime_give_what_keras_gives(bundles, runs, reviews
 
 @pytest.mark.parametrize("format", formats.NAMES)
 def test_of_a_long_text_the_beginning_is_read_and_a_warning_says_so(bundles, format):
-    """66 tokens are read of a text, and so 8 × 66 bytes: "é" has two, and is not cut in two."""
+    """66 tokens are read of a text, and so 8 × 66 + 3 bytes: "é" has two, and is not cut in two."""
     loaded = export.load(bundles["rnn"], format)
     text = "x" + "é" * 400
-    with pytest.warns(UserWarning, match=r"1 of 2 texts were cut: 528 bytes.* 801\. .*--max-bytes"):
+    with pytest.warns(UserWarning, match=r"1 of 2 texts were cut: 531 bytes.* 801\. .*--max-bytes"):
         found = loaded.classify_text(["a film", text])["probabilities"]
-    expected = loaded.classify_text(["a film", text[:264]])["probabilities"]
+    expected = loaded.classify_text(["a film", text[:266]])["probabilities"]
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("format", formats.NAMES)
+def test_nothing_is_an_empty_text(bundles, backbone, format):
+    loaded = export.load(bundles[backbone], format)
+    expected = loaded.classify_text([""])["probabilities"]
+    for found in (
+        loaded.classify(token_ids=np.zeros((1, 0), "int32")),
+        loaded.classify_text(text=np.zeros((1, 0), "uint8"), length=[0]),
+        loaded.classify_text(np.array([""])),
+    ):
+        np.testing.assert_allclose(found["probabilities"], expected, atol=1e-6)
+
+
+def test_exporting_needs_tensorflow(runs, tmp_path):
+    """The command line sees to it; in a notebook the error says so."""
+    program = f"""
+import export, keras_seq
+model = keras_seq.models.load_model({str(runs["rnn"] / "model.keras")!r})
+try:
+    export.export(model, "b")
+except ValueError as error:
+    assert "KERAS_BACKEND=tensorflow" in str(error), error
+    print("refused")
+"""
+    process = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "refused" in process.stdout, process.stderr[-2000:]
+    process = subprocess.run(
+        [sys.executable, "-m", "export", str(runs["rnn"]), "--format", "tflite", "--samples", "5",
+         "--output", str(tmp_path / "b")],
+        cwd=ROOT,
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    assert process.returncode == 0, process.stderr[-2000:]
+
+
+def test_a_model_on_bytes(reviews, tmp_path):
+    """As many bytes as tokens are read, and no character is read in part that Keras reads so."""
+    from keras_seq.backbones import RecurrentBackbone
+    from keras_seq.models import TextClassifier
+    from keras_seq.text import ByteTokenizer
+
+    tokenizer = ByteTokenizer()
+    backbone = RecurrentBackbone(tokenizer.vocabulary_size, 8, "rnn")
+    model = TextClassifier(backbone, tokenizer, ["a", "b"], max_length=50)
+    manifest = export.export(model, tmp_path / "b", texts=reviews.held_out.texts[:20])
+    assert manifest["limits"] == {"T": 50, "L": 53}
+    texts = ["好" * 30, "a film", "x" + "é" * 40, b"\xff\xfe"]
+    for format in formats.NAMES:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".* texts were cut")
+            found = export.load(tmp_path / "b", format).classify_text(texts)["probabilities"]
+        np.testing.assert_allclose(found, model.predict(texts, verbose=0), atol=1e-5)
 
 
 def test_bytes_that_are_no_text_are_read_as_they_are(bundles, runs):
@@ -226,6 +290,19 @@ def test_wrong_calls_say_what_was_received(bundles, format):
         loaded.classify(token_ids=np.ones((1, 67), int))
     with pytest.raises(UserError, match="one string"):
         loaded.classify_text("a wonderful film")
+    for wrong in (None, 5, [None], [1], [["a"]], np.zeros((2, 2))):
+        with pytest.raises(UserError, match="(list of texts|str or bytes).*Received"):
+            loaded.classify_text(wrong)
+    lengths = {"text": np.full((1, 2), 104, "uint8")}
+    for wrong in (3, -1):
+        with pytest.raises(UserError, match=rf"length counts.*0 to the 2.*{wrong}"):
+            loaded.classify_text(**lengths, length=[wrong])
+    with pytest.raises(UserError, match="uint8, from 0 to 255.*300"):
+        loaded.classify_text(text=[[300, 105]], length=[2])
+    with pytest.raises(UserError, match="--max-bytes"):
+        loaded.classify_text(text=np.ones((1, 5000), "uint8"), length=[3])
+    with pytest.raises(UserError, match="Unicode only.*classify_text"):
+        loaded.tokenize([b"\xff a"])
     with pytest.raises(UserError, match="1 texts; name the other.*text=….*Received: 2"):
         loaded.classify_text(["a film"], ["another"])
     with pytest.raises(UserError, match="refuses these inputs"):

@@ -112,6 +112,9 @@ IMPORTS = {
     "Keras first": "import keras, keras_seq",
     "TensorFlow between": "import keras_seq, tensorflow, keras",
     "a part alone": "import keras_seq.models, keras",
+    "a part before Keras": "import keras_seq; keras_seq.text.ByteTokenizer; import keras",
+    "a module before Keras": "from keras_seq.layers.lstm import LSTM; import keras",
+    "export alone": "import keras, export",
 }
 
 

@@ -14,6 +14,7 @@ from keras_seq.training import Devices
 
 SETTINGS = ["--backbone", "lstm", "--epochs", "1", "--dropout", "0", "--vocabulary-size", "1500"]
 SETTINGS += ["--max-length", "64", "--hidden-dim", "32", "--batch-size", "80"]
+SETTINGS += ["--average", "0.9"]
 
 WITHOUT_TENSORFLOW = "import sys; sys.modules['tensorflow'] = None\n"
 TWO_LOGICAL_CPUS = """
