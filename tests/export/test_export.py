@@ -83,7 +83,7 @@ def test_of_a_long_text_the_beginning_is_read_and_a_warning_says_so(bundles, for
     """66 tokens are read of a text, and so 8 × 66 + 3 bytes: "é" has two, and is not cut in two."""
     loaded = export.load(bundles["rnn"], format)
     text = "x" + "é" * 400
-    with pytest.warns(UserWarning, match=r"1 of 2 texts were cut: 531 bytes.* 801\. .*--max-bytes"):
+    with pytest.warns(UserWarning, match=r"1 of 2 texts were cut: 531 bytes.*--max-bytes.* 801"):
         found = loaded.classify_text(["a film", text])["probabilities"]
     expected = loaded.classify_text(["a film", text[:266]])["probabilities"]
     np.testing.assert_array_equal(found, expected)
