@@ -161,6 +161,13 @@ class TextClassifier(keras.Model):
             y = np.array([index[str(label)] for label in y], "int32")
         elif isinstance(y, (list, tuple)):
             y = np.asarray(y)
+        count = len(self.labels)
+        is_index = isinstance(y, np.ndarray) and y.dtype.kind in "iu" and y.ndim == 1 and y.size
+        if is_index and not 0 <= y.min() <= y.max() < count:
+            raise UserError(
+                f"The classifier has {count} labels: an index is from 0 to {count - 1}. Received: "
+                f"{y.min()} to {y.max()}"
+            )
         return x, y
 
     def _preprocess_dataset(self, dataset: Any) -> Any:

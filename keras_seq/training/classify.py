@@ -188,6 +188,7 @@ def _train(
                 "task": "classify",
                 "data": dict(source),
                 "data_sha256": fingerprint,
+                "keras_backend": keras.backend.backend(),
                 "settings": asdict(settings),
             },
             tokenizer,
@@ -196,6 +197,12 @@ def _train(
         raise UserError(
             f"{corpus.name} is not what {run.path} learnt from: its texts have changed. Put the "
             "data back, or begin a new run."
+        )
+    elif run.started and run.config.get("keras_backend") != keras.backend.backend():
+        before, now = run.config.get("keras_backend"), keras.backend.backend()
+        say(
+            f"The run was begun with KERAS_BACKEND={before} and goes on with {now}: it will not end "
+            "with the very same weights."
         )
     batches = TextBatches(
         tokens,

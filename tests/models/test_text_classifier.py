@@ -107,6 +107,21 @@ def test_bad_settings_say_what_was_received(tokenizer):
         TextClassifier(body, tokenizer, ["a", "b"], max_length=16, pooling="last")
 
 
+def test_an_index_that_no_label_has(tokenizer):
+    model = classifier(tokenizer)
+    for wrong in ([0, 2, 1, 0], [-1, 0, 1, 0]):
+        with pytest.raises(UserError, match=r"2 labels.*from 0 to 1.*Received: -?\d to \d"):
+            model.fit(TEXTS[:4], wrong)
+
+
+def test_bytes_are_texts(tokenizer):
+    model = classifier(tokenizer)
+    expected = model.predict(TEXTS[:2], verbose=0)
+    found = model.predict([text.encode() for text in TEXTS[:2]], verbose=0)
+    np.testing.assert_array_equal(found, expected)
+    assert model.predict([], verbose=0).shape == (0, 2)
+
+
 IMPORTS = {
     "ours first": "import keras_seq, keras",
     "Keras first": "import keras, keras_seq",

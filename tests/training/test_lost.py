@@ -134,9 +134,17 @@ def test_ctrl_c_saves_and_says_how_to_go_on(reference, reviews_file, tmp_path):
 def test_a_finished_run_has_nothing_left_to_do(reference):
     before = state(reference)
     (reference / "evaluation.json").rename(reference / "earlier.json")
-    finish("--resume", reference)
+    assert "finished after step" in finish("--resume", reference)
     assert state(reference) == before
     assert (reference / "evaluation.json").read_text() == (reference / "earlier.json").read_text()
+
+
+def test_another_backend_is_named(reference):
+    config = json.loads((reference / "config.json").read_text())
+    assert config["keras_backend"] == "tensorflow"
+    (reference / "config.json").write_text(json.dumps({**config, "keras_backend": "jax"}))
+    assert "KERAS_BACKEND=jax and goes on with tensorflow" in finish("--resume", reference)
+    (reference / "config.json").write_text(json.dumps(config))
 
 
 def test_what_cannot_be_resumed(reference, tmp_path, reviews_file, capsys):
