@@ -201,8 +201,8 @@ def _train(
     elif run.started and run.config.get("keras_backend") != keras.backend.backend():
         before, now = run.config.get("keras_backend"), keras.backend.backend()
         say(
-            f"The run was begun with KERAS_BACKEND={before} and goes on with {now}: it will not end "
-            "with the very same weights."
+            f"The run was begun with KERAS_BACKEND={before} and goes on with {now}: it will not "
+            "end with the very same weights."
         )
     batches = TextBatches(
         tokens,
