@@ -57,20 +57,24 @@ np.savez("found.npz", **found)
 """
 
 
-def on_jax(tmp_path, model, inputs, weights):
-    model.save(tmp_path / "model.keras")
-    np.savez(
-        tmp_path / "given.npz", weights=weights, **{f"input{i}": x for i, x in enumerate(inputs)}
-    )
+def run_on_jax(program, folder):
     process = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        cwd=tmp_path,
+        [sys.executable, "-c", program],
+        cwd=folder,
         env={**os.environ, "KERAS_BACKEND": "jax"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert process.returncode == 0, process.stderr[-3000:]
+
+
+def on_jax(tmp_path, model, inputs, weights):
+    model.save(tmp_path / "model.keras")
+    np.savez(
+        tmp_path / "given.npz", weights=weights, **{f"input{i}": x for i, x in enumerate(inputs)}
+    )
+    run_on_jax(PROGRAM, tmp_path)
     return dict(np.load(tmp_path / "found.npz"))
 
 
@@ -169,15 +173,8 @@ assert calls
 """
 
 
-def test_cudnn_is_given_what_it_takes():
-    process = subprocess.run(
-        [sys.executable, "-c", CUDNN],
-        env={**os.environ, "KERAS_BACKEND": "jax"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert process.returncode == 0, process.stderr[-3000:]
+def test_cudnn_is_given_what_it_takes(tmp_path):
+    run_on_jax(CUDNN, tmp_path)
 
 
 TOKENIZER = """
@@ -204,12 +201,4 @@ for made in (tokenizer, keras_seq.text.ByteTokenizer()):
 def test_the_tokenizer_in_a_graph(tmp_path, reviews):
     tokenizer = SentencePieceTokenizer.train(reviews.train.texts[:300], 1000)
     (tmp_path / "tokenizer.model").write_bytes(tokenizer.model)
-    process = subprocess.run(
-        [sys.executable, "-c", TOKENIZER],
-        cwd=tmp_path,
-        env={**os.environ, "KERAS_BACKEND": "jax"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert process.returncode == 0, process.stderr[-3000:]
+    run_on_jax(TOKENIZER, tmp_path)

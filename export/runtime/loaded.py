@@ -235,9 +235,9 @@ def _as_array(tensor: TensorSpec, value: Any) -> np.ndarray:
             f"{tensor.name} has {len(tensor.shape)} dimensions {list(tensor.shape)}. Received: "
             f"{list(array.shape)}"
         )
-    if array.dtype.kind in "iu" and array.size and tensor.dtype != "bool":
-        bounds = np.iinfo(tensor.dtype) if np.dtype(tensor.dtype).kind in "iu" else None
-        if bounds and not bounds.min <= array.min() <= array.max() <= bounds.max:
+    if array.dtype.kind in "iu" and array.size and np.dtype(tensor.dtype).kind in "iu":
+        bounds = np.iinfo(tensor.dtype)
+        if not bounds.min <= array.min() <= array.max() <= bounds.max:
             raise UserError(
                 f"{tensor.name} is {tensor.dtype}, from {bounds.min} to {bounds.max}. Received: "
                 f"{array.min()} to {array.max()}"

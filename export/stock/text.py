@@ -17,6 +17,7 @@ import tensorflow as tf
 from export.stock.provenance import origin
 from keras_seq.errors import UserError
 from keras_seq.signature import TensorSpec
+from keras_seq.text.tables import take
 from keras_seq.text.trie import Trie
 from keras_seq.utf8 import cut, packed, to_bytes
 
@@ -203,19 +204,16 @@ def _ids(
     padded = tf.pad(x, after)
     ends = tf.pad(tf.cast(start | stop, tf.int32), after, constant_values=1)
 
-    def look_up(table: np.ndarray, index: Tensor) -> Tensor:
-        return tf.cast(tf.gather(table, index), tf.int32)
-
     def from_depth(table: Tensor, d: Tensor) -> Tensor:
         """What stands `d` bytes after each byte."""
         return tf.ensure_shape(tf.slice(table, [0, d], [-1, size]), x.shape)
 
     def deeper(d: Tensor, slot: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         end = (from_depth(ends, d) > 0) & ((d > 0) | stop)
-        ids = tf.where(end & (ids < 0), look_up(trie.value, slot), ids)
+        ids = tf.where(end & (ids < 0), take(trie.value, slot), ids)
         slot = tf.where(end, trie.nowhere, slot)
-        child = look_up(trie.base, slot) + from_depth(padded, d)
-        known = tf.equal(look_up(trie.parent, child), slot)
+        child = take(trie.base, slot) + from_depth(padded, d)
+        known = tf.equal(take(trie.parent, child), slot)
         return d + 1, tf.where(known, child, trie.nowhere), ids
 
     _, _, ids = tf.while_loop(

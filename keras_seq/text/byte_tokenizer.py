@@ -9,6 +9,7 @@ from keras import ops
 from keras_seq.text.hugging_face import tokenizer_json
 from keras_seq.text.tokenizer import (
     FIRST_BYTE,
+    FIRST_PIECE,
     Tensor,
     Tokenizer,
     byte_pieces,
@@ -20,7 +21,7 @@ from keras_seq.text.tokenizer import (
 class ByteTokenizer(Tokenizer):
     """The bytes of a text in UTF-8 are its tokens: nothing to train, 260 ids."""
 
-    vocabulary_size = FIRST_BYTE + 256
+    vocabulary_size = FIRST_PIECE
     fingerprint = "bytes"
     bytes_a_token = 1
 

@@ -7,7 +7,7 @@ is unknown to the library for JavaScript.)
 
 from collections.abc import Sequence
 
-from keras_seq.text.tokenizer import FIRST_BYTE, SPECIAL_PIECES, UNKNOWN
+from keras_seq.text.tokenizer import FIRST_PIECE, SPECIAL_PIECES, UNKNOWN
 
 # A byte alone is worse than any piece; and a name of a special id that a text spells out is worse
 # than its bytes.
@@ -23,15 +23,14 @@ def tokenizer_json(pieces: Sequence[bytes], scores: Sequence[float]) -> str:
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-    first_piece = FIRST_BYTE + 256
-    learnt = set(pieces[first_piece:])
+    learnt = set(pieces[FIRST_PIECE:])
     vocabulary = [(name, NAME_SCORE) for name in SPECIAL_PIECES]
     for byte in range(256):
         # One that is a piece, too, is only ever read as the piece.
         is_piece = bytes([byte]) in learnt
         name = f"<0x{byte:02X}>" if is_piece else CHARACTERS[byte]
         vocabulary.append((name, NAME_SCORE if is_piece else BYTE_SCORE))
-    for piece, score in zip(pieces[first_piece:], scores, strict=True):
+    for piece, score in zip(pieces[FIRST_PIECE:], scores, strict=True):
         vocabulary.append(("".join(CHARACTERS[byte] for byte in piece), score))
     tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=UNKNOWN, byte_fallback=False))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)

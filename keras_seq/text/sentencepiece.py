@@ -19,6 +19,7 @@ from keras_seq.text.tokenizer import (
     BEGINNING,
     END,
     FIRST_BYTE,
+    FIRST_PIECE,
     PADDING,
     SPECIAL_PIECES,
     UNKNOWN,
@@ -141,7 +142,7 @@ class SentencePieceTokenizer(Tokenizer):
     @property
     def _learnt(self) -> range:
         """The ids of the pieces that were learnt."""
-        return range(len(byte_pieces()), self.vocabulary_size)
+        return range(FIRST_PIECE, self.vocabulary_size)
 
     def pieces(self) -> list[bytes]:
         return [*byte_pieces(), *(self._processor.IdToPiece(i).encode() for i in self._learnt)]
@@ -162,7 +163,6 @@ class SentencePieceTokenizer(Tokenizer):
         return ids
 
     def to_tensor(self, texts: Tensor, max_length: int) -> Tensor:
-        """Inside `tf.data`: string tensor `(B,)` to int32 ids `(B, max_length)`, cut and padded."""
         import tensorflow as tf
         import tensorflow_text
 
@@ -172,7 +172,6 @@ class SentencePieceTokenizer(Tokenizer):
         return tf.ensure_shape(rows, (None, max_length))
 
     def to_json(self) -> str:
-        """The same tokenizer in the Hugging Face `tokenizers` format, a `tokenizer.json`."""
         scores = [self._processor.GetScore(i) for i in self._learnt]
         return tokenizer_json(self.pieces(), scores)
 

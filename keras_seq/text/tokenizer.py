@@ -10,6 +10,7 @@ from keras_seq.utf8 import to_bytes
 Tensor = Any
 
 PADDING, UNKNOWN, BEGINNING, END, FIRST_BYTE = range(5)
+FIRST_PIECE = FIRST_BYTE + 256
 SPECIAL_PIECES = ("<pad>", "<unk>", "<s>", "</s>")
 
 
