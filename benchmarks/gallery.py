@@ -59,7 +59,7 @@ def compare(name: str, build: Callable[[], Any]) -> dict[str, Any]:
     model = build()
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        manifest = export.export(model, folder / "ours", max_length=STEPS)
+        manifest = export.export(model, folder / "ours", max_length=STEPS, max_bytes=STEPS)
         inputs = {
             key.removeprefix("predict/inputs/"): array[:1]
             for key, array in np.load(folder / "ours" / "parity.npz").items()
