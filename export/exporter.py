@@ -31,6 +31,7 @@ def export(
     sample: Mapping[str, Any] | None = None,
     batch: int = 1,
     max_length: int | None = None,
+    max_new_tokens: int | None = None,
     max_bytes: int | None = None,
     dynamic: Collection[str] = (),
     stream: bool = False,
@@ -52,6 +53,8 @@ def export(
         batch: Rows of a call where a format has fixed shapes (TFLite).
         max_length: Steps of a row there, where the model leaves them open; the model's own maximum
             if None. Also the tokens that the signatures on texts read, in every format.
+        max_new_tokens: Tokens that a text generator adds to a prompt at most, in every format; by
+            default what `max_length` leaves of the model's positions, or half of them.
         max_bytes: Bytes of a text there; by default as many as `max_length` tokens surely have, and
             512 where a foreign model takes a text.
         dynamic: Of "batch" and "length": sizes that TFLite is to leave open, too.
@@ -79,24 +82,35 @@ def export(
     if not hasattr(model, "signatures"):
         from export.keras_model import KerasModel
 
-        model = KerasModel(model, sample, batch if stream else None, max_bytes)
+        model = KerasModel(model, sample, batch if stream else None)
     elif stream or sample:
         raise UserError(
             f"{type(model).__name__} has signatures of its own and is compared on texts: --stream "
             "and --sample are for other Keras models."
         )
-    for name, value in (("max_length", max_length), ("max_bytes", max_bytes)):
+    asked = {"max_length": max_length, "max_new_tokens": max_new_tokens, "max_bytes": max_bytes}
+    for name, value in asked.items():
         if value is not None and value < 1:
             raise UserError(f"{name} is 1 or more. Received: {value}")
-    limit = model.limits.get("T")
-    if max_length is not None and limit is not None and max_length > limit:
+    asked = {
+        size: value
+        for size, value in zip("TNL", asked.values(), strict=True)
+        if value is not None
+    }
+    limits = model.limits(asked)
+    if "N" in asked and "N" not in limits:
         raise UserError(
-            f"max_length is from 1 to the {limit} that the model was trained with. Received: "
+            f"max_new_tokens is for text generators. Received: {max_new_tokens} for a model of the "
+            f"task {model.task}"
+        )
+    if asked.get("T", 0) > limits.get("T", math.inf):
+        raise UserError(
+            f"max_length is from 1 to the {limits['T']} that the model was trained with. Received: "
             f"{max_length}"
         )
     with float32():
-        signatures = model.signatures(max_length)
-    sizes = _static_sizes(model, signatures, batch, max_length, max_bytes, sample, dynamic)
+        signatures = model.signatures(asked)
+    sizes = _static_sizes(limits, signatures, batch, asked, sample, dynamic)
     source = f"{parity.DRAWN_ROWS} random inputs"
     if texts:
         source = f"{len(texts)} {texts_name}"
@@ -125,7 +139,7 @@ def export(
             "tokenizer": bundle.TOKENIZER if model.tokenizer is not None else None,
             "tokenizer_bytes": model.tokenizer.table_bytes if model.tokenizer is not None else 0,
             # All formats read equally much of a text.
-            "limits": {name: sizes["L"] if name == "L" else n for name, n in model.limits.items()},
+            "limits": {name: sizes["L"] if name == "L" else n for name, n in limits.items()},
             "signatures": _described(signatures, names),
             "formats": {},
             "metrics": dict(metrics or {}),
@@ -160,35 +174,32 @@ def _known(names: str | Sequence[str]) -> list[str]:
 
 
 def _static_sizes(
-    model: Exportable,
+    limits: Mapping[str, int],
     signatures: Sequence[Signature],
     batch: int,
-    max_length: int | None,
-    max_bytes: int | None,
+    asked: Mapping[str, int],
     sample: Mapping[str, Any] | None,
     dynamic: Collection[str],
 ) -> dict[str, int]:
     """A size for every dimension that the signatures leave open."""
     if batch < 1:
         raise UserError(f"batch is 1 or more. Received: {batch}")
-    limits = model.limits
     sizes: dict[str, int] = {}
     for signature in signatures:
         for tensor in signature.inputs:
             for axis, size in enumerate(tensor.shape):
                 if not isinstance(size, str) or size in sizes:
                     continue
-                limit = limits.get(size)
                 if size == "B":
                     sizes[size] = batch
                 elif size == "L":
                     # Of a text: fewer where fewer tokens of it are read.
-                    share = (max_length or limits["T"]) / limits["T"] if "T" in limits else 1
-                    sizes[size] = max_bytes or math.ceil(limit * share)
-                elif limit is not None:
-                    sizes[size] = max_length or limit
-                elif max_length is not None:
-                    sizes[size] = max_length
+                    share = asked.get("T", limits["T"]) / limits["T"] if "T" in limits else 1
+                    sizes[size] = asked.get("L", math.ceil(limits["L"] * share))
+                elif size in limits:
+                    sizes[size] = asked.get(size, limits[size])
+                elif "T" in asked:
+                    sizes[size] = asked["T"]
                 elif sample and tensor.name in sample:
                     sizes[size] = sample[tensor.name].shape[axis]
                 elif "length" in dynamic:

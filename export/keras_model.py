@@ -39,7 +39,6 @@ class KerasModel:
         sample: Arrays by the names of the inputs, for a model that does not know their shapes and
             dtypes itself.
         stream: Rows of a call of `stream`; None for no such signature.
-        max_bytes: Of a text; None for 512.
 
     Attributes:
         call: Takes the model's inputs by name, as the model itself takes them.
@@ -58,15 +57,17 @@ class KerasModel:
         model: keras.Model,
         sample: Mapping[str, np.ndarray] | None = None,
         stream: int | None = None,
-        max_bytes: int | None = None,
     ) -> None:
         self.model = model
         self.call, self.inputs = _declared(model, sample or {})
-        self.limits = text.limits(self.inputs, max_bytes)
         self._states = states.carried(model)
         self._streamed = None if stream is None else states.streamed(model, stream)
 
-    def signatures(self, max_length: int | None = None) -> tuple[Signature, ...]:
+    def limits(self, sizes: Mapping[str, int]) -> dict[str, int]:
+        """The longest text, in bytes, where an input is one; other sizes are left open."""
+        return text.limits(self.inputs, sizes.get("L"))
+
+    def signatures(self, sizes: Mapping[str, int] | None = None) -> tuple[Signature, ...]:
         """`predict`: the call of the model in inference; `stream`: one step of it."""
         made = [
             Signature(

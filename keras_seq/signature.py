@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
+Arrays = dict[str, Any]
 
 @dataclass(frozen=True)
 class TensorSpec:
@@ -17,11 +18,27 @@ class TensorSpec:
         name: Of the tensor.
         dtype: As NumPy spells it: "int32", "float32", "uint8"; or "string".
         shape: A size, or the name of a dimension that the caller chooses ("B", "T").
+        minimum: Of an input, the least value; None for any.
+        maximum: The largest, or the name of the dimension whose size it is.
+        default: Of an input that may be left out: a number, the name of a dimension whose size it
+            is, or "random" for numbers in [0, 1) that the caller draws.
+        keep: Of a text: "end" if the end of a longer one is to be read, not the beginning.
     """
 
     name: str
     dtype: str
     shape: tuple[int | str, ...]
+    minimum: float | None = None
+    maximum: float | str | None = None
+    default: float | str | None = None
+    keep: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "TensorSpec":
+        return cls(**{**value, "shape": tuple(value["shape"])})
 
     def bind(self, sizes: Mapping[str, int]) -> "TensorSpec":
         """The same tensor with the dimensions named in `sizes` fixed."""
@@ -63,16 +80,14 @@ class SignatureSpec:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "inputs": [asdict(tensor) for tensor in self.inputs],
-            "outputs": [asdict(tensor) for tensor in self.outputs],
+            "inputs": [tensor.to_json() for tensor in self.inputs],
+            "outputs": [tensor.to_json() for tensor in self.outputs],
         }
 
     @classmethod
     def from_json(cls, name: str, value: Mapping[str, Any]) -> "SignatureSpec":
         def tensors(items: Sequence[Mapping[str, Any]]) -> tuple[TensorSpec, ...]:
-            return tuple(
-                TensorSpec(item["name"], item["dtype"], tuple(item["shape"])) for item in items
-            )
+            return tuple(map(TensorSpec.from_json, items))
 
         return cls(name, tensors(value["inputs"]), tensors(value["outputs"]))
 
@@ -84,9 +99,14 @@ class Signature(SignatureSpec):
     Attributes:
         function: Takes the inputs by name, as tensors of the Keras backend; returns a dict of
             outputs by name. Pure: the same inputs always give the same outputs.
+        margins: Of a signature that chooses by numbers the caller draws: takes inputs and outputs
+            of several rows, NumPy arrays, and returns `(B, N)` float64, for each value of the first
+            output how little a probability had to change for another choice. None where nothing is
+            drawn: then integers are the same in every runtime.
     """
 
     function: Callable[..., dict[str, Any]]
+    margins: Callable[[Arrays, Arrays], Any] | None = None
 
     @property
     def spec(self) -> SignatureSpec:
@@ -100,23 +120,34 @@ class Exportable(Protocol):
         task: "classify" and so on.
         labels: Names of the classes; empty for other tasks.
         tokenizer: With `to_json()`, the Hugging Face `tokenizer.json`; None if the model has none.
-        limits: The largest size of a named dimension, such as {"T": 256, "L": 2048}, L being the
-            bytes of a text. A shorter input may be padded with zeros up to it; a dimension that is
-            not named here must not be padded.
     """
 
     task: str
     labels: Sequence[str]
     tokenizer: Any
-    limits: Mapping[str, int]
 
-    def signatures(self, max_length: int | None = None) -> tuple[Signature, ...]:
-        """The functions to export; those on texts read `max_length` tokens of each at most."""
+    def limits(self, sizes: Mapping[str, int]) -> Mapping[str, int]:
+        """The largest size of each named dimension that has one, such as {"T": 256, "L": 2048}, L
+        being the bytes of a text, with the sizes that the user asked for: "T", the tokens read of a
+        text, and "N", those generated.
+
+        A shorter input may be padded with zeros up to it; a dimension that is not named here must
+        not be padded.
+
+        Raises:
+            UserError: If the model cannot have these sizes.
+        """
+
+    def signatures(self, sizes: Mapping[str, int] | None = None) -> tuple[Signature, ...]:
+        """The functions to export, with the sizes that the user asked for, as for `limits`."""
 
     def signature_inputs(
         self, texts: Sequence[str], sizes: Mapping[str, int]
     ) -> dict[str, dict[str, Any]]:
-        """For each signature, NumPy arrays by name made from `texts`, cut to `sizes`."""
+        """For each signature, NumPy arrays by name made from `texts`, cut to `sizes`.
+
+        An array has a row for each call of one row; so has that of an input without dimensions.
+        """
 
     def drawn_inputs(
         self, count: int, seed: int, sizes: Mapping[str, int]

@@ -18,6 +18,14 @@ def cut(text: bytes, limit: int) -> bytes:
     return text[:end]
 
 
+def cut_to_end(text: bytes, limit: int) -> bytes:
+    """The last `limit` bytes at most, and no part of a character."""
+    start = max(0, len(text) - limit)
+    while 0 < start < len(text) and start + limit - len(text) < 3 and text[start] & 0xC0 == 0x80:
+        start += 1
+    return text[start:]
+
+
 def packed(texts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
     """Texts as `(B, L)` uint8, padded with zeros, and their lengths `(B,)` int32."""
     lengths = np.array([len(text) for text in texts], "int32")

@@ -13,7 +13,8 @@ from export import bundle
 from export.runtime import onnx, saved_model, tflite
 from keras_seq.errors import UserError
 from keras_seq.signature import SignatureSpec, TensorSpec
-from keras_seq.utf8 import cut, packed, to_bytes
+from keras_seq.uniforms import drawn
+from keras_seq.utf8 import cut, cut_to_end, packed, to_bytes
 
 Arrays = dict[str, np.ndarray]
 
@@ -99,20 +100,29 @@ class LoadedBundle:
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self.signatures]
 
-    def run(self, signature: str, *texts: Sequence[str | bytes], **inputs: Any) -> Arrays:
+    def run(
+        self,
+        signature: str,
+        *texts: Sequence[str | bytes],
+        seed: int | None = None,
+        **inputs: Any,
+    ) -> Arrays:
         """Runs a signature.
 
         Args:
             signature: Its name.
             *texts: A list of texts for each input that is one, instead of its name.
             **inputs: Arrays, or what NumPy makes arrays of, by the names of the inputs; for a text
-                a list of strings. Of a text that is too long the beginning is read, with a warning.
+                a list of strings. Of a text that is too long the beginning is read, of a prompt the
+                end, with a warning. Inputs that have a default may be left out.
+            seed: Of random numbers that are left out: the same seed gives the same answer.
 
         Returns:
             Arrays by the names of the outputs.
 
         Raises:
-            UserError: If a name, dtype or shape is not the signature's.
+            UserError: If a name, dtype or shape is not the signature's, or a value outside its
+                range.
         """
         if signature not in self.signatures:
             raise UserError(
@@ -122,6 +132,7 @@ class LoadedBundle:
         spec = self.signatures[signature]
         inputs = _named(spec, texts, inputs)
         inputs = _encoded(spec, inputs, self.manifest["limits"].get("L"))
+        inputs = self._completed(spec, inputs, seed)
         names = [tensor.name for tensor in spec.inputs]
         if sorted(inputs) != sorted(names):
             raise UserError(
@@ -131,6 +142,8 @@ class LoadedBundle:
         dimensions = self._dimensions(spec, arrays)
         for text, length in spec.texts.items():
             _check_lengths(spec.name, length, arrays[length], arrays[text].shape[1])
+        for tensor in spec.inputs:
+            _check_range(spec.name, tensor, arrays[tensor.name], dimensions)
         rows = dimensions.get("B", 1)
         if rows == 0:
             return {t.name: np.zeros(_sized(t, dimensions), t.dtype) for t in spec.outputs}
@@ -145,6 +158,26 @@ class LoadedBundle:
                     f"{signature}: the {self.format} runtime refuses these inputs: {error}"
                 ) from error
         return {t.name: _join(t, [p[t.name] for p in parts], dimensions) for t in spec.outputs}
+
+    def _completed(
+        self, spec: SignatureSpec, inputs: Mapping[str, Any], seed: int | None
+    ) -> dict[str, Any]:
+        """The inputs, with the defaults of those that were left out."""
+        found = dict(inputs)
+        missing = [t for t in spec.inputs if t.default is not None and t.name not in found]
+        limits = self.manifest["limits"]
+        for tensor in missing:
+            if tensor.default != "random":
+                found[tensor.name] = limits.get(tensor.default, tensor.default)
+        random = [tensor for tensor in missing if tensor.default == "random"]
+        if seed is not None and not random:
+            raise UserError(f"{spec.name} draws no numbers. Received: seed={seed}")
+        if seed is not None and (not isinstance(seed, int) or seed < 0):
+            raise UserError(f"seed is a whole number, 0 or more. Received: {seed!r}")
+        for tensor in random:
+            rows = next((len(found[t.name]) for t in spec.inputs if "B" in t.shape), 1)
+            found[tensor.name] = drawn(rows, limits[tensor.shape[1]], seed)
+        return found
 
     def _dimensions(self, spec: SignatureSpec, arrays: Arrays) -> dict[str, int]:
         """The sizes that the caller chose, checked against each other and the model's limits."""
@@ -271,6 +304,30 @@ def _check_lengths(signature: str, name: str, lengths: np.ndarray, size: int) ->
         )
 
 
+def _check_range(
+    signature: str, tensor: TensorSpec, array: np.ndarray, dimensions: Mapping[str, int]
+) -> None:
+    """Refuses values that the model does not know; what stands for a size is the size given."""
+    if tensor.minimum is None and tensor.maximum is None:
+        return
+    least = -np.inf if tensor.minimum is None else tensor.minimum
+    most = np.inf if tensor.maximum is None else tensor.maximum
+    if isinstance(most, str):
+        most = dimensions.get(most, np.inf)
+    # Written so that a NaN is outside.
+    if array.size and not (array.min() >= least and array.max() <= most):
+        if most == np.inf:
+            what = f"{least} or more"
+        else:
+            what = f"from {least:g} to {most:g}"
+            if isinstance(tensor.maximum, str):
+                what += f", which is {tensor.maximum}"
+        raise UserError(
+            f"{signature}: {tensor.name} is {what}. Received: {array.min():g}"
+            + (f" to {array.max():g}" if array.size > 1 else "")
+        )
+
+
 def _sized(tensor: TensorSpec, dimensions: Mapping[str, int]) -> tuple[int, ...]:
     return tuple(
         dimensions.get(size, 0) if isinstance(size, str) else size for size in tensor.shape
@@ -301,11 +358,13 @@ def _encoded(spec: SignatureSpec, inputs: Mapping[str, Any], limit: int | None) 
         UserError: If a text is no list of texts.
     """
     found = dict(inputs)
+    keep = {tensor.name: tensor.keep for tensor in spec.inputs}
     for name, length in spec.texts.items():
         if name not in found or length in found:
             continue
         rows = _texts(spec.name, found[name])
-        read = rows if limit is None else [cut(row, limit) for row in rows]
+        part = cut_to_end if keep[name] == "end" else cut
+        read = rows if limit is None else [part(row, limit) for row in rows]
         longer = [len(row) for row, kept in zip(rows, read, strict=True) if len(kept) < len(row)]
         if longer:
             warnings.warn(

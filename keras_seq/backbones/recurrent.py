@@ -17,7 +17,7 @@ class RecurrentBackbone(Backbone):
     """An embedding and `num_layers` recurrent layers. The state is each layer's `h` (and `c`).
 
     Args:
-        vocabulary_size: Number of token ids; 0 is padding and leaves the state as it is.
+        vocabulary_size: Number of token ids; 0 is padding, at the end of a sequence.
         hidden_dim: Width of the output; both directions share it where there are two.
         cell: "rnn" or "lstm".
         num_layers: Recurrent layers.
@@ -73,7 +73,8 @@ class RecurrentBackbone(Backbone):
 
     def call(self, token_ids: Tensor, training: bool = False) -> Tensor:
         """Maps `(B, T)` int32 to `(B, T, hidden_dim)`."""
-        mask = not_padding(token_ids)
+        # Padding stands at the end, where one that reads forwards does not come from any token.
+        mask = None if self.causal else not_padding(token_ids)
         hidden = self.dropout(self.embedding(token_ids), training=training)
         for layer in self.recurrent_layers:
             hidden = layer(hidden, mask=mask, training=training)

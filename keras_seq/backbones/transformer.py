@@ -7,9 +7,14 @@ from keras import ops
 
 from keras_seq.backbones.backbone import Backbone, State, Tensor, at_end, not_padding
 from keras_seq.errors import require_positive
-from keras_seq.layers import LearnedPositions, SinusoidalPositions, TransformerEncoder
+from keras_seq.layers import (
+    LearnedPositions,
+    RotaryPositions,
+    SinusoidalPositions,
+    TransformerEncoder,
+)
 
-POSITIONS = {"learned": LearnedPositions, "sinusoidal": SinusoidalPositions}
+POSITIONS = ("learned", "rotary", "sinusoidal")
 
 
 @keras.saving.register_keras_serializable("keras_seq")
@@ -25,7 +30,7 @@ class TransformerBackbone(Backbone):
         num_heads: Heads of each block's attention.
         intermediate_dim: Width of the feed-forward network; 4 × `hidden_dim` by default.
         max_length: Number of positions: the longest sequence.
-        positions: "learned" or "sinusoidal".
+        positions: "learned", "sinusoidal" or "rotary".
         causal: Position t sees positions up to t. Only such a backbone has a `step`.
         dropout: Share dropped. Training only.
     """
@@ -46,7 +51,7 @@ class TransformerBackbone(Backbone):
         require_positive(num_layers=num_layers, num_heads=num_heads, max_length=max_length)
         super().__init__(vocabulary_size, hidden_dim, dropout, **kwargs)
         if positions not in POSITIONS:
-            raise ValueError(f"positions is one of {sorted(POSITIONS)}. Received: {positions!r}")
+            raise ValueError(f"positions is one of {POSITIONS}. Received: {positions!r}")
         if hidden_dim % num_heads:
             raise ValueError(
                 f"hidden_dim must divide by num_heads. Received: hidden_dim={hidden_dim}, "
@@ -62,7 +67,13 @@ class TransformerBackbone(Backbone):
         self.embedding = keras.layers.Embedding(
             vocabulary_size, hidden_dim, dtype=policy, name="embedding"
         )
-        self.positions = POSITIONS[positions](max_length, dtype=policy, name="positions")
+        options = {"max_length": max_length, "dtype": policy, "name": "positions"}
+        if positions == "rotary":
+            self.positions = RotaryPositions(head_dim=hidden_dim // num_heads, **options)
+        elif positions == "sinusoidal":
+            self.positions = SinusoidalPositions(**options)
+        else:
+            self.positions = LearnedPositions(**options)
         self.blocks = [
             TransformerEncoder(
                 num_heads,
@@ -88,8 +99,9 @@ class TransformerBackbone(Backbone):
         mask = None if self.causal else not_padding(token_ids)
         hidden = self.positions(self.embedding(token_ids))
         hidden = self.dropout(hidden, training=training)
+        rotation = self.positions.rotation(ops.shape(token_ids)[1])
         for block in self.blocks:
-            hidden = block(hidden, mask=mask, training=training)
+            hidden = block(hidden, mask=mask, training=training, rotation=rotation)
         return self.norm(hidden)
 
     def initial_state(self, batch_size: int | Tensor, max_length: int) -> State:
@@ -108,19 +120,21 @@ class TransformerBackbone(Backbone):
         self.require_causal()
         position = state["position"]
         hidden = self.positions(self.embedding(token_ids), position=position)
+        rotation = self.positions.rotation(position=position)
         new_state = {"position": position + 1}
         for i, block in enumerate(self.blocks):
             cache = (state[f"layer_{i}_key"], state[f"layer_{i}_value"])
-            hidden, (keys, values) = block.step(hidden, cache, position)
+            hidden, (keys, values) = block.step(hidden, cache, position, rotation)
             new_state |= {f"layer_{i}_key": keys, f"layer_{i}_value": values}
         return self.norm(hidden), new_state
 
     def prefill(self, token_ids: Tensor, length: Tensor, max_length: int) -> tuple[Tensor, State]:
         self.require_causal()
         hidden = self.positions(self.embedding(token_ids))
+        rotation = self.positions.rotation(ops.shape(token_ids)[1])
         state = {"position": length}
         for i, block in enumerate(self.blocks):
-            hidden, (keys, values) = block.prefill(hidden, max_length)
+            hidden, (keys, values) = block.prefill(hidden, max_length, rotation)
             state |= {f"layer_{i}_key": keys, f"layer_{i}_value": values}
         return self.norm(at_end(hidden, length)), state
 

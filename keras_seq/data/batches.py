@@ -23,7 +23,7 @@ class Batch(NamedTuple):
     Attributes:
         x: Inputs, `(B, T)`.
         y: Targets, `(B, …)`.
-        weight: `(B,)` float32, 0 where a row only fills the batch up.
+        weight: Float32, of the shape of y or `(B,)`; 0 where a row only fills the batch up.
     """
 
     x: np.ndarray
@@ -133,45 +133,100 @@ class HeldOutBatches(Batches):
 class PackedBatches(Batches):
     """A long row of tokens cut into blocks without padding: y is x moved on by one token.
 
-    Every epoch cuts at other places.
+    The tokens are read pass after pass, each cut at other places and in another order.
 
     Args:
         tokens: `(N,)` integers, on disk or in memory.
         batch_size: Rows of a batch.
         block: Tokens of a row.
         seed: Of the order and of the cuts.
+        steps_per_epoch: Batches of an epoch; what makes about one pass by default.
+        beginning: An id that stands in the place of the first token of one row in 16: what follows
+            a beginning is learnt where texts are long and seldom begin, too.
 
     Raises:
         UserError: If there are too few tokens for one batch.
     """
 
-    def __init__(self, tokens: np.ndarray, batch_size: int, block: int, seed: int) -> None:
+    def __init__(
+        self,
+        tokens: np.ndarray,
+        batch_size: int,
+        block: int,
+        seed: int,
+        steps_per_epoch: int | None = None,
+        beginning: int | None = None,
+    ) -> None:
         super().__init__()
         self.ids, self.batch_size, self.block, self.seed = tokens, batch_size, block, seed
+        self.beginning = beginning
         # One block less than fits: the cuts begin up to a block after the beginning.
-        blocks = (len(tokens) - 1) // block - 1
-        self.steps_per_epoch = blocks // batch_size
-        if self.steps_per_epoch < 1:
+        self.blocks = (len(tokens) - 1) // block - 1
+        if self.blocks < batch_size:
             raise UserError(
                 f"A batch of {batch_size} blocks of {block} tokens needs "
                 f"{(batch_size + 1) * block + 1:,} tokens. Received: {len(tokens):,}. Lower the "
-                "batch size or the block, or give more text."
+                "batch size or the length of the blocks, or give more text."
             )
+        self.steps_per_epoch = steps_per_epoch or self.blocks // batch_size
+        self._pass: tuple[int, Any] | None = None
 
-    def _epoch(self, epoch: int) -> np.ndarray:
-        generator = np.random.default_rng((self.seed, epoch))
-        first = generator.integers(self.block)
-        count = (len(self.ids) - 1 - first) // self.block
-        return first + self.block * generator.permutation(count)
+    def __getitem__(self, step: int) -> Batch:
+        rows = range(step * self.batch_size, (step + 1) * self.batch_size)
+        ids = np.stack([self._row(*divmod(row, self.blocks)) for row in rows]).astype("int32")
+        x = ids[:, :-1].copy()
+        if self.beginning is not None:
+            generator = np.random.default_rng((self.seed, step, 1))
+            x[generator.random(len(x)) < 1 / 16, 0] = self.beginning
+        return Batch(x, ids[:, 1:], np.ones(x.shape, "float32"))
 
-    def _batch(self, order: np.ndarray, index: int) -> Batch:
-        starts = order[index * self.batch_size : (index + 1) * self.batch_size]
-        rows = np.stack([self.ids[start : start + self.block + 1] for start in starts])
-        rows = rows.astype("int32")
-        return Batch(rows[:, :-1], rows[:, 1:], np.ones(len(rows), "float32"))
+    def _row(self, number: int, index: int) -> np.ndarray:
+        if self._pass is None or self._pass[0] != number:
+            generator = np.random.default_rng((self.seed, number))
+            first = generator.integers(self.block)
+            self._pass = number, first + self.block * generator.permutation(self.blocks)
+        start = self._pass[1][index]
+        return self.ids[start : start + self.block + 1]
 
     def tokens(self, batch: Batch) -> int:
         return batch.x.size
+
+
+class HeldOutBlocks(Batches):
+    """A long row of tokens once, in blocks one after another; y is x moved on by one token.
+
+    The last batch is filled up with rows of weight 0; what does not fill a block is left out.
+
+    Args:
+        tokens: `(N,)` integers.
+        batch_size: Rows of a batch.
+        block: Tokens of a row; fewer where there are not so many.
+    """
+
+    def __init__(self, tokens: np.ndarray, batch_size: int, block: int) -> None:
+        super().__init__()
+        self.ids, self.batch_size = tokens, batch_size
+        self.block = min(block, len(tokens) - 1)
+        if self.block < 1:
+            raise UserError(
+                f"There are {len(tokens)} tokens to evaluate on, and two are the least. Give more "
+                "text."
+            )
+        self.blocks = (len(tokens) - 1) // self.block
+        self.steps_per_epoch = -(-self.blocks // batch_size)
+        self.share_that_counts = self.blocks / (self.steps_per_epoch * batch_size)
+
+    def _epoch(self, epoch: int) -> None:
+        return None
+
+    def _batch(self, order: None, index: int) -> Batch:
+        rows = np.arange(index * self.batch_size, (index + 1) * self.batch_size)
+        real = rows < self.blocks
+        starts = np.where(real, rows, 0) * self.block
+        ids = np.stack([self.ids[start : start + self.block + 1] for start in starts])
+        ids = ids.astype("int32")
+        weight = np.repeat(real.astype("float32")[:, None], self.block, axis=1)
+        return Batch(ids[:, :-1], ids[:, 1:], weight)
 
 
 class Buckets:

@@ -41,6 +41,13 @@ class TokenRows:
             batch[i, :count] = self.ids[start : start + count]
         return batch
 
+    def joined(self, beginning: int, end: int) -> np.ndarray:
+        """All rows as one, each between the ids `beginning` and `end`: `(total + 2 N,)`."""
+        starts = self.ends - self.lengths
+        # np.insert keeps the order of what goes to one place: an end before the next beginning.
+        places = np.stack([starts, self.ends], axis=1).reshape(-1)
+        return np.insert(self.ids, places, np.tile([beginning, end], len(self)))
+
     def fingerprint(self) -> str:
         """SHA-256 of what is in the rows."""
         digest = hashlib.sha256(np.ascontiguousarray(self.ends, "int64").tobytes())

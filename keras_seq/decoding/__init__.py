@@ -1,6 +1,17 @@
 """From a step function to tokens: greedy and sampling, written once for every backbone."""
 
 from keras_seq.decoding.generation import generate
+from keras_seq.decoding.margins import margins
+from keras_seq.decoding.repetition import penalise, penalised, tokens_seen
 from keras_seq.decoding.sampling import next_token
+from keras_seq.decoding.settings import Sampling
 
-__all__ = ["generate", "next_token"]
+__all__ = [
+    "Sampling",
+    "generate",
+    "margins",
+    "next_token",
+    "penalise",
+    "penalised",
+    "tokens_seen",
+]

@@ -41,25 +41,27 @@ def generate(
         `(token_ids, length)`: `(B, N)` int32, padded with 0, and `(B,)` int32.
     """
     names = sorted(state)
-    ids = ops.zeros_like(ops.cast(uniforms, "int32"))
-    ended = ops.zeros_like(ids[:, 0])
     most = ops.minimum(max_new_tokens, ops.shape(uniforms)[1])
 
-    def proceed(i: Tensor, ended: Tensor, *_: Any) -> Tensor:
-        return ops.logical_and(i < most, ops.min(ended) < 1)
-
-    def turn(i: Tensor, ended: Tensor, ids: Tensor, logits: Tensor, *values: Tensor) -> tuple:
+    def choose(i: Tensor, logits: Tensor, ended: Tensor, ids: Tensor) -> tuple[Tensor, ...]:
         uniform = ops.squeeze(ops.slice(uniforms, (0, i), (ops.shape(uniforms)[0], 1)), axis=1)
         token = next_token(logits, uniform, temperature, top_k, top_p)
         ended = ops.maximum(ended, ops.cast(ops.equal(token, end), "int32"))
         token = ops.where(ended > 0, 0, token)
         ids = ops.slice_update(ids, (0, i), ops.expand_dims(token, axis=1))
-        logits, state = step(token, dict(zip(names, values, strict=True)))
-        return (i + 1, ended, ids, logits, *(state[name] for name in names))
+        return token, ended, ids
 
+    def proceed(i: Tensor, token: Tensor, ended: Tensor, *_: Any) -> Tensor:
+        return ops.logical_and(i < most, ops.min(ended) < 1)
+
+    def turn(i: Tensor, token: Tensor, ended: Tensor, ids: Tensor, *values: Tensor) -> tuple:
+        logits, state = step(token, dict(zip(names, values, strict=True)))
+        token, ended, ids = choose(i, logits, ended, ids)
+        return (i + 1, token, ended, ids, *(state[name] for name in names))
+
+    ids = ops.zeros_like(ops.cast(uniforms, "int32"))
+    begun = choose(ops.zeros((), "int32"), logits, ops.zeros_like(ids[:, 0]), ids)
     values = (state[name] for name in names)
-    _, _, ids, *_ = ops.while_loop(
-        proceed, turn, (ops.zeros((), "int32"), ended, ids, logits, *values)
-    )
+    _, _, _, ids, *_ = ops.while_loop(proceed, turn, (ops.ones((), "int32"), *begun, *values))
     # No token is 0: what is 0 has not been reached.
     return ids, ops.sum(ops.cast(ids > 0, "int32"), axis=1)

@@ -4,7 +4,7 @@ from keras_seq.layers.bidirectional import Bidirectional
 from keras_seq.layers.dropout import Dropout
 from keras_seq.layers.lstm import LSTM
 from keras_seq.layers.multi_head_attention import MultiHeadAttention
-from keras_seq.layers.positions import LearnedPositions, SinusoidalPositions
+from keras_seq.layers.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
 from keras_seq.layers.rnn import RNN
 from keras_seq.layers.transformer_decoder import TransformerDecoder
 from keras_seq.layers.transformer_encoder import TransformerEncoder
@@ -12,6 +12,7 @@ from keras_seq.layers.transformer_encoder import TransformerEncoder
 __all__ = [
     "LSTM",
     "RNN",
+    "RotaryPositions",
     "Bidirectional",
     "Dropout",
     "LearnedPositions",

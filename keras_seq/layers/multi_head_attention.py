@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_seq.errors import require_positive
 from keras_seq.layers.dropout import dropout
+from keras_seq.layers.positions import Rotation, rotated
 
 Tensor = Any
 
@@ -174,6 +175,7 @@ class MultiHeadAttention(keras.layers.Layer):
         use_causal_mask: bool = False,
         mask: Tensor | None = None,
         training: bool = False,
+        rotation: Rotation | None = None,
     ) -> Tensor:
         """Attends from `query` to `value`.
 
@@ -188,6 +190,7 @@ class MultiHeadAttention(keras.layers.Layer):
             use_causal_mask: Position t sees positions up to t.
             mask: The `query_mask`; Keras calls it so where the query is the only tensor.
             training: Apply dropout.
+            rotation: Of the positions, for queries and keys; see `RotaryPositions`.
 
         Returns:
             `(B, T, D)`.
@@ -203,7 +206,8 @@ class MultiHeadAttention(keras.layers.Layer):
         if attention_mask is not None:
             seen = _and(seen, ops.expand_dims(ops.cast(attention_mask, "bool"), axis=1))
         keys, values = self.project_key_value(value, key)
-        return self.attend(self.project_query(query), keys, values, seen, use_causal_mask, training)
+        query, keys = rotated(self.project_query(query), rotation), rotated(keys, rotation)
+        return self.attend(query, keys, values, seen, use_causal_mask, training)
 
     def initial_state(self, batch_size: int | Tensor, max_length: int) -> tuple[Tensor, Tensor]:
         """An empty cache: keys and values `(B, nh, max_length, hs)`."""
@@ -213,18 +217,22 @@ class MultiHeadAttention(keras.layers.Layer):
             ops.zeros((*shape, self.value_dim), dtype=self.compute_dtype),
         )
 
-    def prefill(self, inputs: Tensor, max_length: int) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def prefill(
+        self, inputs: Tensor, max_length: int, rotation: Rotation | None = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Causal self-attention of the first positions, which fills a cache.
 
         Args:
             inputs: `(B, T, D)`.
             max_length: Positions of the cache, at least T.
+            rotation: Of these positions.
 
         Returns:
             `(output, state)`: `(B, T, D)`, and the state as `step` takes it.
         """
         keys, values = self.project_key_value(inputs)
-        output = self.attend(self.project_query(inputs), keys, values, causal=True)
+        query, keys = rotated(self.project_query(inputs), rotation), rotated(keys, rotation)
+        output = self.attend(query, keys, values, causal=True)
         rest = max_length - ops.shape(inputs)[1]
         padding = ((0, 0), (0, 0), (0, rest), (0, 0))
         sizes = (self.num_heads, max_length)  # known, whether T is or not
@@ -234,7 +242,11 @@ class MultiHeadAttention(keras.layers.Layer):
         )
 
     def step(
-        self, inputs: Tensor, state: tuple[Tensor, Tensor], position: Tensor
+        self,
+        inputs: Tensor,
+        state: tuple[Tensor, Tensor],
+        position: Tensor,
+        rotation: Rotation | None = None,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Causal self-attention of one position over a cache.
 
@@ -242,6 +254,7 @@ class MultiHeadAttention(keras.layers.Layer):
             inputs: `(B, D)`.
             state: As from `initial_state` or an earlier step.
             position: `(B,)` int32, where in the cache this step stands.
+            rotation: Of that position.
 
         Returns:
             `(output, state)`; the output is `(B, D)`.
@@ -249,12 +262,11 @@ class MultiHeadAttention(keras.layers.Layer):
         inputs = inputs[:, None, :]
         slots = ops.arange(state[0].shape[2], dtype="int32")[None, :]
         here = ops.equal(slots, position[:, None])[:, None, :, None]
-        keys, values = (
-            ops.where(here, new, cached)
-            for new, cached in zip(self.project_key_value(inputs), state, strict=True)
-        )
+        new_keys, new_values = self.project_key_value(inputs)
+        keys = ops.where(here, rotated(new_keys, rotation), state[0])
+        values = ops.where(here, new_values, state[1])
         seen = ops.less_equal(slots, position[:, None])[:, None, None, :]
-        output = self.attend(self.project_query(inputs), keys, values, seen)
+        output = self.attend(rotated(self.project_query(inputs), rotation), keys, values, seen)
         return output[:, 0], (keys, values)
 
     def compute_output_shape(

@@ -1,4 +1,4 @@
-"""Where in the sequence a token stands, added to its embedding."""
+"""Where in the sequence a token stands: added to its embedding, or turned into its queries and keys."""
 
 from typing import Any
 
@@ -9,10 +9,15 @@ from keras import ops
 from keras_seq.errors import require_positive
 
 Tensor = Any
+Rotation = tuple[Tensor, Tensor]
 
 
 class Positions(keras.layers.Layer):
-    """Base: a table `(max_length, D)` whose row t is added to position t."""
+    """Base: a table `(max_length, D)` whose row t is added to position t.
+
+    Args:
+        max_length: Number of positions.
+    """
 
     def __init__(self, max_length: int, **kwargs: Any) -> None:
         require_positive(max_length=max_length)
@@ -32,15 +37,23 @@ class Positions(keras.layers.Layer):
         """
         if position is not None:
             return inputs + ops.take(self.table, position, axis=0)
-        length = inputs.shape[1]
-        if length is None:
-            return inputs + self.table[: ops.shape(inputs)[1]]
-        if length > self.max_length:
+        return inputs + self._first(self.table, ops.shape(inputs)[1])
+
+    def rotation(
+        self, length: int | Tensor | None = None, position: Tensor | None = None
+    ) -> Rotation | None:
+        """What `MultiHeadAttention` turns queries and keys by, for `length` positions from the
+        first on, or for `position`, `(B,)` int32; None where positions are added instead.
+        """
+        return None
+
+    def _first(self, table: Tensor, length: int | Tensor) -> Tensor:
+        if isinstance(length, int) and length > self.max_length:
             raise ValueError(
                 f"{self.name} has {self.max_length} positions. Received a sequence of {length}: "
                 "cut it, or build the model with a larger max_length."
             )
-        return inputs + self.table[:length]
+        return table[:length]
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
@@ -98,3 +111,72 @@ class SinusoidalPositions(Positions):
             initializer=lambda shape, dtype=None: ops.convert_to_tensor(table, dtype=dtype),
             trainable=False,
         )
+
+
+@keras.saving.register_keras_serializable("keras_seq")
+class RotaryPositions(Positions):
+    """Queries and keys turned by angles that grow with the position (Su et al. 2021, RoFormer).
+
+        (x_i, x_{i + D/2}) -> (x_i cos tθ_i - x_{i + D/2} sin tθ_i,
+                               x_i sin tθ_i + x_{i + D/2} cos tθ_i)       θ_i = 10000^(-2i / D)
+
+    D being the width of a head. What a query and a key have in common then depends on how far
+    apart they stand. Nothing is added to the embedding.
+
+    Args:
+        max_length: Number of positions.
+        head_dim: D, even.
+    """
+
+    def __init__(self, max_length: int, head_dim: int, **kwargs: Any) -> None:
+        require_positive(head_dim=head_dim)
+        if head_dim % 2:
+            raise ValueError(
+                f"Rotary positions turn pairs: a head is of even width. Received: {head_dim}"
+            )
+        super().__init__(max_length, **kwargs)
+        self.head_dim = head_dim
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        rates = 10000 ** (-2 * np.arange(self.head_dim // 2) / self.head_dim)
+        angle = np.arange(self.max_length)[:, None] * rates
+        self.cos, self.sin = (
+            self.add_weight(
+                shape=table.shape,
+                name=name,
+                initializer=lambda shape, dtype=None, table=table: ops.convert_to_tensor(
+                    table, dtype=dtype
+                ),
+                trainable=False,
+            )
+            for name, table in (("cos", np.cos(angle)), ("sin", np.sin(angle)))
+        )
+
+    def call(self, inputs: Tensor, position: Tensor | None = None) -> Tensor:
+        return inputs
+
+    def rotation(
+        self, length: int | Tensor | None = None, position: Tensor | None = None
+    ) -> Rotation:
+        """Cosines and sines, `(T, D / 2)` for the first T positions, `(B, 1, 1, D / 2)` for one."""
+        tables = (ops.cast(table, self.compute_dtype) for table in (self.cos, self.sin))
+        if position is None:
+            cos, sin = (self._first(table, length) for table in tables)
+        else:
+            cos, sin = (
+                ops.expand_dims(ops.take(table, position, axis=0), axis=(1, 2)) for table in tables
+            )
+        return cos, sin
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "head_dim": self.head_dim}
+
+
+def rotated(x: Tensor, rotation: Rotation | None) -> Tensor:
+    """Queries or keys `(B, nh, T, D)` turned by `RotaryPositions.rotation`; as they are by None."""
+    if rotation is None:
+        return x
+    cos, sin = rotation
+    # The last axis by its number: tf2onnx does not know the rank inside of every loop.
+    first, second = ops.split(x, 2, axis=3)
+    return ops.concatenate([first * cos - second * sin, first * sin + second * cos], axis=3)

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from keras_seq.layers.multi_head_attention import Tensor
+from keras_seq.layers.positions import Rotation
 from keras_seq.layers.transformer_block import TransformerBlock
 
 
@@ -37,12 +38,29 @@ class TransformerEncoder(TransformerBlock):
         )
         self._build_feed_forward(input_shape)
 
-    def call(self, inputs: Tensor, mask: Tensor | None = None, training: bool = False) -> Tensor:
-        """Maps `(B, T, D)` to `(B, T, D)`; `mask`, `(B, T)` boolean, hides padded positions."""
+    def call(
+        self,
+        inputs: Tensor,
+        mask: Tensor | None = None,
+        training: bool = False,
+        rotation: Rotation | None = None,
+    ) -> Tensor:
+        """Maps `(B, T, D)` to `(B, T, D)`.
+
+        Args:
+            inputs: `(B, T, D)`.
+            mask: `(B, T)` boolean, hides padded positions.
+            training: Apply dropout.
+            rotation: Of the positions; see `RotaryPositions`.
+        """
 
         def attend(x: Tensor) -> Tensor:
             return self.attention(
-                x, value_mask=mask, use_causal_mask=self.causal, training=training
+                x,
+                value_mask=mask,
+                use_causal_mask=self.causal,
+                training=training,
+                rotation=rotation,
             )
 
         x = self._residual(inputs, attend, self.attention_norm, training)
@@ -52,25 +70,31 @@ class TransformerEncoder(TransformerBlock):
         """An empty cache; see `MultiHeadAttention.initial_state`."""
         return self.attention.initial_state(batch_size, max_length)
 
-    def prefill(self, inputs: Tensor, max_length: int) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def prefill(
+        self, inputs: Tensor, max_length: int, rotation: Rotation | None = None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """The first positions of a causal block: `(B, T, D)` in, `(output, state)` out."""
         cache = [None]
 
         def attend(x: Tensor) -> Tensor:
-            output, cache[0] = self.attention.prefill(x, max_length)
+            output, cache[0] = self.attention.prefill(x, max_length, rotation)
             return output
 
         x = self._residual(inputs, attend, self.attention_norm, False)
         return self._feed_forward(x, False), cache[0]
 
     def step(
-        self, inputs: Tensor, state: tuple[Tensor, Tensor], position: Tensor
+        self,
+        inputs: Tensor,
+        state: tuple[Tensor, Tensor],
+        position: Tensor,
+        rotation: Rotation | None = None,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """One position of a causal block: `(B, D)` and a cache in, `(output, state)` out."""
         cache = [state]
 
         def attend(x: Tensor) -> Tensor:
-            output, cache[0] = self.attention.step(x, state, position)
+            output, cache[0] = self.attention.step(x, state, position, rotation)
             return output
 
         x = self._residual(inputs, attend, self.attention_norm, False)

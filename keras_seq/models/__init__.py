@@ -2,5 +2,6 @@
 
 from keras_seq.models.loading import load_model
 from keras_seq.models.text_classifier import TextClassifier
+from keras_seq.models.text_generator import TextGenerator
 
-__all__ = ["TextClassifier", "load_model"]
+__all__ = ["TextClassifier", "TextGenerator", "load_model"]

@@ -186,12 +186,12 @@ class TextClassifier(keras.Model):
 
         return dataset.map(prepare, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
-    def signatures(self, max_length: int | None = None) -> tuple[Signature, ...]:
+    def signatures(self, sizes: Mapping[str, int] | None = None) -> tuple[Signature, ...]:
         """`classify`: token_ids `[B, T]` int32 to probabilities `[B, C]` float32; `classify_text`:
         text `[B, L]` uint8 in UTF-8 and its length in bytes `[B]` int32 to the same, of its first
-        `max_length` tokens.
+        `sizes["T"]` tokens.
         """
-        most = max_length or self.max_length
+        most = (sizes or {}).get("T", self.max_length)
         probabilities = TensorSpec("probabilities", "float32", ("B", len(self.labels)))
 
         def classify(token_ids: Tensor) -> dict[str, Tensor]:
@@ -200,7 +200,8 @@ class TextClassifier(keras.Model):
         def classify_text(text: Tensor, length: Tensor) -> dict[str, Tensor]:
             return classify(self.tokenizer.token_ids(text, length, most))
 
-        token_ids = TensorSpec("token_ids", "int32", ("B", "T"))
+        largest = self.backbone.vocabulary_size - 1
+        token_ids = TensorSpec("token_ids", "int32", ("B", "T"), minimum=0, maximum=largest)
         text = TensorSpec("text", "uint8", ("B", "L")), TensorSpec("length", "int32", ("B",))
         return (
             Signature("classify", (token_ids,), (probabilities,), classify),
@@ -231,9 +232,8 @@ class TextClassifier(keras.Model):
         texts = self.tokenizer.decode_bytes(token_ids)
         return self.signature_inputs(texts, sizes) | {"classify": {"token_ids": token_ids}}
 
-    @property
-    def limits(self) -> dict[str, int]:
-        """The largest size of each dimension of a signature that has one."""
+    def limits(self, sizes: Mapping[str, int]) -> dict[str, int]:
+        """The largest size of each dimension of a signature that has one, whatever is asked for."""
         # A character has four bytes at most: so the last token is whole, too.
         longest = self.tokenizer.bytes_a_token * self.max_length + 3
         return {"T": self.max_length, "L": longest}

@@ -18,6 +18,9 @@ BACKBONES = {
     "sinusoidal": lambda: TransformerBackbone(
         30, 8, 1, 2, max_length=T, causal=True, positions="sinusoidal"
     ),
+    "rotary": lambda: TransformerBackbone(
+        30, 8, 2, 2, max_length=T, causal=True, positions="rotary"
+    ),
 }
 
 
@@ -102,7 +105,7 @@ def test_errors_say_what_was_received():
         (lambda: RecurrentBackbone(30, 6, cell="gru"), "'gru'"),
         (lambda: RecurrentBackbone(30, 7, bidirectional=True), "hidden_dim=7"),
         (lambda: TransformerBackbone(30, 9, num_heads=4), "hidden_dim=9"),
-        (lambda: TransformerBackbone(30, 8, positions="rotary"), "'rotary'"),
+        (lambda: TransformerBackbone(30, 8, positions="alibi"), "'alibi'"),
         (lambda: BACKBONES["transformer"]().initial_state(1, T + 1), "9"),
     ):
         with pytest.raises(ValueError, match=word):

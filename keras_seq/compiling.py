@@ -1,0 +1,30 @@
+"""A function of a model as fast as its backend runs it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+
+def compiled(model: keras.layers.Layer, function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, compiled once for each shape and dtype of its arguments.
+
+    Args:
+        model: Whose weights it reads; they may change between calls.
+        function: Of tensors, by position; it changes nothing.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function, autograph=False, jit_compile=True)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        def stateless(weights: list[Any], *arguments: Any) -> Any:
+            # As arguments: what a compiled function captures would stay as it was.
+            with keras.StatelessScope(zip(model.variables, weights, strict=True)):
+                return function(*arguments)
+
+        jitted = jax.jit(stateless)
+        return lambda *arguments: jitted([v.value for v in model.variables], *arguments)
+    return function

@@ -1,0 +1,48 @@
+"""How tokens are chosen, as a user says it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from keras_seq.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How the next token is drawn, and what ends a text.
+
+    Attributes:
+        temperature: Divides the logits: 0 takes the likeliest token, 1 the model's distribution.
+        top_k: Draw from the so many likeliest tokens; 0 for all.
+        top_p: Draw from the likeliest tokens that have this probability together.
+        repetition_penalty: Above 1, tokens that were there before are less likely.
+        stop: Texts that end a text; they are not part of it.
+        seed: Of what is drawn: the same seed gives the same text. None for another each time.
+
+    Raises:
+        UserError: If a value is outside of its range.
+    """
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    repetition_penalty: float = 1.0
+    stop: Sequence[str] = ()
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        self._require("temperature", "0 or more", 0 <= self.temperature < float("inf"))
+        self._require("top_k", "a whole number, 0 or more", _is_whole(self.top_k, 0))
+        self._require("top_p", "above 0, 1 at most", 0 < self.top_p <= 1)
+        self._require("repetition_penalty", "above 0", 0 < self.repetition_penalty < float("inf"))
+        texts = not isinstance(self.stop, str) and all(isinstance(s, str) for s in self.stop)
+        self._require("stop", "a list of texts, none of them empty", texts and all(self.stop))
+        is_seed = self.seed is None or _is_whole(self.seed, 0)
+        self._require("seed", "a whole number, 0 or more, or None", is_seed)
+
+    def _require(self, name: str, what: str, holds: bool) -> None:
+        if not holds:
+            raise UserError(f"{name} is {what}. Received: {getattr(self, name)!r}")
+
+
+def _is_whole(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least

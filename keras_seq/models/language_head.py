@@ -1,0 +1,53 @@
+"""From hidden vectors to the logits of tokens."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+Tensor = Any
+
+
+@keras.saving.register_keras_serializable("keras_seq")
+class LanguageHead(keras.layers.Layer):
+    """A linear layer onto the vocabulary, with weights of its own or those of the embedding.
+
+        logits = h W + b        or h Eᵀ + b, E being the embedding (Press & Wolf 2017)
+
+    Logits are float32 under mixed precision, too.
+
+    Args:
+        vocabulary_size: V.
+        tied: Use the embedding's weights; its width is that of the hidden vectors.
+    """
+
+    def __init__(self, vocabulary_size: int, tied: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.vocabulary_size = vocabulary_size
+        self.tied = tied
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        if not self.tied:
+            self.kernel = self.add_weight(
+                shape=(input_shape[-1], self.vocabulary_size),
+                name="kernel",
+                initializer="glorot_uniform",
+            )
+        self.bias = self.add_weight(
+            shape=(self.vocabulary_size,), name="bias", initializer="zeros"
+        )
+
+    def call(self, hidden: Tensor, embeddings: Tensor | None = None) -> Tensor:
+        """Maps `(…, D)` to `(…, V)` float32; `embeddings`, `(V, D)`, serve a head that is tied."""
+        if self.tied:
+            kernel = ops.transpose(ops.cast(embeddings, hidden.dtype))
+        else:
+            kernel = ops.convert_to_tensor(self.kernel)
+        return ops.cast(ops.matmul(hidden, kernel), "float32") + ops.cast(self.bias, "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "vocabulary_size": self.vocabulary_size,
+            "tied": self.tied,
+        }

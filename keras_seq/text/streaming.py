@@ -1,0 +1,51 @@
+"""A text that comes in pieces: whole characters, and an end where a stop string stands."""
+
+import codecs
+from collections.abc import Sequence
+
+
+class TextStream:
+    """Bytes in, the text that is certain out.
+
+    What may be the beginning of a character or of a stop string is held back until it is known.
+
+    Args:
+        stop: Texts that end the text.
+    """
+
+    def __init__(self, stop: Sequence[str] = ()) -> None:
+        self.stop = stop
+        self.stopped = False
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._held = ""
+
+    def feed(self, piece: bytes) -> str:
+        """The text that is certain now. Nothing after a stop string."""
+        return self._add(self._decoder.decode(piece))
+
+    def finish(self) -> str:
+        """What was held back: no more is to come."""
+        if self.stopped:
+            return ""
+        certain = self._add(self._decoder.decode(b"", final=True))
+        rest, self._held = self._held, ""
+        return certain if self.stopped else certain + rest
+
+    def _add(self, text: str) -> str:
+        if self.stopped:
+            return ""
+        held = self._held + text
+        places = [held.index(stop) for stop in self.stop if stop in held]
+        if places:
+            self.stopped, self._held = True, ""
+            return held[: min(places)]
+        open_end = max((_overlap(held, stop) for stop in self.stop), default=0)
+        certain = len(held) - open_end
+        self._held = held[certain:]
+        return held[:certain]
+
+
+def _overlap(text: str, stop: str) -> int:
+    """How many characters at the end of `text` may be the beginning of `stop`."""
+    sizes = range(min(len(text), len(stop) - 1), 0, -1)
+    return next((size for size in sizes if text.endswith(stop[:size])), 0)
