@@ -12,6 +12,7 @@ from keras_seq.console import import_quietly, run_command, stage, table
 from keras_seq.errors import UserError
 
 SAMPLES = 1000
+PROMPT_CHARACTERS = 60  # Of the prompts that a generator is compared on.
 
 DESCRIPTION = """\
 Exports a model as SavedModel, TFLite and ONNX, and proves that each computes what Keras computes.
@@ -59,6 +60,13 @@ def _export_parser() -> argparse.ArgumentParser:
         metavar="T",
         help="steps of a TFLite row: token ids, frames; tokens read of a text (default: the "
         "model's)",
+    )
+    add(
+        "--max-new-tokens",
+        type=int,
+        metavar="N",
+        help="tokens that a text generator adds to a prompt, at most (default: what --max-length "
+        "leaves of the model's, or half of them)",
     )
     add(
         "--max-bytes",
@@ -137,16 +145,17 @@ def _export(arguments: argparse.Namespace) -> int:
     sample = _sample(arguments.sample)
     stage(f"Loading {path}")
     model, run = find_model(path)
-    texts, name = _texts(arguments, run)
+    texts, name = _texts(arguments, run, model)
     dynamic = {"batch": arguments.dynamic_batch, "length": arguments.dynamic_length}
     manifest = export(
         model,
         output,
         formats.NAMES if arguments.format == "all" else (arguments.format,),
-        texts=None if texts is None else texts[: arguments.samples],
+        texts=texts,
         texts_name=name,
         batch=arguments.batch,
         max_length=arguments.max_length,
+        max_new_tokens=arguments.max_new_tokens,
         max_bytes=arguments.max_bytes,
         sample=sample,
         dynamic=[size for size, wanted in dynamic.items() if wanted],
@@ -201,23 +210,25 @@ def _sample(path: str | None) -> dict[str, Any] | None:
     return sample
 
 
-def _texts(arguments: argparse.Namespace, run: Any) -> tuple[list[str] | None, str]:
+def _texts(arguments: argparse.Namespace, run: Any, model: Any) -> tuple[list[str] | None, str]:
     """Texts to compare on, and what they are."""
     from keras_seq import data
+    from keras_seq.data.texts import pieces
     from keras_seq.training.run import held_out
 
-    if arguments.data:
-        corpus = data.load(
-            arguments.data,
-            text_column=arguments.text_column,
-            label_column=arguments.label_column,
-            data_dir=arguments.data_dir,
-        )
-        return corpus.held_out.texts, f"held-out texts of {corpus.name}"
-    if run is None:
+    if not arguments.data and run is None:
         return None, ""
-    examples, name = held_out(run, arguments.data_dir)
-    return examples.texts, f"held-out texts of {name}"
+    source = {"text_column": arguments.text_column, "data_dir": arguments.data_dir}
+    if not arguments.data:
+        corpus = held_out(run, arguments.data_dir)
+    elif getattr(model, "task", "") == "generate":
+        corpus = data.load_texts(arguments.data, **source)
+    else:
+        corpus = data.load(arguments.data, label_column=arguments.label_column, **source)
+    if not isinstance(corpus, data.TextCorpus):
+        return corpus.held_out.texts[: arguments.samples], f"held-out texts of {corpus.name}"
+    prompts = pieces(corpus.held_out, arguments.samples, PROMPT_CHARACTERS)
+    return prompts, f"held-out prompts of {corpus.name}"
 
 
 def _check(arguments: argparse.Namespace) -> int:

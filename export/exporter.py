@@ -11,7 +11,7 @@ from export import formats as all_formats
 from export.stock import expressed_in_our_terms, float32
 from export.strings import with_strings
 from keras_seq.errors import UserError
-from keras_seq.signature import Exportable, Signature
+from keras_seq.signature import Signature
 
 Arrays = dict[str, Any]
 
@@ -93,9 +93,7 @@ def export(
         if value is not None and value < 1:
             raise UserError(f"{name} is 1 or more. Received: {value}")
     asked = {
-        size: value
-        for size, value in zip("TNL", asked.values(), strict=True)
-        if value is not None
+        size: value for size, value in zip("TNL", asked.values(), strict=True) if value is not None
     }
     limits = model.limits(asked)
     if "N" in asked and "N" not in limits:

@@ -19,8 +19,8 @@ Run = Callable[[str, Arrays], Arrays]
 # fp32: absolute, or relative to the largest value of the output.
 TOLERANCE = 1e-4
 
-# A token that is drawn may differ where a boundary of the distribution is so near to what was drawn;
-# of all tokens, so many must be the same.
+# A token may differ where a boundary of the distribution is so near to the number drawn; of all
+# tokens, so many must be the same.
 NEAR = 1e-5
 LEAST_AGREEMENT = 0.999
 

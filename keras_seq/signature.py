@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 Arrays = dict[str, Any]
 
+
 @dataclass(frozen=True)
 class TensorSpec:
     """Name, dtype and shape of an input or output.

@@ -1,4 +1,4 @@
-"""Labelled texts from the user's own files: CSV, TSV, JSON lines."""
+"""Texts from the user's own files: CSV, TSV, JSON lines."""
 
 import csv
 import io
@@ -29,32 +29,14 @@ def read_labelled_texts(
             class only.
     """
     path = Path(path)
-    if path.suffix.lower() not in FORMATS:
-        raise UserError(
-            f"{path}: the name of a data file ends in {', '.join(FORMATS)}. "
-            f"Received: {path.suffix or 'no ending'}"
-        )
-    rows = _rows(path, _decode(path))
     texts, labels = [], []
-    for line, row in rows:
-        for column in (text_column, label_column):
-            if column in row and row[column] is None:
-                raise UserError(
-                    f"{path}, line {line}: there is nothing in the column {column!r}. Complete the "
-                    "row or drop it."
-                )
-            if column not in row:
-                raise UserError(
-                    f"{path}, line {line}: there is no column {column!r}. It has: "
-                    f"{', '.join(repr(name) for name in row if name is not None)}. Name yours with "
-                    "--text-column and --label-column."
-                )
-        label = str(row[label_column]).strip()
+    for line, (text, label) in _columns(path, text_column, label_column):
+        label = label.strip()
         if not label:
             raise UserError(
                 f"{path}, line {line}: the label is empty. Give it one or drop the row."
             )
-        texts.append(str(row[text_column]))
+        texts.append(text)
         labels.append(label)
     if not texts:
         raise UserError(f"{path} has no examples: a header and at least two classes are needed.")
@@ -67,7 +49,47 @@ def read_labelled_texts(
     return examples
 
 
-def _decode(path: Path) -> str:
+def read_column(path: str | Path, text_column: str = "text") -> list[str]:
+    """The texts in a column of such a file.
+
+    Raises:
+        UserError: If the file is missing, empty, not UTF-8 or lacks the column.
+    """
+    return [text for _, (text,) in _columns(Path(path), text_column)]
+
+
+def _columns(path: Path, *columns: str) -> Iterator[tuple[int, list[str]]]:
+    """Of each row its line and what is in `columns`."""
+    if path.suffix.lower() not in FORMATS:
+        raise UserError(
+            f"{path}: the name of a data file ends in {', '.join(FORMATS)}. "
+            f"Received: {path.suffix or 'no ending'}"
+        )
+    for line, row in _rows(path, decoded(path)):
+        for column in columns:
+            if column in row and row[column] is None:
+                raise UserError(
+                    f"{path}, line {line}: there is nothing in the column {column!r}. Complete the "
+                    "row or drop it."
+                )
+            if column not in row:
+                options = " and ".join(
+                    f"--{kind}-column" for kind in ("text", "label")[: len(columns)]
+                )
+                raise UserError(
+                    f"{path}, line {line}: there is no column {column!r}. It has: "
+                    f"{', '.join(repr(name) for name in row if name is not None)}. Name yours with "
+                    f"{' and '.join(options)}."
+                )
+        yield line, [str(row[column]) for column in columns]
+
+
+def decoded(path: Path) -> str:
+    """The text of a file in UTF-8.
+
+    Raises:
+        UserError: If there is none, it is empty, or it is not UTF-8.
+    """
     try:
         content = path.read_bytes()
     except FileNotFoundError:

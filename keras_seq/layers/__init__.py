@@ -12,11 +12,11 @@ from keras_seq.layers.transformer_encoder import TransformerEncoder
 __all__ = [
     "LSTM",
     "RNN",
-    "RotaryPositions",
     "Bidirectional",
     "Dropout",
     "LearnedPositions",
     "MultiHeadAttention",
+    "RotaryPositions",
     "SinusoidalPositions",
     "TransformerDecoder",
     "TransformerEncoder",

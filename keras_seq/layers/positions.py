@@ -1,4 +1,4 @@
-"""Where in the sequence a token stands: added to its embedding, or turned into its queries and keys."""
+"""Where in the sequence a token stands: added to its embedding, or turning queries and keys."""
 
 from typing import Any
 

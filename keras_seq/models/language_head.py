@@ -33,9 +33,7 @@ class LanguageHead(keras.layers.Layer):
                 name="kernel",
                 initializer="glorot_uniform",
             )
-        self.bias = self.add_weight(
-            shape=(self.vocabulary_size,), name="bias", initializer="zeros"
-        )
+        self.bias = self.add_weight(shape=(self.vocabulary_size,), name="bias", initializer="zeros")
 
     def call(self, hidden: Tensor, embeddings: Tensor | None = None) -> Tensor:
         """Maps `(…, D)` to `(…, V)` float32; `embeddings`, `(V, D)`, serve a head that is tied."""

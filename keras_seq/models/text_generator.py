@@ -290,9 +290,7 @@ class TextGenerator(keras.Model):
             slots = self._slots(token_ids, uniforms.shape[1])
             logits, state = self._begun(token_ids, length, penalty, slots)
             step = penalised(self._choosing_step, penalty)
-            return generate(
-                step, logits, state, uniforms, most, temperature, top_k, top_p, END
-            )
+            return generate(step, logits, state, uniforms, most, temperature, top_k, top_p, END)
 
         return compiled(self, run)
 
@@ -387,9 +385,7 @@ class TextGenerator(keras.Model):
             spec("temperature", "float32", (), minimum=0, default=1.0),
             spec("top_k", "int32", (), minimum=0, default=0),
             spec("top_p", "float32", (), minimum=1e-6, maximum=1, default=1.0),
-            spec(
-                "uniforms", "float32", ("B", "N"), minimum=0, maximum=LARGEST, default="random"
-            ),
+            spec("uniforms", "float32", ("B", "N"), minimum=0, maximum=LARGEST, default="random"),
         )
         text = (
             spec("text", "uint8", ("B", "L"), keep="end"),
@@ -419,9 +415,9 @@ class TextGenerator(keras.Model):
             prompt = max(1, self.max_length - new)
         if self._is_bounded and prompt + new > self.backbone.max_length:
             raise UserError(
-                f"The model has {self.backbone.max_length} positions, for a prompt and what follows "
-                f"it together. Received: {prompt} tokens of a prompt (--max-length) and {new} new "
-                "ones (--max-new-tokens)."
+                f"The model has {self.backbone.max_length} positions, for a prompt and what "
+                f"follows it together. Received: {prompt} tokens of a prompt (--max-length) and "
+                f"{new} new ones (--max-new-tokens)."
             )
         return prompt, new
 

@@ -8,6 +8,12 @@ from keras_seq.training.classify import (
     train_classifier,
 )
 from keras_seq.training.devices import Devices
+from keras_seq.training.generate import (
+    GeneratorSettings,
+    build_generator,
+    evaluate_generator,
+    train_generator,
+)
 from keras_seq.training.interrupts import Interrupted
 from keras_seq.training.learning_rate import LearningRate
 from keras_seq.training.losses import CrossEntropy
@@ -20,12 +26,16 @@ __all__ = [
     "ClassifierSettings",
     "CrossEntropy",
     "Devices",
+    "GeneratorSettings",
     "Interrupted",
     "LearningRate",
     "Run",
     "TrainingSettings",
     "build_classifier",
+    "build_generator",
     "evaluate_classifier",
+    "evaluate_generator",
     "train",
     "train_classifier",
+    "train_generator",
 ]

@@ -1,10 +1,9 @@
 """Trains and evaluates a text classifier."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_seq.backbones import Backbone, RecurrentBackbone, TransformerBackbone
@@ -15,7 +14,8 @@ from keras_seq.data.tokens import tokenized
 from keras_seq.errors import UserError
 from keras_seq.metrics import classification_metrics
 from keras_seq.models import TextClassifier, load_model
-from keras_seq.text import ByteTokenizer, SentencePieceTokenizer, Tokenizer
+from keras_seq.text import Tokenizer
+from keras_seq.training.beginning import begin, learning, tokenizer_for
 from keras_seq.training.devices import Devices
 from keras_seq.training.losses import CrossEntropy
 from keras_seq.training.run import Run, write_json
@@ -139,13 +139,8 @@ def train_classifier(
         UserError: If the data cannot be learnt from or the settings do not fit together.
     """
     devices = devices or Devices()
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(settings.precision)
-    try:
-        with devices.use(settings.batch_size):
-            _train(corpus, settings, run, source, devices, visible)
-    finally:
-        keras.config.set_dtype_policy(policy)
+    with learning(settings, devices):
+        _train(corpus, settings, run, source, devices, visible)
     if not devices.chief:
         return None
     best = load_model(run.model_path)
@@ -162,7 +157,6 @@ def _train(
     visible: bool,
 ) -> None:
     say = stage if visible and devices.chief else lambda text: None
-    keras.utils.set_random_seed(settings.seed)
     validation_count = max(1, round(len(corpus.train) * VALIDATION_SHARE))
     learnt, validation = corpus.train.hold_out(validation_count)
     labels = corpus.classes()
@@ -170,40 +164,22 @@ def _train(
         f"{corpus.name}: {len(learnt):,} examples to learn from, {len(validation):,} to choose the "
         f"best epoch, {len(corpus.held_out):,} held out; labels: {', '.join(labels)}"
     )
-    if settings.tokenizer == "bytes":
-        tokenizer: Tokenizer = ByteTokenizer()
-    elif run.started:
-        tokenizer = SentencePieceTokenizer(run.tokenizer_path.read_bytes())
-    else:
-        say(f"Learning a vocabulary of at most {settings.vocabulary_size:,} pieces")
-        tokenizer = SentencePieceTokenizer.train(
-            learnt.texts, settings.vocabulary_size, seed=settings.seed
-        )
+    tokenizer = tokenizer_for(
+        run, settings.tokenizer, settings.vocabulary_size, learnt.texts, settings.seed, say
+    )
     classifier = build_classifier(settings, tokenizer, labels)
     tokens = tokenized(tokenizer, learnt.texts)
-    fingerprint = tokens.fingerprint()
-    if not run.started and devices.chief:
-        run.start(
-            {
-                "task": "classify",
-                "data": dict(source),
-                "data_sha256": fingerprint,
-                "keras_backend": keras.backend.backend(),
-                "settings": asdict(settings),
-            },
-            tokenizer,
-        )
-    elif run.started and run.config.get("data_sha256") != fingerprint:
-        raise UserError(
-            f"{corpus.name} is not what {run.path} learnt from: its texts have changed. Put the "
-            "data back, or begin a new run."
-        )
-    elif run.started and run.config.get("keras_backend") != keras.backend.backend():
-        before, now = run.config.get("keras_backend"), keras.backend.backend()
-        say(
-            f"The run was begun with KERAS_BACKEND={before} and goes on with {now}: it will not "
-            "end with the very same weights."
-        )
+    begin(
+        run,
+        "classify",
+        corpus.name,
+        source,
+        tokens.fingerprint(),
+        settings,
+        tokenizer,
+        devices,
+        say,
+    )
     batches = TextBatches(
         tokens,
         classifier.preprocess(None, learnt.labels)[1],
@@ -238,13 +214,6 @@ def evaluate_classifier(
     probabilities = classifier.predict(token_ids, batch_size=100, verbose=0)
     metrics = classification_metrics(indices, np.argmax(probabilities, axis=-1), classifier.labels)
     return {"data": name, **metrics}
-
-
-def settings_of(run: Run) -> ClassifierSettings:
-    """The settings that `run` was begun with."""
-    known = {field.name for field in fields(ClassifierSettings)}
-    found = run.config["settings"]
-    return ClassifierSettings(**{name: found[name] for name in known & found.keys()})
 
 
 def settings_for(backbone: str, **changes: Any) -> ClassifierSettings:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_seq import data
-from keras_seq.data import LabelledTexts
+from keras_seq.data import Corpus, TextCorpus
 from keras_seq.errors import UserError
 from keras_seq.text import SentencePieceTokenizer
 from keras_seq.training.checkpoints import Checkpoints
@@ -167,8 +167,8 @@ def find_model(path: str | Path) -> tuple[Any, Run | None]:
     return load_model(run.model_path), run
 
 
-def held_out(run: Run, data_dir: str | Path | None = None) -> tuple[LabelledTexts, str]:
-    """The examples that `run` did not learn from, and the name of their data set.
+def held_out(run: Run, data_dir: str | Path | None = None) -> Corpus | TextCorpus:
+    """What `run` learnt from, with the examples or texts that it did not.
 
     Raises:
         UserError: If the data is no longer where it was.
@@ -176,8 +176,7 @@ def held_out(run: Run, data_dir: str | Path | None = None) -> tuple[LabelledText
     source = dict(run.config["data"])
     if data_dir is not None:
         source["data_dir"] = data_dir
-    corpus = data.load(**source)
-    return corpus.held_out, corpus.name
+    return data.load(**source) if run.config["task"] == "classify" else data.load_texts(**source)
 
 
 def uncompiled(model: Any) -> Any:

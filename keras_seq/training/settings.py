@@ -81,7 +81,7 @@ class TrainingSettings:
                     f"would be learnt. Received: {name}={getattr(self, name):,} {what}"
                 )
         rate = LearningRate(self.learning_rate, self.schedule, self.warmup_steps, total_steps)
-        return keras.optimizers.AdamW(
+        optimizer = keras.optimizers.AdamW(
             rate,
             weight_decay=self.weight_decay,
             global_clipnorm=self.clip_norm or None,
@@ -89,3 +89,6 @@ class TrainingSettings:
             use_ema=self.average > 0,
             ema_momentum=self.average or 0.99,
         )
+        # Vectors are no directions to shrink (as in nanoGPT).
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        return optimizer

@@ -1,0 +1,45 @@
+"""`keras-seq train | evaluate | predict | demo`."""
+
+import argparse
+from collections.abc import Sequence
+
+from keras_seq import __version__
+from keras_seq.cli import demo, evaluate, predict, train
+from keras_seq.console import run_command
+
+DESCRIPTION = """\
+Trains sequence models and uses them; `python -m export` makes them run anywhere.
+
+  keras-seq demo                                         everything once, on film reviews
+  keras-seq train classify --data reviews.csv            learn from your own labelled texts
+  keras-seq train generate --data tinyshakespeare        learn to write
+  keras-seq evaluate runs/NAME                           results on the held-out examples
+  keras-seq predict runs/NAME "A wonderful film."        classify texts
+  keras-seq predict runs/NAME --prompt "ROMEO:"          write on
+  python -m export runs/NAME --output bundles/NAME       SavedModel, TFLite and ONNX, proven
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    parser = _parser()
+    parsed, rest = parser.parse_known_args(arguments)
+    # argparse ends a list of texts at the first option: "predict RUN --json TEXT".
+    if "texts" not in parsed or any(argument.startswith("-") for argument in rest):
+        parser.parse_args(arguments)
+    else:
+        parsed.texts += rest
+    return run_command(lambda: parsed.command(parsed))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="keras-seq",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"keras-seq {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in (train, evaluate, predict, demo):
+        command.add(commands)
+    return parser

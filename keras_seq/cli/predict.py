@@ -1,0 +1,122 @@
+"""`keras-seq predict`."""
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from keras_seq.console import import_quietly, table
+from keras_seq.errors import UserError
+
+WRITING = (
+    "max_new_tokens",
+    "temperature",
+    "top_k",
+    "top_p",
+    "repetition_penalty",
+    "stop",
+    "seed",
+    "truncate",
+)
+
+
+def add(commands: Any) -> None:
+    """Adds the command."""
+    predict = commands.add_parser(
+        "predict",
+        help="use a model",
+        description="Of a classifier, prints label and probability of each text. Of a generator, "
+        "prints each prompt and what follows it, as it is produced.",
+    )
+    predict.add_argument("model", metavar="RUN", help="a run folder, a .keras file, or preset:NAME")
+    predict.add_argument(
+        "texts",
+        metavar="TEXT",
+        nargs="*",
+        help="texts or prompts; without any, a line of standard input each",
+    )
+    predict.add_argument("--json", action="store_true", help="print a JSON object a text")
+    writing = predict.add_argument_group("writing", "For generators.")
+    add = writing.add_argument
+    add("--prompt", action="append", metavar="TEXT", help='what to go on from; "" begins a text')
+    add("--max-new-tokens", type=int, metavar="N", help="tokens to add at most")
+    add(
+        "--temperature",
+        type=float,
+        metavar="X",
+        help="0 takes the likeliest token, less than 1 keeps to likely ones (default: 1)",
+    )
+    add("--top-k", type=int, metavar="N", help="draw from the N likeliest tokens (default: 0, all)")
+    add(
+        "--top-p",
+        type=float,
+        metavar="X",
+        help="draw from the likeliest tokens that have this probability together (default: 1)",
+    )
+    add(
+        "--repetition-penalty",
+        type=float,
+        metavar="X",
+        help="above 1, what was there before is less likely (default: 1)",
+    )
+    add("--stop", action="append", metavar="TEXT", help="ends the text; may be repeated")
+    add("--seed", type=int, metavar="N", help="the same seed gives the same text")
+    add("--truncate", action="store_true", default=None, help="read the end of too long a prompt")
+    predict.set_defaults(command=_predict)
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    texts = [*(arguments.prompt or []), *arguments.texts]
+    texts = texts or [line.rstrip("\n") for line in sys.stdin]
+    if not texts:
+        raise UserError('There is no text. Give some: keras-seq predict RUN "A wonderful film."')
+    import_quietly("keras_seq.models")
+    from keras_seq.training.run import find_model
+
+    model, _ = find_model(arguments.model)
+    values = vars(arguments)
+    options = {name: values[name] for name in WRITING if values[name] is not None}
+    if model.task == "generate":
+        _write(model, texts, options, arguments.json)
+        return 0
+    if options or arguments.prompt:
+        given = "prompt" if arguments.prompt else next(iter(options))
+        raise UserError(
+            f"{arguments.model} is a model of the task {model.task}: it does not write. Received: "
+            f"--{given.replace('_', '-')}"
+        )
+    _classify(model, texts, arguments.json)
+    return 0
+
+
+def _write(model: Any, prompts: list[str], options: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        for prompt, text in zip(prompts, model.generate(prompts, **options), strict=True):
+            print(json.dumps({"prompt": prompt, "text": text}, ensure_ascii=False))
+        return
+    for prompt in prompts:
+        pieces = model.stream(prompt, **options)
+        print(prompt, end="", flush=True)
+        for piece in pieces:
+            print(piece, end="", flush=True)
+        print()
+
+
+def _classify(model: Any, texts: list[str], as_json: bool) -> None:
+    probabilities = model.predict(texts, verbose=0)
+    if as_json:
+        for text, row in zip(texts, probabilities, strict=True):
+            values = dict(zip(model.labels, (float(p) for p in row), strict=True))
+            answer = {"text": text, "label": model.labels[row.argmax()], "probabilities": values}
+            print(json.dumps(answer, ensure_ascii=False))
+        return
+    rows = [
+        (model.labels[row.argmax()], f"{row.max():.4f}", _shortened(text))
+        for text, row in zip(texts, probabilities, strict=True)
+    ]
+    table(("label", "probability", "text"), rows)
+
+
+def _shortened(text: str) -> str:
+    text = " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
+    return text if len(text) <= 60 else f"{text[:59]}…"

