@@ -359,9 +359,9 @@ def _to_concat(context: Any, node: Any, name: str, _: Any) -> None:
     # The axis along which the slice moves: on any other it begins at a constant, and is whole.
     begins = node.inputs[2].inputs if node.inputs[2].type == "Concat" else [node.inputs[2]]
     moving = [axis for axis, begin in enumerate(begins) if not _is_constant(begin)]
-    if len(moving) > 1:
-        raise ValueError(f"{name} updates a part of several axes: {moving}")
-    axis = moving[0] if moving else 0
+    if len(moving) != 1:
+        raise ValueError(f"{name} does not update a part of one axis that moves: {moving}")
+    axis = moving[0]
     shapes, dtypes = [context.get_shape(node.output[0])], [context.get_dtype(node.output[0])]
     context.remove_node(name)
 

@@ -73,9 +73,7 @@ def _columns(path: Path, *columns: str) -> Iterator[tuple[int, list[str]]]:
                     "row or drop it."
                 )
             if column not in row:
-                options = " and ".join(
-                    f"--{kind}-column" for kind in ("text", "label")[: len(columns)]
-                )
+                options = ("--text-column", "--label-column")[: len(columns)]
                 raise UserError(
                     f"{path}, line {line}: there is no column {column!r}. It has: "
                     f"{', '.join(repr(name) for name in row if name is not None)}. Name yours with "

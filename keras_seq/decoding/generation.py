@@ -43,25 +43,28 @@ def generate(
     names = sorted(state)
     most = ops.minimum(max_new_tokens, ops.shape(uniforms)[1])
 
-    def choose(i: Tensor, logits: Tensor, ended: Tensor, ids: Tensor) -> tuple[Tensor, ...]:
+    def choose(i: Tensor, logits: Tensor, ended: Tensor) -> tuple[Tensor, Tensor]:
         uniform = ops.squeeze(ops.slice(uniforms, (0, i), (ops.shape(uniforms)[0], 1)), axis=1)
         token = next_token(logits, uniform, temperature, top_k, top_p)
         ended = ops.maximum(ended, ops.cast(ops.equal(token, end), "int32"))
-        token = ops.where(ended > 0, 0, token)
-        ids = ops.slice_update(ids, (0, i), ops.expand_dims(token, axis=1))
-        return token, ended, ids
+        return ops.where(ended > 0, 0, token), ended
 
     def proceed(i: Tensor, token: Tensor, ended: Tensor, *_: Any) -> Tensor:
         return ops.logical_and(i < most, ops.min(ended) < 1)
 
     def turn(i: Tensor, token: Tensor, ended: Tensor, ids: Tensor, *values: Tensor) -> tuple:
         logits, state = step(token, dict(zip(names, values, strict=True)))
-        token, ended, ids = choose(i, logits, ended, ids)
+        token, ended = choose(i, logits, ended)
+        ids = ops.slice_update(ids, (0, i), ops.expand_dims(token, axis=1))
         return (i + 1, token, ended, ids, *(state[name] for name in names))
 
-    ids = ops.zeros_like(ops.cast(uniforms, "int32"))
-    begun = choose(ops.zeros((), "int32"), logits, ops.zeros_like(ids[:, 0]), ids)
+    zeros = ops.zeros_like(ops.cast(uniforms, "int32"))
+    token, ended = choose(ops.zeros((), "int32"), logits, zeros[:, 0])
+    is_first = ops.equal(ops.arange(ops.shape(uniforms)[1], dtype="int32"), 0)
+    ids = ops.where(is_first, ops.expand_dims(token, axis=1), zeros)
     values = (state[name] for name in names)
-    _, _, _, ids, *_ = ops.while_loop(proceed, turn, (ops.ones((), "int32"), *begun, *values))
+    _, _, _, ids, *_ = ops.while_loop(
+        proceed, turn, (ops.ones((), "int32"), token, ended, ids, *values)
+    )
     # No token is 0: what is 0 has not been reached.
     return ids, ops.sum(ops.cast(ids > 0, "int32"), axis=1)

@@ -119,6 +119,8 @@ NAMES = {
     "lstm of 2 layers": {f"layer_{i}_{name}": (3, 6) for i in range(2) for name in "hc"},
     "transformer": {"position": (3,)}
     | {f"layer_{i}_{name}": (3, 2, T, 4) for i in range(2) for name in ("key", "value")},
+    "rotary": {"position": (3,)}
+    | {f"layer_{i}_{name}": (3, 2, T, 4) for i in range(2) for name in ("key", "value")},
     "sinusoidal": {"position": (3,), "layer_0_key": (3, 2, T, 4), "layer_0_value": (3, 2, T, 4)},
 }
 

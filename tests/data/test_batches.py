@@ -3,7 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_seq.data.batches import Buckets, HeldOutBatches, PackedBatches, TextBatches
+from keras_seq.data.batches import (
+    Buckets,
+    HeldOutBatches,
+    HeldOutBlocks,
+    PackedBatches,
+    TextBatches,
+)
 from keras_seq.data.tokens import TokenRows
 from keras_seq.errors import UserError
 
@@ -104,20 +110,44 @@ def test_packed_batches_predict_the_next_token():
     tokens = np.arange(1000, dtype="uint16")
     batches = PackedBatches(tokens, 4, 10, seed=0)
     assert len(batches) == 24
-    starts = []
-    for number in range(3):
-        blocks = epoch(batches, number)
-        for batch in blocks:
-            np.testing.assert_array_equal(batch.y, batch.x + 1)
-            assert batch.x.shape == (4, 10)
-            assert batch.x.dtype == batch.y.dtype == "int32"
-            assert batches.tokens(batch) == 40
-        first = np.concatenate([batch.x[:, 0] for batch in blocks])
-        assert len(set(first)) == 96
-        assert len({start % 10 for start in first}) == 1  # they do not overlap
-        starts.append(first)
-    assert len({start[0] % 10 for start in starts}) > 1  # cut elsewhere in each epoch
-    np.testing.assert_array_equal(PackedBatches(tokens, 4, 10, 0)[50].x, batches[50].x)
+    first = []
+    for step in range(98):  # four passes of 98 blocks
+        batch = batches[step]
+        np.testing.assert_array_equal(batch.y, batch.x + 1)
+        assert batch.x.shape == batch.weight.shape == (4, 10)
+        assert batch.x.dtype == batch.y.dtype == "int32"
+        assert batches.tokens(batch) == 40
+        first += batch.x[:, 0].tolist()
+    passes = np.reshape(first, (4, 98))
+    for read in passes:
+        assert len(set(read)) == 98
+        assert len(set(read % 10)) == 1  # they do not overlap
+    assert len(set(passes[:, 0] % 10)) > 1  # cut elsewhere in each pass
+    again = PackedBatches(tokens, 4, 10, 0, steps_per_epoch=7)
+    assert len(again) == 7
+    np.testing.assert_array_equal(again[50].x, batches[50].x)
+
+
+def test_some_rows_begin_as_a_text_does():
+    batches = PackedBatches(np.arange(10, 2010), 16, 10, seed=0, beginning=2)
+    rows = np.concatenate([batches[step].x for step in range(50)])
+    targets = np.concatenate([batches[step].y for step in range(50)])
+    begun = rows[:, 0] == 2
+    assert 0.03 < begun.mean() < 0.1
+    np.testing.assert_array_equal(rows[:, 1:] + 1, targets[:, 1:])
+    np.testing.assert_array_equal(rows[~begun] + 1, targets[~begun])
+
+
+def test_held_out_blocks_are_read_once():
+    batches = HeldOutBlocks(np.arange(100), 4, 10)
+    found = [batches[step] for step in range(len(batches))]
+    counted = np.concatenate([batch.x[batch.weight[:, 0] > 0] for batch in found])
+    np.testing.assert_array_equal(counted.reshape(-1), np.arange(90))
+    assert all((batch.y == batch.x + 1).all() for batch in found)
+    assert batches.share_that_counts == 9 / 12
+    assert HeldOutBlocks(np.arange(5), 4, 10)[0].x.shape == (4, 4)
+    with pytest.raises(UserError, match="There are 1 tokens"):
+        HeldOutBlocks(np.arange(1), 4, 10)
 
 
 def test_too_little_to_pack():

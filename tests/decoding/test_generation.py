@@ -79,4 +79,4 @@ def test_it_ends_where_every_row_has_ended():
     )
     assert length.numpy().tolist() == [5, 3]
     assert ids.numpy()[:, :6].tolist() == [[5, 5, 5, 5, 5, 0], [5, 5, 5, 0, 0, 0]]
-    assert len(counts) == 6
+    assert len(counts) == 5  # what the end is followed by does not matter
