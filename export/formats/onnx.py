@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from export.formats.onnx_graph import simplify
 from export.runtime.onnx import output_name
 from keras_seq.errors import UserError
 from keras_seq.signature import Signature
@@ -36,6 +37,7 @@ def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) 
     import onnx
 
     from export.formats.trace import function, specs
+    from keras_seq.layers.cache import writing
     from keras_seq.layers.recurrence import lowering
 
     for name in ("tf2onnx", "tensorflow"):
@@ -44,9 +46,10 @@ def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) 
     models = {}
     for signature in signatures:
         try:
-            with lowering(_mark):
+            with lowering(_mark), writing(_Scatter()):
                 traced = function(signature).get_concrete_function(*specs(signature, sizes))
             model = _converted(traced, signature)
+            simplify(model)
             _name_dimensions(model, signature.bind(sizes))
             onnx.checker.check_model(model, full_check=True)
         except (
@@ -127,6 +130,7 @@ def _converted(traced: Any, signature: Signature) -> Any:
         custom_op_handlers={
             "PyFunc": (_to_node, []),
             "Erfc": (_to_erf, []),
+            "SelectV2": (_to_where, []),
             "XlaDynamicUpdateSlice": (_to_concat, []),
         },
     )
@@ -385,6 +389,43 @@ def _to_concat(context: Any, node: Any, name: str, _: Any) -> None:
         shapes=shapes,
         dtypes=dtypes,
     )
+
+
+class _Scatter:
+    """The rule for caches: `ScatterND`, which is seven times as fast as a choice by `Where`."""
+
+    def __init__(self) -> None:
+        self._position: Tensor = None
+        self._indices: Tensor = None
+
+    def __call__(self, cache: Tensor, new: Tensor, place: Any) -> Tensor:
+        import tensorflow as tf
+
+        if place.position is not self._position:  # All layers of a step have the same.
+            self._position = place.position
+            self._indices = self._of(place.position, cache.shape[1])
+        return tf.tensor_scatter_nd_update(cache, self._indices, tf.squeeze(new, axis=2))
+
+    @staticmethod
+    def _of(position: Tensor, heads: int) -> Tensor:
+        """`(B, nh, 3)` int64, as ONNX has indices: row, head and position of each vector."""
+        import numpy as np
+        import tensorflow as tf
+
+        head = np.zeros((1, heads, 3), "int64")
+        head[0, :, 1] = np.arange(heads)
+        position = tf.cast(position, tf.int64)
+        row = tf.range(tf.shape(position, tf.int64)[0])
+        columns = tf.stack([row, position * 0, position], axis=1)
+        return columns[:, None, :] + tf.constant(head)
+
+
+def _to_where(context: Any, node: Any, name: str, _: Any) -> None:
+    """tf2onnx handler: one operator; its own is six, and makes a NaN of infinity."""
+    inputs, outputs = node.input[:], node.output[:]
+    shapes, dtypes = [context.get_shape(outputs[0])], [context.get_dtype(outputs[0])]
+    context.remove_node(name)
+    context.make_node("Where", inputs, outputs=outputs, name=name, shapes=shapes, dtypes=dtypes)
 
 
 def _is_constant(node: Any) -> bool:

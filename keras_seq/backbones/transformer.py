@@ -8,11 +8,13 @@ from keras import ops
 from keras_seq.backbones.backbone import Backbone, State, Tensor, at_end, not_padding
 from keras_seq.errors import require_positive
 from keras_seq.layers import (
+    LayerNormalization,
     LearnedPositions,
     RotaryPositions,
     SinusoidalPositions,
     TransformerEncoder,
 )
+from keras_seq.layers.cache import Place
 
 POSITIONS = ("learned", "rotary", "sinusoidal")
 
@@ -85,7 +87,7 @@ class TransformerBackbone(Backbone):
             )
             for i in range(num_layers)
         ]
-        self.norm = keras.layers.LayerNormalization(epsilon=1e-5, dtype=policy, name="norm")
+        self.norm = LayerNormalization(epsilon=1e-5, dtype=policy, name="norm")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.embedding.build(input_shape)
@@ -121,10 +123,11 @@ class TransformerBackbone(Backbone):
         position = state["position"]
         hidden = self.positions(self.embedding(token_ids), position=position)
         rotation = self.positions.rotation(position=position)
+        place = Place.at(position, state["layer_0_key"].shape[2], rotation)
         new_state = {"position": position + 1}
         for i, block in enumerate(self.blocks):
             cache = (state[f"layer_{i}_key"], state[f"layer_{i}_value"])
-            hidden, (keys, values) = block.step(hidden, cache, position, rotation)
+            hidden, (keys, values) = block.step(hidden, cache, place)
             new_state |= {f"layer_{i}_key": keys, f"layer_{i}_value": values}
         return self.norm(hidden), new_state
 

@@ -42,9 +42,10 @@ def generate(
     """
     names = sorted(state)
     most = ops.minimum(max_new_tokens, ops.shape(uniforms)[1])
+    places = ops.expand_dims(ops.arange(ops.shape(uniforms)[1], dtype="int32"), axis=0)
 
     def choose(i: Tensor, logits: Tensor, ended: Tensor) -> tuple[Tensor, Tensor]:
-        uniform = ops.squeeze(ops.slice(uniforms, (0, i), (ops.shape(uniforms)[0], 1)), axis=1)
+        uniform = ops.take(uniforms, i, axis=1)
         token = next_token(logits, uniform, temperature, top_k, top_p)
         ended = ops.maximum(ended, ops.cast(ops.equal(token, end), "int32"))
         return ops.where(ended > 0, 0, token), ended
@@ -55,13 +56,12 @@ def generate(
     def turn(i: Tensor, token: Tensor, ended: Tensor, ids: Tensor, *values: Tensor) -> tuple:
         logits, state = step(token, dict(zip(names, values, strict=True)))
         token, ended = choose(i, logits, ended)
-        ids = ops.slice_update(ids, (0, i), ops.expand_dims(token, axis=1))
+        ids = ops.where(ops.equal(places, i), ops.expand_dims(token, axis=1), ids)
         return (i + 1, token, ended, ids, *(state[name] for name in names))
 
     zeros = ops.zeros_like(ops.cast(uniforms, "int32"))
     token, ended = choose(ops.zeros((), "int32"), logits, zeros[:, 0])
-    is_first = ops.equal(ops.arange(ops.shape(uniforms)[1], dtype="int32"), 0)
-    ids = ops.where(is_first, ops.expand_dims(token, axis=1), zeros)
+    ids = ops.where(ops.equal(places, 0), ops.expand_dims(token, axis=1), zeros)
     values = (state[name] for name in names)
     _, _, _, ids, *_ = ops.while_loop(
         proceed, turn, (ops.ones((), "int32"), token, ended, ids, *values)

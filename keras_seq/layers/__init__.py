@@ -2,6 +2,7 @@
 
 from keras_seq.layers.bidirectional import Bidirectional
 from keras_seq.layers.dropout import Dropout
+from keras_seq.layers.layer_normalization import LayerNormalization
 from keras_seq.layers.lstm import LSTM
 from keras_seq.layers.multi_head_attention import MultiHeadAttention
 from keras_seq.layers.positions import LearnedPositions, RotaryPositions, SinusoidalPositions
@@ -14,6 +15,7 @@ __all__ = [
     "RNN",
     "Bidirectional",
     "Dropout",
+    "LayerNormalization",
     "LearnedPositions",
     "MultiHeadAttention",
     "RotaryPositions",

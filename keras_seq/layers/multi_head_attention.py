@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_seq.errors import require_positive
+from keras_seq.layers.cache import Place, written
 from keras_seq.layers.dropout import dropout
 from keras_seq.layers.positions import Rotation, rotated
 
@@ -242,32 +243,36 @@ class MultiHeadAttention(keras.layers.Layer):
         )
 
     def step(
-        self,
-        inputs: Tensor,
-        state: tuple[Tensor, Tensor],
-        position: Tensor,
-        rotation: Rotation | None = None,
+        self, inputs: Tensor, state: tuple[Tensor, Tensor], place: Place
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Causal self-attention of one position over a cache.
 
         Args:
             inputs: `(B, D)`.
             state: As from `initial_state` or an earlier step.
-            position: `(B,)` int32, where in the cache this step stands.
-            rotation: Of that position.
+            place: Where in the cache this step stands.
 
         Returns:
             `(output, state)`; the output is `(B, D)`.
         """
-        inputs = inputs[:, None, :]
-        slots = ops.arange(state[0].shape[2], dtype="int32")[None, :]
-        here = ops.equal(slots, position[:, None])[:, None, :, None]
-        new_keys, new_values = self.project_key_value(inputs)
-        keys = ops.where(here, rotated(new_keys, rotation), state[0])
-        values = ops.where(here, new_values, state[1])
-        seen = ops.less_equal(slots, position[:, None])[:, None, None, :]
-        output = self.attend(rotated(self.project_query(inputs), rotation), keys, values, seen)
-        return output[:, 0], (keys, values)
+
+        def project(kernel: Any, bias: Any) -> Tensor:
+            # As a matrix: what tf2onnx makes of a product of more axes takes ten operators.
+            x = ops.matmul(inputs, ops.reshape(kernel, (kernel.shape[0], -1)))
+            x = x if bias is None else x + ops.reshape(bias, (-1,))
+            return ops.reshape(x, (-1, self.num_heads, 1, kernel.shape[2]))  # (B, nh, 1, hs)
+
+        query = rotated(project(self.query_kernel, self.query_bias), place.rotation)
+        new_key = rotated(project(self.key_kernel, self.key_bias), place.rotation)
+        new_value = project(self.value_kernel, self.value_bias)
+        keys, values = written(state[0], new_key, place), written(state[1], new_value, place)
+        heads = ops.matmul(self.scores(query, keys, place.seen), values)
+        width = self.num_heads * self.value_dim
+        output = ops.matmul(
+            ops.reshape(heads, (-1, width)), ops.reshape(self.output_kernel, (width, -1))
+        )
+        output = output if self.output_bias is None else output + self.output_bias
+        return output, (keys, values)
 
     def compute_output_shape(
         self, query_shape: tuple[int | None, ...], *_: Any, **__: Any

@@ -158,15 +158,16 @@ class RotaryPositions(Positions):
     def rotation(
         self, length: int | Tensor | None = None, position: Tensor | None = None
     ) -> Rotation:
-        """Cosines and sines, `(T, D / 2)` for the first T positions, `(B, 1, 1, D / 2)` for one."""
+        """Cosines and signed sines, `(T, D)` for the first T positions, `(B, 1, 1, D)` for one."""
         tables = (ops.cast(table, self.compute_dtype) for table in (self.cos, self.sin))
         if position is None:
             cos, sin = (self._first(table, length) for table in tables)
         else:
-            cos, sin = (
-                ops.expand_dims(ops.take(table, position, axis=0), axis=(1, 2)) for table in tables
-            )
-        return cos, sin
+            cos, sin = (ops.take(table, position, axis=0) for table in tables)
+        cos, sin = ops.concatenate([cos, cos], axis=1), ops.concatenate([-sin, sin], axis=1)
+        if position is None:
+            return cos, sin
+        return ops.expand_dims(cos, axis=(1, 2)), ops.expand_dims(sin, axis=(1, 2))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "head_dim": self.head_dim}
@@ -179,4 +180,4 @@ def rotated(x: Tensor, rotation: Rotation | None) -> Tensor:
     cos, sin = rotation
     # The last axis by its number: tf2onnx does not know the rank inside of every loop.
     first, second = ops.split(x, 2, axis=3)
-    return ops.concatenate([first * cos - second * sin, first * sin + second * cos], axis=3)
+    return x * cos + ops.concatenate([second, first], axis=3) * sin

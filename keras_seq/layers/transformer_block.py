@@ -7,6 +7,7 @@ import keras
 
 from keras_seq.errors import require_positive, require_share
 from keras_seq.layers.dropout import Dropout
+from keras_seq.layers.layer_normalization import LayerNormalization
 from keras_seq.layers.multi_head_attention import MultiHeadAttention, Tensor
 
 
@@ -64,9 +65,7 @@ class TransformerBlock(keras.layers.Layer):
         return attention, self._build_norm(f"{name}_norm", query_shape)
 
     def _build_norm(self, name: str, shape: tuple[int | None, ...]) -> keras.layers.Layer:
-        norm = keras.layers.LayerNormalization(
-            epsilon=self.epsilon, dtype=self.dtype_policy, name=name
-        )
+        norm = LayerNormalization(epsilon=self.epsilon, dtype=self.dtype_policy, name=name)
         norm.build(shape)
         return norm
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_seq.layers.cache import Place
 from keras_seq.layers.multi_head_attention import Tensor
 from keras_seq.layers.transformer_block import TransformerBlock
 
@@ -84,7 +85,7 @@ class TransformerDecoder(TransformerBlock):
         self,
         inputs: Tensor,
         state: tuple[Tensor, Tensor],
-        position: Tensor,
+        place: Place,
         memory: tuple[Tensor, Tensor],
         encoded_mask: Tensor | None = None,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
@@ -93,7 +94,7 @@ class TransformerDecoder(TransformerBlock):
         Args:
             inputs: `(B, D)`.
             state: As from `initial_state` or an earlier step.
-            position: `(B,)` int32, where in the sequence this step stands.
+            place: Where in the sequence this step stands.
             memory: As from `memory`.
             encoded_mask: `(B, S)` boolean, False where the encoder read padding.
 
@@ -104,7 +105,7 @@ class TransformerDecoder(TransformerBlock):
         seen = None if encoded_mask is None else encoded_mask[:, None, None, :]
 
         def attend(x: Tensor) -> Tensor:
-            output, cache[0] = self.attention.step(x, state, position)
+            output, cache[0] = self.attention.step(x, state, place)
             return output
 
         def attend_memory(x: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_seq.layers.cache import Place
 from keras_seq.layers.multi_head_attention import Tensor
 from keras_seq.layers.positions import Rotation
 from keras_seq.layers.transformer_block import TransformerBlock
@@ -84,17 +85,13 @@ class TransformerEncoder(TransformerBlock):
         return self._feed_forward(x, False), cache[0]
 
     def step(
-        self,
-        inputs: Tensor,
-        state: tuple[Tensor, Tensor],
-        position: Tensor,
-        rotation: Rotation | None = None,
+        self, inputs: Tensor, state: tuple[Tensor, Tensor], place: Place
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """One position of a causal block: `(B, D)` and a cache in, `(output, state)` out."""
         cache = [state]
 
         def attend(x: Tensor) -> Tensor:
-            output, cache[0] = self.attention.step(x, state, position, rotation)
+            output, cache[0] = self.attention.step(x, state, place)
             return output
 
         x = self._residual(inputs, attend, self.attention_norm, False)

@@ -573,8 +573,8 @@ class TextGenerator(keras.Model):
 
 def choosable(logits: Tensor) -> Tensor:
     """Logits `(…, V)` in which padding, the unknown and the beginning are never chosen."""
-    never = ops.arange(logits.shape[-1], dtype="int32") < END
-    return ops.where(never, ops.cast(-1e9, logits.dtype), logits)
+    never = np.where(np.arange(logits.shape[-1]) < END, -1e9, 0.0)
+    return logits + ops.convert_to_tensor(never, dtype=logits.dtype)
 
 
 def last_ids(token_ids: Tensor, count: Tensor, most: int) -> Tensor:

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_seq import layers
+from keras_seq.layers.cache import Place
 
 G = np.random.default_rng(3)
 B, T, S, D = 3, 5, 7, 6
@@ -180,7 +181,7 @@ def test_steps_make_the_causal_sequence(options, room):
     shapes = [(B, 2, T + room, 4), (B, 2, T + room, options.get("value_dim", 4))]
     for t in range(T):
         assert [tuple(part.shape) for part in state] == shapes
-        output, state = layer.step(QUERY[:, t], state, np.full(B, t, "int32"))
+        output, state = layer.step(QUERY[:, t], state, Place.at(np.full(B, t, "int32"), T))
         np.testing.assert_allclose(output, whole[:, t], atol=1e-5)
     keys, values = layer.project_key_value(QUERY)
     np.testing.assert_allclose(state[0][:, :, :T], keys, atol=1e-6)
@@ -197,7 +198,7 @@ def test_steps_of_rows_at_different_positions():
     checked = 0
     for turn in range(T + B - 1):
         position = np.clip(turn - late, 0, T - 1).astype("int32")
-        output, state = layer.step(QUERY[np.arange(B), position], state, position)
+        output, state = layer.step(QUERY[np.arange(B), position], state, Place.at(position, T))
         np.testing.assert_allclose(output, whole[np.arange(B), position], atol=1e-5)
         checked += len(set(position)) > 1
     assert checked >= T - 1
@@ -208,7 +209,7 @@ def test_cache_is_never_read_past_the_position():
     layer(QUERY)
     junk = tuple(np.full(part.shape, 9, "float32") for part in layer.initial_state(B, T))
     position = np.zeros(B, "int32")
-    output, _ = layer.step(QUERY[:, 0], junk, position)
+    output, _ = layer.step(QUERY[:, 0], junk, Place.at(position, junk[0].shape[2]))
     np.testing.assert_allclose(output, layer(QUERY[:, :1])[:, 0], atol=1e-5)
 
 

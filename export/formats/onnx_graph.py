@@ -1,0 +1,188 @@
+"""An ONNX graph with fewer operators and the same values: each takes its time, turn after turn.
+
+onnxruntime does some of this itself, but not in the body of a loop, whose weights stand outside.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+
+def simplify(model: Any) -> None:
+    """Changes `model` in place.
+
+    - What a loop hands from turn to turn unchanged, its weights, is read from outside of it.
+    - A weight that is only given another shape is stored in that shape.
+    - A layer normalisation is one `LayerNormalization`.
+    - An index is not made positive before a `Gather`, which counts from the end, too.
+    """
+    for graph in list(_graphs(model.graph)):
+        _read_from_outside(graph)
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    for graph in list(_graphs(model.graph)):
+        constants = weights | {tensor.name: tensor for tensor in graph.initializer}
+        _reshape_weights(model.graph, graph, constants)
+        _join_normalisations(graph, constants)
+        _gather_from_the_end(graph)
+    _drop_unused(model.graph)
+
+
+def _graphs(graph: Any) -> Iterator[Any]:
+    """The graph and the bodies in it."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _graphs(attribute.g)
+
+
+def _replace(graph: Any, old: Any, *new: Any) -> None:
+    place = list(graph.node).index(old)
+    graph.node.remove(old)
+    for node in reversed(new):
+        graph.node.insert(place, node)
+
+
+def _read_from_outside(graph: Any) -> None:
+    """Of each loop in `graph`, what its body returns as it was given."""
+    for loop in [node for node in graph.node if node.op_type == "Loop"]:
+        body = next(a.g for a in loop.attribute if a.name == "body")
+        copies = {n.output[0]: n.input[0] for n in body.node if n.op_type == "Identity"}
+        for i in reversed(range(len(loop.input) - 2)):
+            inside, returned = body.input[2 + i].name, body.output[1 + i].name
+            if returned != inside and copies.get(returned) != inside:
+                continue
+            outside = loop.input[2 + i]
+            _rename_uses(graph, loop.output[i], outside)
+            for values, place in (
+                (body.input, 2 + i),
+                (body.output, 1 + i),
+                (loop.input, 2 + i),
+                (loop.output, i),
+            ):
+                del values[place]
+            _rename_uses(body, inside, outside)
+
+
+def _reshape_weights(main: Any, graph: Any, constants: dict[str, Any]) -> None:
+    from onnx import numpy_helper
+
+    for node in [n for n in graph.node if n.op_type == "Reshape"]:
+        weight, shape = (constants.get(name) for name in node.input[:2])
+        if weight is None or shape is None:
+            continue
+        values = numpy_helper.to_array(weight)
+        sizes = [
+            values.shape[i] if size == 0 else int(size)
+            for i, size in enumerate(numpy_helper.to_array(shape))
+        ]
+        made = numpy_helper.from_array(values.reshape(sizes), f"{node.output[0]}/weight")
+        main.initializer.append(made)
+        constants[made.name] = made
+        _rename_uses(graph, node.output[0], made.name)
+        graph.node.remove(node)
+
+
+def _rename_uses(graph: Any, old: str, new: str) -> None:
+    from onnx import helper
+
+    for part in _graphs(graph):
+        for node in part.node:
+            for i, name in enumerate(node.input):
+                if name == old:
+                    node.input[i] = new
+        if any(value.name == old for value in part.output):
+            # An output keeps its name.
+            part.node.append(helper.make_node("Identity", [new], [old]))
+
+
+def _join_normalisations(graph: Any, constants: dict[str, Any]) -> None:
+    """(x - mean) / sqrt(mean((x - mean)²) + ε) · γ + β, as `LayerNormalization` in `layers`."""
+    from onnx import helper, numpy_helper
+
+    made_by = {output: node for node in graph.node for output in node.output}
+    uses: dict[str, list[Any]] = {}
+    for node in graph.node:
+        for name in node.input:
+            uses.setdefault(name, []).append(node)
+
+    def source(name: str, *kinds: str) -> Any:
+        node = made_by.get(name)
+        return node if node is not None and node.op_type in kinds else None
+
+    def only_use(node: Any, kind: str) -> Any:
+        found = uses.get(node.output[0], [])
+        return found[0] if len(found) == 1 and found[0].op_type == kind else None
+
+    def other(node: Any, name: str) -> str:
+        return node.input[1] if node.input[0] == name else node.input[0]
+
+    for division in [n for n in graph.node if n.op_type == "Div"]:
+        root = source(division.input[1], "Sqrt")
+        total = root and source(root.input[0], "Add")
+        mean = total and next(
+            (found for name in total.input if (found := source(name, "ReduceMean"))), None
+        )
+        square = mean and source(mean.input[0], "Mul")
+        centred = square and source(square.input[0], "Sub")
+        if not centred or set(square.input) != {centred.output[0]}:
+            continue
+        first = source(centred.input[1], "ReduceMean")
+        if centred.output[0] != division.input[0] or not first:
+            continue
+        x = centred.input[0]
+        epsilon = constants.get(other(total, mean.output[0]))
+        scale = only_use(division, "Mul")
+        shift = scale and only_use(scale, "Add")
+        if first.input[0] != x or epsilon is None or not shift:
+            continue
+        gamma = other(scale, division.output[0])
+        beta = other(shift, scale.output[0])
+        axes = [numpy_helper.to_array(constants[r.input[1]]) for r in (first, mean)]
+        if not all(axis.tolist() == [-1] for axis in axes):
+            continue
+        joined = helper.make_node(
+            "LayerNormalization",
+            [x, gamma, beta],
+            [shift.output[0]],
+            name=shift.name,
+            axis=-1,
+            epsilon=float(numpy_helper.to_array(epsilon).item()),
+        )
+        _replace(graph, shift, joined)
+
+
+def _gather_from_the_end(graph: Any) -> None:
+    """Of `where(i < 0, i + n, i)`, i."""
+    made_by = {output: node for node in graph.node for output in node.output}
+    for node in graph.node:
+        if node.op_type != "Gather":
+            continue
+        choice = made_by.get(node.input[1])
+        if choice is None or choice.op_type != "Where":
+            continue
+        condition, moved, index = (
+            made_by.get(choice.input[0]),
+            made_by.get(choice.input[1]),
+            choice.input[2],
+        )
+        is_less = condition is not None and condition.op_type == "Less"
+        is_moved = moved is not None and moved.op_type == "Add" and index in moved.input
+        if is_less and is_moved:
+            node.input[1] = index
+
+
+def _drop_unused(graph: Any) -> None:
+    """Nodes and weights that nothing reads any more."""
+    while True:
+        read = {value.name for part in _graphs(graph) for value in part.output}
+        read |= {name for part in _graphs(graph) for node in part.node for name in node.input}
+        dropped = 0
+        for part in _graphs(graph):
+            for node in [n for n in part.node if not read & set(n.output)]:
+                part.node.remove(node)
+                dropped += 1
+        if not dropped:
+            break
+    for part in _graphs(graph):
+        for tensor in [t for t in part.initializer if t.name not in read]:
+            part.initializer.remove(tensor)
