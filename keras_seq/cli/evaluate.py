@@ -33,8 +33,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     model, run = find_model(arguments.model)
     if not arguments.data and run is None:
         raise UserError(f"{arguments.model} does not say on what to evaluate it: name --data.")
-    evaluation = {"classify": _of_classifier, "generate": _of_generator}[model.task]
-    metrics = evaluation(model, run, arguments)
+    metrics = _metrics(model, run, arguments)
     if arguments.json:
         print(json.dumps(metrics, ensure_ascii=False, indent=2))
     else:
@@ -42,55 +41,51 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _of_classifier(model: Any, run: Any, arguments: argparse.Namespace) -> dict[str, Any]:
-    from keras_seq import data
+def _metrics(model: Any, run: Any, arguments: argparse.Namespace) -> dict[str, Any]:
     from keras_seq.training import evaluate_classifier
-    from keras_seq.training.run import held_out
+    from keras_seq.training.language import OBJECTIVES
 
-    if not arguments.data:
-        corpus = held_out(run, arguments.data_dir)
-        return evaluate_classifier(model, corpus.held_out, corpus.name)
-    if arguments.data in data.SOURCES:
-        examples = data.load(**labelled_source(arguments)).held_out
-    else:
-        examples = data.read_labelled_texts(
-            arguments.data, arguments.text_column, arguments.label_column
-        )
-    return evaluate_classifier(model, examples, arguments.data)
+    if model.task == "classify":
+        return evaluate_classifier(model, *_examples(run, arguments))
+    return OBJECTIVES[model.task].evaluate(model, *_texts(run, arguments))
 
 
-def _of_generator(model: Any, run: Any, arguments: argparse.Namespace) -> dict[str, Any]:
+def _examples(run: Any, arguments: argparse.Namespace) -> tuple[Any, str]:
     from keras_seq import data
-    from keras_seq.training import evaluate_generator
     from keras_seq.training.run import held_out
 
     if not arguments.data:
         corpus = held_out(run, arguments.data_dir)
-        return evaluate_generator(model, corpus.held_out, corpus.name)
+        return corpus.held_out, corpus.name
+    if arguments.data in data.SOURCES:
+        return data.load(**labelled_source(arguments)).held_out, arguments.data
+    columns = arguments.text_column, arguments.label_column
+    return data.read_labelled_texts(arguments.data, *columns), arguments.data
+
+
+def _texts(run: Any, arguments: argparse.Namespace) -> tuple[list[str], str]:
+    from keras_seq import data
+    from keras_seq.training.run import held_out
+
+    if not arguments.data:
+        corpus = held_out(run, arguments.data_dir)
+        return corpus.held_out, corpus.name
     if arguments.data in data.TEXT_SOURCES:
-        texts = data.load_texts(**texts_source(arguments)).held_out
-    else:
-        texts = data.read_texts(arguments.data, arguments.text_column)
-    return evaluate_generator(model, texts, arguments.data)
+        return data.load_texts(**texts_source(arguments)).held_out, arguments.data
+    return data.read_texts(arguments.data, arguments.text_column), arguments.data
 
 
 def print_metrics(metrics: dict[str, Any]) -> None:
     """Prints a run's results as a table."""
     if "perplexity" in metrics:
-        table(
-            ("loss", "perplexity", "bits a byte", "tokens", "bytes"),
-            [
-                (
-                    f"{metrics['loss']:.4f}",
-                    f"{metrics['perplexity']:.3f}",
-                    f"{metrics['bits_per_byte']:.4f}",
-                    f"{metrics['tokens']:,}",
-                    f"{metrics['bytes']:,}",
-                )
-            ],
-            f"{metrics['data']}: nats a token, each from the {metrics['context'] // 2:,} to "
-            f"{metrics['context']:,} before it",
-        )
+        columns = ("loss", "perplexity", "bits_per_byte", "accuracy", "tokens", "bytes")
+        found = [name for name in columns if name in metrics]
+        row = [f"{v:,}" if isinstance(v := metrics[name], int) else f"{v:.4f}" for name in found]
+        title = f"{metrics['data']}: nats a token"
+        if "context" in metrics:
+            window = metrics["context"]
+            title += f", each from the {window // 2:,} to {window:,} before it"
+        table([name.replace("_", " ") for name in found], [row], title)
         return
     scores = ("precision", "recall", "f1")
     rows = [

@@ -124,7 +124,7 @@ def refuse_settings(arguments: argparse.Namespace) -> None:
     """A resumed run has its own settings: none may be given."""
     for name, value in vars(arguments).items():
         default = arguments.parser.get_default(name)
-        if name not in (*MACHINE, "command", "parser") and value != default:
+        if name not in (*MACHINE, "command", "parser", "task") and value != default:
             raise UserError(
                 f"A resumed run keeps its own settings. Received: --{name.replace('_', '-')} "
                 f"{value}. Leave it out, or begin a new run without --resume."

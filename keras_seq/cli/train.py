@@ -1,4 +1,4 @@
-"""`keras-seq train classify | generate`."""
+"""`keras-seq train classify | generate | unmask`."""
 
 import argparse
 from typing import Any
@@ -15,6 +15,11 @@ from keras_seq.cli.options import (
 )
 from keras_seq.console import import_quietly, stage
 
+TEXTS = (
+    "Data sets: python (the source of Python's standard library, on every machine), "
+    "tinyshakespeare, movie_reviews."
+)
+
 
 def add(commands: Any) -> None:
     """Adds the command and its tasks."""
@@ -22,6 +27,7 @@ def add(commands: Any) -> None:
     tasks = train.add_subparsers(required=True, metavar="TASK")
     _add_classify(tasks)
     _add_generate(tasks)
+    _add_unmask(tasks)
 
 
 def _add_classify(tasks: Any) -> None:
@@ -59,13 +65,28 @@ def _add_generate(tasks: Any) -> None:
     generate = tasks.add_parser(
         "generate",
         help="learn to write on from a text",
-        description="Trains a language model and keeps it in a run folder. Ctrl-C saves it; "
-        "--resume goes on.",
-        epilog="Data sets: python (the source of Python's standard library, on every machine), "
-        "tinyshakespeare, movie_reviews.",
+        description="Trains a language model that foretells each token from those before it, and "
+        "keeps it in a run folder. Ctrl-C saves it; --resume goes on.",
+        epilog=TEXTS,
     )
-    add_data(generate, "python", "text file, folder of them, or .csv, .tsv or .jsonl file", False)
-    model = generate.add_argument_group("model")
+    _add_language_model(generate, "generate")
+
+
+def _add_unmask(tasks: Any) -> None:
+    unmask = tasks.add_parser(
+        "unmask",
+        help="learn to fill gaps, for classifiers to go on from",
+        description="Trains a language model that tells hidden tokens from those around them, and "
+        "keeps it in a run folder. Ctrl-C saves it; --resume goes on. Then: keras-seq train "
+        "classify --init-from RUN.",
+        epilog=TEXTS,
+    )
+    _add_language_model(unmask, "unmask")
+
+
+def _add_language_model(parser: argparse.ArgumentParser, task: str) -> None:
+    add_data(parser, "python", "text file, folder of them, or .csv, .tsv or .jsonl file", False)
+    model = parser.add_argument_group("model")
     add = model.add_argument
     add("--backbone", choices=("rnn", "lstm", "transformer"), default="transformer")
     add(
@@ -78,8 +99,7 @@ def _add_generate(tasks: Any) -> None:
         "--max-length",
         type=int,
         metavar="N",
-        help="tokens of a row; of a transformer also of a prompt and what follows it, at most "
-        "(default: 256)",
+        help="tokens of a row; a transformer has place for no more, in use either (default: 256)",
     )
     add("--hidden-dim", type=int, metavar="N", help="width (default: 128; rnn and lstm 256)")
     add("--num-layers", type=int, metavar="N", help="(default: 4; rnn and lstm 2)")
@@ -92,7 +112,7 @@ def _add_generate(tasks: Any) -> None:
         help="between two evaluations; 0 for a pass over the data (default: 250)",
     )
     add_training(
-        generate,
+        parser,
         epochs="4",
         batch_size="16",
         learning_rate="0.004; rnn 0.001",
@@ -101,7 +121,7 @@ def _add_generate(tasks: Any) -> None:
         weight_decay="0.1; rnn and lstm 0",
         clip_norm="1",
     )
-    generate.set_defaults(command=_train_generate, parser=generate)
+    parser.set_defaults(command=_train_language_model, parser=parser, task=task)
 
 
 def _train_classify(arguments: argparse.Namespace) -> int:
@@ -130,7 +150,7 @@ def _train_classify(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _train_generate(arguments: argparse.Namespace) -> int:
+def _train_language_model(arguments: argparse.Namespace) -> int:
     if arguments.resume:
         refuse_settings(arguments)
     from keras_seq import data
@@ -138,21 +158,25 @@ def _train_generate(arguments: argparse.Namespace) -> int:
     source = None if arguments.resume else texts_source(arguments)
     corpus = None if source is None else data.load_texts(**source)
     import_quietly("keras_seq.models")
-    from keras_seq.training import GeneratorSettings, Run, train_generator
+    from keras_seq.training import LanguageSettings, Run, train_language_model
     from keras_seq.training.beginning import settings_of
-    from keras_seq.training.generate import settings_for
+    from keras_seq.training.language import settings_for
 
-    places = devices(arguments)
+    places, task = devices(arguments), arguments.task
     if arguments.resume:
-        run = Run.resume(arguments.resume, "generate")
-        settings, source = settings_of(run, GeneratorSettings), run.config["data"]
+        run = Run.resume(arguments.resume, task)
+        settings, source = settings_of(run, LanguageSettings), run.config["data"]
         corpus = data.load_texts(**source)
     else:
-        settings = settings_for(**given_settings(arguments, GeneratorSettings))
-        run = Run.new(arguments.output, f"generate-{arguments.backbone}", places.chief)
-    train_generator(corpus, settings, run, source, places)
+        settings = settings_for(**given_settings(arguments, LanguageSettings))
+        run = Run.new(arguments.output, f"{task}-{arguments.backbone}", places.chief)
+    train_language_model(task, corpus, settings, run, source, places)
     if places.chief:
-        _report(run, f'keras-seq predict {run.path} --prompt "…", or ')
+        use = {
+            "generate": f'keras-seq predict {run.path} --prompt "…", or ',
+            "unmask": f"keras-seq train classify --init-from {run.path}, or ",
+        }
+        _report(run, use[task])
     return 0
 
 

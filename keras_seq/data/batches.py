@@ -229,6 +229,52 @@ class HeldOutBlocks(Batches):
         return Batch(ids[:, :-1], ids[:, 1:], weight)
 
 
+class MaskedBatches(Batches):
+    """Blocks in which a share of the tokens is hidden; what stood there is to be told.
+
+    Of the tokens chosen, 80 % are hidden, 10 % are another token and 10 % stay (Devlin et al. 2019,
+    BERT). Each row counts as much as another, however many tokens were chosen in it.
+
+    Args:
+        blocks: `PackedBatches` or `HeldOutBlocks`.
+        vocabulary_size: Ids below are drawn, from `first` on.
+        mask: The id that hides.
+        first: The least id that a text has.
+        seed: Of what is chosen.
+        share: Of the tokens.
+    """
+
+    def __init__(
+        self,
+        blocks: Batches,
+        vocabulary_size: int,
+        mask: int,
+        first: int,
+        seed: int,
+        share: float = 0.15,
+    ) -> None:
+        super().__init__()
+        self.blocks, self.seed, self.share = blocks, seed, share
+        self.vocabulary_size, self.mask, self.first = vocabulary_size, mask, first
+        self.steps_per_epoch = len(blocks)
+        self.share_that_counts = blocks.share_that_counts
+
+    def __getitem__(self, step: int) -> Batch:
+        x, _, weight = self.blocks[step]
+        generator = np.random.default_rng((self.seed, step, 2))
+        chosen = (generator.random(x.shape) < self.share) & (x >= self.first)
+        kind = generator.random(x.shape)
+        hidden = np.where(kind < 0.8, self.mask, x)
+        other = generator.integers(self.first, self.vocabulary_size, x.shape, dtype="int32")
+        hidden = np.where((kind >= 0.8) & (kind < 0.9), other, hidden)
+        counts = np.maximum(chosen.sum(axis=1, keepdims=True), 1)
+        weight = weight * chosen * (x.shape[1] / counts)
+        return Batch(np.where(chosen, hidden, x).astype("int32"), x, weight.astype("float32"))
+
+    def tokens(self, batch: Batch) -> int:
+        return batch.x.size
+
+
 class Buckets:
     """Rows of about the same length together.
 

@@ -8,13 +8,14 @@ from keras_seq.training.classify import (
     train_classifier,
 )
 from keras_seq.training.devices import Devices
-from keras_seq.training.generate import (
-    GeneratorSettings,
-    build_generator,
-    evaluate_generator,
-    train_generator,
-)
 from keras_seq.training.interrupts import Interrupted
+from keras_seq.training.language import (
+    LanguageSettings,
+    build_language_model,
+    evaluate_generator,
+    evaluate_unmasker,
+    train_language_model,
+)
 from keras_seq.training.learning_rate import LearningRate
 from keras_seq.training.losses import CrossEntropy
 from keras_seq.training.run import Run
@@ -26,16 +27,17 @@ __all__ = [
     "ClassifierSettings",
     "CrossEntropy",
     "Devices",
-    "GeneratorSettings",
     "Interrupted",
+    "LanguageSettings",
     "LearningRate",
     "Run",
     "TrainingSettings",
     "build_classifier",
-    "build_generator",
+    "build_language_model",
     "evaluate_classifier",
     "evaluate_generator",
+    "evaluate_unmasker",
     "train",
     "train_classifier",
-    "train_generator",
+    "train_language_model",
 ]

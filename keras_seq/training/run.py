@@ -20,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from keras_seq import data
+from keras_seq import data, presets
 from keras_seq.data import Corpus, TextCorpus
 from keras_seq.errors import UserError
 from keras_seq.text import SentencePieceTokenizer
@@ -153,7 +153,7 @@ class Run:
 
 
 def find_model(path: str | Path) -> tuple[Any, Run | None]:
-    """The model of a run folder, with its run, or of a model file.
+    """The model of a run folder, with its run, or of a model file, or of a preset.
 
     Raises:
         UserError: If there is none, or it cannot be read.
@@ -161,6 +161,8 @@ def find_model(path: str | Path) -> tuple[Any, Run | None]:
     from keras_seq.models import load_model
     from keras_seq.models.loading import MODEL_FILES
 
+    if str(path).startswith(presets.PREFIX):
+        return load_model(presets.model_path(str(path)), compile=False), None
     if Path(path).suffix in MODEL_FILES or (Path(path) / "saved_model.pb").is_file():
         return load_model(path, compile=False), None
     run = Run.open(path)

@@ -1,7 +1,7 @@
-"""Trains and evaluates a language model."""
+"""Trains and evaluates language models: those that write on, and those that fill gaps."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,13 +11,13 @@ from keras import ops
 from keras_seq.backbones import Backbone, RecurrentBackbone, TransformerBackbone
 from keras_seq.compiling import compiled
 from keras_seq.console import stage
-from keras_seq.data.batches import HeldOutBlocks, PackedBatches
+from keras_seq.data.batches import Batches, HeldOutBlocks, MaskedBatches, PackedBatches
 from keras_seq.data.texts import TextCorpus
 from keras_seq.data.tokens import tokenized
 from keras_seq.errors import UserError
-from keras_seq.models import TextGenerator, load_model
+from keras_seq.models import MaskedLanguageModel, TextGenerator, load_model
 from keras_seq.text import Tokenizer
-from keras_seq.text.tokenizer import BEGINNING, END
+from keras_seq.text.tokenizer import BEGINNING, END, FIRST_BYTE, UNKNOWN
 from keras_seq.training.beginning import begin, learning, tokenizer_for
 from keras_seq.training.devices import Devices
 from keras_seq.training.losses import CrossEntropy
@@ -32,7 +32,7 @@ EVALUATED_AT_ONCE = 4096  # Tokens in a batch then, about.
 
 
 @dataclass(frozen=True, kw_only=True)
-class GeneratorSettings(TrainingSettings):
+class LanguageSettings(TrainingSettings):
     """How a language model is built and trained. `BACKBONES` has the defaults of each backbone.
 
     Attributes:
@@ -75,23 +75,41 @@ class GeneratorSettings(TrainingSettings):
 
 
 BACKBONES = {
-    "rnn": GeneratorSettings(
+    "rnn": LanguageSettings(
         backbone="rnn", hidden_dim=256, num_layers=2, learning_rate=1e-3, weight_decay=0.0
     ),
-    "lstm": GeneratorSettings(backbone="lstm", hidden_dim=256, num_layers=2, weight_decay=0.0),
-    "transformer": GeneratorSettings(),
+    "lstm": LanguageSettings(backbone="lstm", hidden_dim=256, num_layers=2, weight_decay=0.0),
+    "transformer": LanguageSettings(),
 }
 
 
-def build_generator(settings: GeneratorSettings, tokenizer: Tokenizer) -> TextGenerator:
-    """The language model that `settings` describe, not yet trained.
+@dataclass(frozen=True)
+class Objective:
+    """What is learnt of a text.
+
+    Attributes:
+        causal: Whether a token is foretold from those before it alone.
+        model: The class of the model.
+        prepared: Blocks of tokens, and the settings and the tokenizer, to what is learnt of them.
+        evaluate: The model's results on held-out texts; see `evaluate_generator`.
+    """
+
+    causal: bool
+    model: type
+    prepared: Callable[[Batches, LanguageSettings, Tokenizer], Batches]
+    evaluate: Callable[[Any, Sequence[str], str], dict[str, Any]]
+
+
+def build_language_model(task: str, settings: LanguageSettings, tokenizer: Tokenizer) -> Any:
+    """The model of `task`, "generate" or "unmask", that `settings` describe, not yet trained.
 
     Raises:
         UserError: If the settings do not fit together.
     """
+    objective = OBJECTIVES[task]
     try:
-        return TextGenerator(
-            _backbone(settings, tokenizer.vocabulary_size),
+        return objective.model(
+            _backbone(settings, tokenizer.vocabulary_size, objective.causal),
             tokenizer,
             settings.max_length,
             settings.tie_embeddings,
@@ -100,7 +118,7 @@ def build_generator(settings: GeneratorSettings, tokenizer: Tokenizer) -> TextGe
         raise UserError(str(error)) from error
 
 
-def _backbone(settings: GeneratorSettings, vocabulary_size: int) -> Backbone:
+def _backbone(settings: LanguageSettings, vocabulary_size: int, causal: bool) -> Backbone:
     if settings.backbone == "transformer":
         return TransformerBackbone(
             vocabulary_size,
@@ -109,7 +127,7 @@ def _backbone(settings: GeneratorSettings, vocabulary_size: int) -> Backbone:
             num_heads=settings.num_heads,
             max_length=settings.max_length,
             positions="rotary",
-            causal=True,
+            causal=causal,
             dropout=settings.dropout,
         )
     return RecurrentBackbone(
@@ -117,24 +135,27 @@ def _backbone(settings: GeneratorSettings, vocabulary_size: int) -> Backbone:
         settings.hidden_dim,
         cell=settings.backbone,
         num_layers=settings.num_layers,
+        bidirectional=not causal,
         dropout=settings.dropout,
     )
 
 
-def train_generator(
+def train_language_model(
+    task: str,
     corpus: TextCorpus,
-    settings: GeneratorSettings,
+    settings: LanguageSettings,
     run: Run,
     source: Mapping[str, Any],
     devices: Devices | None = None,
     visible: bool = True,
-) -> TextGenerator | None:
+) -> Any:
     """Trains on `corpus.train`, keeps the best epoch in `run`, evaluates on `corpus.held_out`.
 
     The first 200,000 tokens of the held-out texts choose the best epoch. A run that was begun goes
     on.
 
     Args:
+        task: "generate" for a `TextGenerator`, "unmask" for a `MaskedLanguageModel`.
         corpus: What to learn.
         settings: How.
         run: A new run; its folder is made once data and settings have proven usable. Or one that
@@ -151,17 +172,19 @@ def train_generator(
     """
     devices = devices or Devices()
     with learning(settings, devices):
-        _train(corpus, settings, run, source, devices, visible)
+        _train(task, corpus, settings, run, source, devices, visible)
     if not devices.chief:
         return None
     best = load_model(run.model_path)
-    write_json(run.evaluation_path, evaluate_generator(best, corpus.held_out, corpus.name))
+    evaluation = OBJECTIVES[task].evaluate(best, corpus.held_out, corpus.name)
+    write_json(run.evaluation_path, evaluation)
     return best
 
 
 def _train(
+    task: str,
     corpus: TextCorpus,
-    settings: GeneratorSettings,
+    settings: LanguageSettings,
     run: Run,
     source: Mapping[str, Any],
     devices: Devices,
@@ -175,7 +198,7 @@ def _train(
     tokenizer = tokenizer_for(
         run, settings.tokenizer, settings.vocabulary_size, corpus.train, settings.seed, say
     )
-    model = build_generator(settings, tokenizer)
+    model = build_language_model(task, settings, tokenizer)
     tokens = tokenized(tokenizer, corpus.train)
     batches = PackedBatches(
         tokens.joined(BEGINNING, END),
@@ -190,24 +213,64 @@ def _train(
         max(1, EVALUATED_AT_ONCE // settings.max_length),
         settings.max_length,
     )
+    prepared = OBJECTIVES[task].prepared
     optimizer = settings.optimizer(settings.epochs * len(batches))
-    begin(
-        run,
-        "generate",
-        corpus.name,
-        source,
-        tokens.fingerprint(),
-        settings,
-        tokenizer,
-        devices,
-        say,
-    )
+    begin(run, task, corpus.name, source, tokens.fingerprint(), settings, tokenizer, devices, say)
     model.compile(optimizer, CrossEntropy(settings.label_smoothing, from_logits=True))
     say(
         f"Training {model.count_params():,} parameters for {settings.epochs} × {len(batches):,} "
         f"steps of {settings.batch_size} × {settings.max_length} tokens"
     )
-    train(model, batches, held_out, run, settings, devices, monitor="loss", visible=visible)
+    train(
+        model,
+        prepared(batches, settings, tokenizer),
+        prepared(held_out, settings, tokenizer),
+        run,
+        settings,
+        devices,
+        monitor="loss",
+        visible=visible,
+    )
+
+
+def _masked(blocks: Batches, settings: LanguageSettings, tokenizer: Tokenizer) -> Batches:
+    return MaskedBatches(blocks, tokenizer.vocabulary_size, UNKNOWN, FIRST_BYTE, settings.seed)
+
+
+def evaluate_unmasker(
+    model: MaskedLanguageModel, texts: Sequence[str], name: str
+) -> dict[str, Any]:
+    """How well `model` fills gaps: the nats of hidden tokens, 15 % of all, and of how many it finds
+    the right one.
+
+    Returns:
+        "loss", "perplexity", "accuracy", and what they are of.
+    """
+    ids = tokenized(model.tokenizer, texts).joined(BEGINNING, END)[:VALIDATION_TOKENS]
+    blocks = HeldOutBlocks(ids, max(1, EVALUATED_AT_ONCE // model.max_length), model.max_length)
+    vocabulary_size = model.tokenizer.vocabulary_size
+    batches = MaskedBatches(blocks, vocabulary_size, UNKNOWN, FIRST_BYTE, seed=0)
+    tell = compiled(model, lambda x, y: _told(model, x, y))
+    nats, right, count = 0.0, 0, 0
+    for x, y, weight in batches:
+        loss, told = (ops.convert_to_numpy(value) for value in tell(x, y))
+        hidden = weight > 0
+        nats += float(loss[hidden].sum(dtype="float64"))
+        right += int((told == y)[hidden].sum())
+        count += int(hidden.sum())
+    loss = nats / count
+    return {
+        "data": name,
+        "loss": loss,
+        "perplexity": math.exp(min(loss, 700)),
+        "accuracy": right / count,
+        "tokens": count,
+    }
+
+
+def _told(model: MaskedLanguageModel, x: Any, y: Any) -> tuple[Any, Any]:
+    logits = model(x)
+    return CrossEntropy(from_logits=True).call(y, logits), ops.argmax(logits, axis=-1)
 
 
 def evaluate_generator(model: TextGenerator, texts: Sequence[str], name: str) -> dict[str, Any]:
@@ -261,7 +324,13 @@ def _nats(model: TextGenerator, x: Any, y: Any) -> Any:
     return CrossEntropy(from_logits=True).call(y, model(x))
 
 
-def settings_for(backbone: str, **changes: Any) -> GeneratorSettings:
+OBJECTIVES = {
+    "generate": Objective(True, TextGenerator, lambda blocks, *_: blocks, evaluate_generator),
+    "unmask": Objective(False, MaskedLanguageModel, _masked, evaluate_unmasker),
+}
+
+
+def settings_for(backbone: str, **changes: Any) -> LanguageSettings:
     """The defaults of `backbone` with what is not None in `changes` put in their place."""
     return replace(
         BACKBONES[backbone], **{name: value for name, value in changes.items() if value is not None}
