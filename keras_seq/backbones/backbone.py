@@ -62,6 +62,10 @@ class Backbone(keras.layers.Layer):
         """
         raise NotImplementedError
 
+    def levels(self) -> list[list[keras.layers.Layer]]:
+        """The layers from the embedding up, those of a level together."""
+        raise NotImplementedError
+
     def require_causal(self) -> None:
         """Raises ValueError where a position depends on later ones, so that no step exists."""
         if not self.causal:

@@ -113,6 +113,9 @@ class RecurrentBackbone(Backbone):
             state |= dict(zip(self._names(i), values, strict=True))
         return state[self._names(last)[0]], state
 
+    def levels(self) -> list[list[keras.layers.Layer]]:
+        return [[self.embedding], *([layer] for layer in self.recurrent_layers)]
+
     def _names(self, i: int) -> list[str]:
         return [f"layer_{i}_{name}" for name in CELLS[self.cell].state_names]
 

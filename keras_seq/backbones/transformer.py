@@ -141,6 +141,10 @@ class TransformerBackbone(Backbone):
             state |= {f"layer_{i}_key": keys, f"layer_{i}_value": values}
         return self.norm(at_end(hidden, length)), state
 
+    def levels(self) -> list[list[keras.layers.Layer]]:
+        *lower, top = ([block] for block in self.blocks)
+        return [[self.embedding, self.positions], *lower, [*top, self.norm]]
+
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),

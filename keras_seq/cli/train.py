@@ -52,6 +52,22 @@ def _add_classify(tasks: Any) -> None:
     add("--hidden-dim", type=int, metavar="N", help="width of the model (default: 64)")
     add("--num-layers", type=int, metavar="N", help="(default: 1; transformer 2)")
     add("--dropout", type=float, metavar="X", help="(default: 0.4; rnn 0.3, transformer 0.2)")
+    add("--pooling", choices=("max", "mean"), help="of what the backbone gives for each token")
+    before = classify.add_argument_group("pre-training")
+    add = before.add_argument
+    add(
+        "--init-from",
+        metavar="RUN",
+        help="begin with the backbone and the tokenizer of a run of `train generate` or `train "
+        "unmask`; what else describes them is not used",
+    )
+    add("--freeze", action="store_true", default=None, help="leave that backbone as it is")
+    add(
+        "--layer-decay",
+        type=float,
+        metavar="X",
+        help="each layer below another learns by this factor more slowly (default: 1)",
+    )
     add_training(
         classify,
         epochs="2; rnn 3",

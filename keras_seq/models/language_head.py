@@ -25,6 +25,7 @@ class LanguageHead(keras.layers.Layer):
         super().__init__(**kwargs)
         self.vocabulary_size = vocabulary_size
         self.tied = tied
+        self.supports_masking = True
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         if not self.tied:

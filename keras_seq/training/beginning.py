@@ -53,8 +53,11 @@ def begin(
     tokenizer: Tokenizer,
     devices: Devices,
     say: Say,
+    initial: Any = None,
 ) -> None:
     """Makes the folder of a run, or checks that one goes on with what it began with.
+
+    `initial` is the model whose backbone the run begins with, if there is one.
 
     Raises:
         UserError: If the data has changed.
@@ -71,6 +74,7 @@ def begin(
                     "settings": asdict(settings),
                 },
                 tokenizer,
+                initial,
             )
     elif run.config.get("data_sha256") != fingerprint:
         raise UserError(

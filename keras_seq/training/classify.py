@@ -1,5 +1,6 @@
 """Trains and evaluates a text classifier."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +19,7 @@ from keras_seq.text import Tokenizer
 from keras_seq.training.beginning import begin, learning, tokenizer_for
 from keras_seq.training.devices import Devices
 from keras_seq.training.losses import CrossEntropy
-from keras_seq.training.run import Run, write_json
+from keras_seq.training.run import Run, find_model, write_json
 from keras_seq.training.settings import TrainingSettings
 from keras_seq.training.trainer import train
 
@@ -28,7 +29,14 @@ TOKENIZERS = ("sentencepiece", "bytes")
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierSettings(TrainingSettings):
-    """How a classifier is built and trained. `BACKBONES` has the defaults of each backbone."""
+    """How a classifier is built and trained. `BACKBONES` has the defaults of each backbone.
+
+    Attributes:
+        init_from: A run or a model file whose backbone and tokenizer the classifier begins with;
+            then what else describes them is not used.
+        freeze: That backbone stays as it is; only what stands above it is trained.
+        layer_decay: Each level of layers below another learns by this factor more slowly.
+    """
 
     backbone: str = "lstm"
     tokenizer: str = "sentencepiece"
@@ -41,6 +49,9 @@ class ClassifierSettings(TrainingSettings):
     pooling: str = "max"
     dropout: float = 0.4
     learning_rate: float = 2e-3
+    init_from: str = ""
+    freeze: bool = False
+    layer_decay: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -57,6 +68,12 @@ class ClassifierSettings(TrainingSettings):
                 f"{self.hidden_dim}"
             )
         self._require("in [0, 1)", lambda x: 0 <= x < 1, "dropout")
+        self._require("above 0, 1 at most", lambda x: 0 < x <= 1, "layer_decay")
+        for name in ("freeze", "layer_decay"):
+            if not self.init_from and getattr(self, name) != getattr(type(self), name):
+                raise UserError(
+                    f"{name} is for a backbone that was trained before: name it with --init-from."
+                )
         self._require("one of sentencepiece, bytes", TOKENIZERS.__contains__, "tokenizer")
 
 
@@ -78,8 +95,44 @@ def build_classifier(
         UserError: If the settings do not fit together.
     """
     try:
+        return _classifier(
+            settings, _backbone(settings, tokenizer.vocabulary_size), tokenizer, labels
+        )
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def classifier_from(
+    initial: Any, settings: ClassifierSettings, labels: tuple[str, ...]
+) -> TextClassifier:
+    """A classifier that begins with the backbone and the tokenizer of `initial`.
+
+    Raises:
+        UserError: If the model has none, or the settings do not fit it.
+    """
+    if getattr(initial, "backbone", None) is None:
+        raise UserError(
+            f"{settings.init_from} has no backbone to begin with: it is a "
+            f"{type(initial).__name__}. Make one with: keras-seq train generate, or unmask"
+        )
+    backbone = type(initial.backbone).from_config(
+        {**initial.backbone.get_config(), "dropout": settings.dropout}
+    )
+    backbone.build((None, None))
+    backbone.set_weights(initial.backbone.get_weights())
+    backbone.trainable = not settings.freeze
+    return _classifier(settings, backbone, initial.tokenizer, labels)
+
+
+def _classifier(
+    settings: ClassifierSettings,
+    backbone: Backbone,
+    tokenizer: Tokenizer,
+    labels: tuple[str, ...],
+) -> TextClassifier:
+    try:
         return TextClassifier(
-            _backbone(settings, tokenizer.vocabulary_size),
+            backbone,
             tokenizer,
             labels,
             max_length=settings.max_length,
@@ -164,10 +217,17 @@ def _train(
         f"{corpus.name}: {len(learnt):,} examples to learn from, {len(validation):,} to choose the "
         f"best epoch, {len(corpus.held_out):,} held out; labels: {', '.join(labels)}"
     )
-    tokenizer = tokenizer_for(
-        run, settings.tokenizer, settings.vocabulary_size, learnt.texts, settings.seed, say
-    )
-    classifier = build_classifier(settings, tokenizer, labels)
+    initial = None
+    if settings.init_from:
+        initial, _ = find_model(run.initial_path if run.started else settings.init_from)
+        classifier = classifier_from(initial, settings, labels)
+        tokenizer = classifier.tokenizer
+        say(f"Beginning with the backbone of {settings.init_from}")
+    else:
+        tokenizer = tokenizer_for(
+            run, settings.tokenizer, settings.vocabulary_size, learnt.texts, settings.seed, say
+        )
+        classifier = build_classifier(settings, tokenizer, labels)
     tokens = tokenized(tokenizer, learnt.texts)
     begin(
         run,
@@ -179,6 +239,7 @@ def _train(
         tokenizer,
         devices,
         say,
+        initial,
     )
     batches = TextBatches(
         tokens,
@@ -194,12 +255,26 @@ def _train(
         settings.max_length,
     )
     classifier.compile(
-        settings.optimizer(settings.epochs * len(batches)),
+        settings.optimizer(
+            settings.epochs * len(batches), _factors(classifier.backbone, settings.layer_decay)
+        ),
         CrossEntropy(settings.label_smoothing),
         weighted_metrics=["accuracy"],
     )
-    say(f"Training {classifier.count_params():,} parameters for {settings.epochs} epochs")
+    trained = sum(math.prod(v.shape) for v in classifier.trainable_variables)
+    say(f"Training {trained:,} parameters for {settings.epochs} epochs")
     train(classifier, batches, held_out, run, settings, devices, visible=visible)
+
+
+def _factors(backbone: Backbone, decay: float) -> dict[str, float]:
+    """The factor of the learning rate of each variable; that of the highest level is `decay`."""
+    levels = backbone.levels()
+    return {
+        variable.path: decay ** (len(levels) - i)
+        for i, layers in enumerate(levels)
+        for layer in layers
+        for variable in layer.variables
+    }
 
 
 def evaluate_classifier(

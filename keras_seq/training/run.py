@@ -4,6 +4,7 @@ RUN/
   config.json         task, data and settings
   tokenizer.model     the SentencePiece model, where there is one, and
   tokenizer.json      the tokenizer for the Hugging Face libraries
+  initial.keras       the model whose backbone the run began with, where there is one
   model.keras         the best epoch's model, tokenizer and labels inside
   checkpoints/        the whole state of training, the last two
   metrics.jsonl       a line an epoch
@@ -41,6 +42,7 @@ class Run:
         self.config_path = self.path / "config.json"
         self.tokenizer_path = self.path / "tokenizer.model"
         self.model_path = self.path / "model.keras"
+        self.initial_path = self.path / "initial.keras"
         self.checkpoints = Checkpoints(self.path / "checkpoints")
         self.evaluation_path = self.path / "evaluation.json"
 
@@ -62,9 +64,11 @@ class Run:
             raise UserError(f"{run.path} exists and is not empty. Name another --output.")
         return run
 
-    def start(self, config: dict[str, Any], tokenizer: Any) -> None:
+    def start(self, config: dict[str, Any], tokenizer: Any, initial: Any = None) -> None:
         """Makes the folder and writes what is about to be trained; the config comes last."""
         self.path.mkdir(parents=True, exist_ok=True)
+        if initial is not None:
+            initial.save(self.initial_path)
         if isinstance(tokenizer, SentencePieceTokenizer):
             write_file(self.tokenizer_path, tokenizer.model)
         write_file(self.path / "tokenizer.json", tokenizer.to_json().encode())

@@ -1,11 +1,13 @@
 """How a model is trained, whatever it learns."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import keras
 
 from keras_seq.errors import UserError
 from keras_seq.training.learning_rate import SCHEDULES, LearningRate
+from keras_seq.training.optimizers import LayerwiseAdamW
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
@@ -68,8 +70,14 @@ class TrainingSettings:
             if not holds(getattr(self, name)):
                 raise UserError(f"{name} is {what}. Received: {getattr(self, name)}")
 
-    def optimizer(self, total_steps: int) -> keras.optimizers.Optimizer:
+    def optimizer(
+        self, total_steps: int, factors: Mapping[str, float] | None = None
+    ) -> keras.optimizers.Optimizer:
         """Adam as the settings describe it, for a run of `total_steps` batches.
+
+        Args:
+            total_steps: Of the run.
+            factors: Of the learning rate, by the path of a variable.
 
         Raises:
             UserError: If the run is too short for the settings.
@@ -81,14 +89,15 @@ class TrainingSettings:
                     f"would be learnt. Received: {name}={getattr(self, name):,} {what}"
                 )
         rate = LearningRate(self.learning_rate, self.schedule, self.warmup_steps, total_steps)
-        optimizer = keras.optimizers.AdamW(
-            rate,
+        optimizer = LayerwiseAdamW(
+            factors or {},
+            learning_rate=rate,
             weight_decay=self.weight_decay,
             global_clipnorm=self.clip_norm or None,
             gradient_accumulation_steps=self.accumulate if self.accumulate > 1 else None,
             use_ema=self.average > 0,
             ema_momentum=self.average or 0.99,
         )
-        # Vectors are no directions to shrink (as in nanoGPT).
+        # Biases and scales are not shrunk (as in nanoGPT).
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         return optimizer
