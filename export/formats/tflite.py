@@ -6,6 +6,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from export.formats import saved_model
 from keras_seq.errors import UserError
@@ -26,12 +27,13 @@ def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) 
     import tensorflow as tf
 
     from export.formats.tflite_scan import scan
+    from keras_seq.layers.cache import writing
     from keras_seq.layers.recurrence import loop, lowering
 
     (folder / FOLDER).mkdir(parents=True)
     rule = functools.partial(loop, scan=scan)
     with tempfile.TemporaryDirectory() as traced:
-        with lowering(rule):
+        with lowering(rule), writing(_in_place):
             saved_model.write(signatures, Path(traced), sizes)
         converter = tf.lite.TFLiteConverter.from_saved_model(
             str(Path(traced) / saved_model.FOLDER),
@@ -51,6 +53,17 @@ def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) 
             f"The TFLite file needs {', '.join(foreign)}, which no standard LiteRT runtime has. "
             "Build the model from layers whose operators TFLite has built in."
         )
+
+
+def _in_place(cache: Any, new: Any, place: Any) -> Any:
+    """The rule for caches: of a single row DYNAMIC_UPDATE_SLICE, which copies nothing."""
+    from keras import ops
+
+    from keras_seq.layers.cache import chosen
+
+    if cache.shape[0] == 1:
+        return ops.slice_update(cache, (0, 0, place.position[0], 0), new)
+    return chosen(cache, new, place)
 
 
 def _explained(message: str, traced: Path) -> str:

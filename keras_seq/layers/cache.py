@@ -50,11 +50,12 @@ class Place(NamedTuple):
 Rule = Callable[[Tensor, Tensor, Place], Tensor]
 
 
-def _chosen(cache: Tensor, new: Tensor, place: Place) -> Tensor:
+def chosen(cache: Tensor, new: Tensor, place: Place) -> Tensor:
+    """Our own rule: a choice for each position."""
     return ops.where(place.here, new, cache)
 
 
-_rule: ContextVar[Rule] = ContextVar("keras_seq_cache_rule", default=_chosen)
+_rule: ContextVar[Rule] = ContextVar("keras_seq_cache_rule", default=chosen)
 
 
 def written(cache: Tensor, new: Tensor, place: Place) -> Tensor:

@@ -173,7 +173,8 @@ class TextGenerator(keras.Model):
         if not rows:
             return []
         most = self._most_new(rows, max_new_tokens)
-        token_ids, length, size = _padded(rows, most)
+        token_ids, length = self._padded(rows)
+        size = _size(most)
         uniforms = np.zeros((len(rows), size), "float32")
         uniforms[:, :most] = drawn(len(rows), most, settings.seed)
         found, count = self._generate(
@@ -214,7 +215,7 @@ class TextGenerator(keras.Model):
         return self._stream(rows, self._most_new(rows, max_new_tokens), settings)
 
     def _stream(self, rows: list[list[int]], most: int, settings: Sampling) -> Iterator[str]:
-        token_ids, length, _ = _padded(rows, most)
+        token_ids, length = self._padded(rows)
         *numbers, penalty = _numbers(settings)
         text = TextStream(settings.stop)
         logits, state = self._begin(token_ids, length, penalty)
@@ -269,6 +270,17 @@ class TextGenerator(keras.Model):
             return int(max_new_tokens)
         longest = max(map(len, rows), default=0) if self._is_bounded else 0
         return self.max_length - longest
+
+    def _padded(self, rows: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+        """Ids `(B, T)`, T being one of a few sizes, and their numbers `(B,)`."""
+        length = np.array([len(row) for row in rows], "int32")
+        size = _size(int(length.max(initial=0)))
+        if self._is_bounded:
+            size = min(size, self.backbone.max_length - 1)
+        token_ids = np.zeros((len(rows), size), "int32")
+        for i, row in enumerate(rows):
+            token_ids[i, : len(row)] = row
+        return token_ids, length
 
     def _slots(self, token_ids: Tensor, new: int) -> int:
         """Positions of the cache for prompts `(B, T)` and `new` tokens."""
@@ -601,15 +613,6 @@ def _numbers(settings: Sampling) -> tuple[Any, ...]:
     floats = np.float32
     penalty = floats(settings.repetition_penalty)
     return floats(settings.temperature), np.int32(settings.top_k), floats(settings.top_p), penalty
-
-
-def _padded(rows: list[list[int]], new: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """Ids `(B, T)`, their numbers `(B,)`, and a size for `new` tokens, of a few sizes."""
-    length = np.array([len(row) for row in rows], "int32")
-    token_ids = np.zeros((len(rows), _size(int(length.max(initial=0)))), "int32")
-    for i, row in enumerate(rows):
-        token_ids[i, : len(row)] = row
-    return token_ids, length, _size(new)
 
 
 def _size(least: int) -> int:

@@ -1,0 +1,47 @@
+import numpy as np
+import tensorflow as tf
+
+from keras_seq.decoding import margins, next_token, penalised, tokens_seen
+from keras_seq.uniforms import drawn
+
+
+def test_numbers_of_a_row_depend_on_seed_and_row_alone():
+    numbers = drawn(3, 5, 1)
+    np.testing.assert_array_equal(drawn(2, 9, 1)[:, :5], numbers[:2])
+    assert len(np.unique(numbers)) == 15
+    assert (drawn(2, 5, None) != drawn(2, 5, None)).any()
+    assert numbers.dtype == "float32"
+    assert drawn(4, 50_000, 0).max() < 1
+
+
+def test_what_was_seen_is_less_likely():
+    def step(token, state):
+        return tf.constant([[2.0, -1.0, 0.5, 3.0]]), state
+
+    seen = tokens_seen(np.array([[3]], "int32"), 4)
+    logits, state = penalised(step, np.float32(2))(np.array([1], "int32"), {"seen": seen})
+    np.testing.assert_array_equal(logits, [[2.0, -2.0, 0.5, 1.5]])
+    np.testing.assert_array_equal(state["seen"], [[0, 1, 0, 1]])
+
+
+def test_within_the_margin_the_token_stays():
+    """Numbers moved by less than the margin give the same token; the margin is not too small."""
+    generator = np.random.default_rng(2)
+    logits = generator.normal(size=(400, 30)).astype("float32") * 2
+    uniforms = generator.random(400).astype("float32")
+    for top_k, top_p in ((0, 1.0), (5, 1.0), (0, 0.8)):
+        numbers = np.float32(0.9), np.int32(top_k), np.float32(top_p)
+        found = margins(logits, uniforms, 0.9, top_k, top_p)
+        tokens = next_token(logits, uniforms, *numbers).numpy()
+        for sign in (-1, 1):
+            moved = np.clip(uniforms + sign * found * 0.99, 0, 1 - 1e-7).astype("float32")
+            sure = found > 1e-5
+            same = next_token(logits, moved, *numbers).numpy() == tokens
+            assert same[sure].all()
+        if top_k == 0 and top_p == 1:
+            moved = uniforms[:, None] + np.array([-1.01, 1.01]) * found[:, None] + [-1e-5, 1e-5]
+            others = [
+                next_token(logits, np.clip(m, 0, 1 - 1e-7).astype("float32"), *numbers).numpy()
+                for m in moved.T
+            ]
+            assert ((others[0] != tokens) | (others[1] != tokens)).mean() > 0.95

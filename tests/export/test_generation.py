@@ -1,0 +1,194 @@
+"""Whole generations inside each format, through the format's own runtime, against Keras."""
+
+import keras
+import numpy as np
+import pytest
+
+import export
+from export import formats
+from keras_seq.backbones import RecurrentBackbone, TransformerBackbone
+from keras_seq.decoding import margins
+from keras_seq.errors import UserError
+from keras_seq.models import TextGenerator
+from keras_seq.text import ByteTokenizer, SentencePieceTokenizer
+
+PROMPT, NEW = 12, 20
+TEXTS = ["First Citizen: before we proceed", "Speak, speak.", "", "é", "the people"]
+
+
+def made(kind):
+    """A generator with drawn weights, which says what no training would."""
+    tokenizer = ByteTokenizer()
+    if kind == "lstm":
+        words = [
+            "the",
+            "people",
+            "speak",
+            "before",
+            "we",
+            "proceed",
+            "any",
+            "further",
+            "hear",
+            "me",
+        ]
+        tokenizer = SentencePieceTokenizer.train([" ".join(words[i:]) for i in range(9)] * 5, 300)
+    if kind == "transformer":
+        backbone = TransformerBackbone(
+            tokenizer.vocabulary_size, 16, 2, 2, max_length=64, positions="rotary", causal=True
+        )
+    else:
+        backbone = RecurrentBackbone(tokenizer.vocabulary_size, 16, kind, num_layers=2)
+    model = TextGenerator(backbone, tokenizer, 64, tie_embeddings=kind != "rnn")
+    generator = np.random.default_rng(4)
+    for variable in model.trainable_variables:
+        variable.assign(generator.normal(size=variable.shape) / 2)
+    return model
+
+
+@pytest.fixture(scope="module", params=["rnn", "lstm", "transformer"])
+def exported(request, tmp_path_factory):
+    model = made(request.param)
+    folder = tmp_path_factory.mktemp("bundles") / request.param
+    manifest = export.export(model, folder, texts=TEXTS, max_length=PROMPT, max_new_tokens=NEW)
+    return model, folder, manifest
+
+
+def test_the_manifest_proves_every_signature_in_every_format(exported):
+    _, folder, manifest = exported
+    names = {"prefill", "decode", "generate", "generate_text"}
+    assert set(manifest["parity"]["formats"]) == set(formats.NAMES)
+    for name, figures in manifest["parity"]["formats"].items():
+        assert names <= figures.keys()
+        assert all(figure["within_tolerance"] for figure in figures.values())
+        assert figures["generate"]["inputs"] == 2 * len(TEXTS)
+        found = formats.module(name).operators(folder)
+        assert not [o for o in found if o.startswith(("CUSTOM", "FLEX", "VARIABLE"))]
+    assert manifest["limits"] == {
+        "T": PROMPT,
+        "N": NEW,
+        "L": manifest["limits"]["L"],
+    }
+
+
+@pytest.mark.parametrize("format", formats.NAMES)
+def test_text_in_text_out_as_in_keras(exported, format):
+    model, folder, _ = exported
+    loaded = export.load(folder, format)
+    prompts = ["the", "", "we proceed"]
+    for settings in (
+        {"temperature": 0.0},
+        {"temperature": 0.9, "seed": 3},
+        {"temperature": 1.5, "top_k": 5, "top_p": 0.8, "seed": 4},
+    ):
+        expected = model.generate(prompts, NEW, **settings)
+        found = loaded.generate_text(prompts, **settings)
+        texts = [
+            bytes(row[:n]).decode("utf-8", "replace")
+            for row, n in zip(found["text"], found["length"], strict=True)
+        ]
+        assert texts == expected
+    shorter = loaded.generate_text(prompts, max_new_tokens=5, temperature=0.9, seed=3)
+    ids = loaded.generate(
+        token_ids=np.zeros((1, 1), "int32"), length=[0], max_new_tokens=5, temperature=0.9, seed=3
+    )
+    assert ids["token_ids"].shape == (1, NEW)
+    assert ids["length"][0] <= 5
+    text = model.tokenizer.decode_bytes([ids["token_ids"][0, : ids["length"][0]].tolist()])[0]
+    first = loaded.generate_text([""], max_new_tokens=5, temperature=0.9, seed=3)
+    assert bytes(first["text"][0, : first["length"][0]]) == text
+    assert shorter["length"][0] <= found["length"][0] + 5 * 64
+
+
+@pytest.mark.parametrize("format", formats.NAMES)
+def test_a_loop_of_the_callers_over_decode(exported, format):
+    """What a server does that joins requests: `prefill`, then `decode` step after step."""
+    model, folder, _ = exported
+    loaded = export.load(folder, format)
+    (row,) = model.tokenizer.encode(["the people"])
+    prompt = np.array([row[:PROMPT]], "int32")
+    length = np.array([prompt.shape[1]])
+    whole = loaded.generate(token_ids=prompt, length=length, temperature=0.0)
+    state = loaded.prefill(token_ids=prompt, length=length)
+    tokens = []
+    for _ in range(int(whole["length"][0])):
+        logits = state.pop("logits")
+        logits[:, :3] = -np.inf
+        tokens.append(int(logits[0].argmax()))
+        state = loaded.decode(token=np.array(tokens[-1:], "int32"), **state)
+    assert tokens == whole["token_ids"][0, : len(tokens)].tolist()
+
+
+def test_a_long_prompt_is_read_from_its_end(exported):
+    model, folder, manifest = exported
+    loaded = export.load(folder, "onnx")
+    text = "we proceed any further, hear me speak before the people " * 3
+    (ids,) = model.tokenizer.encode([text[-manifest["limits"]["L"] :]])
+    with pytest.warns(UserWarning, match="cut"):
+        found = loaded.generate_text([text], temperature=0.0)
+    expected = loaded.generate(
+        token_ids=np.array([ids[-PROMPT:]], "int32"), length=[PROMPT], temperature=0.0
+    )
+    new = expected["token_ids"][0, : expected["length"][0]].tolist()
+    assert bytes(found["text"][0, : found["length"][0]]) == model.tokenizer.decode_bytes([new])[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"temperature": -1.0}, "temperature is 0 or more. Received: -1"),
+        ({"temperature": float("nan")}, "temperature"),
+        ({"top_p": 0.0}, "top_p is from 1e-06 to 1. Received: 0"),
+        ({"top_p": 1.5}, "top_p"),
+        ({"top_k": -1}, "top_k is 0 or more"),
+        ({"max_new_tokens": 0}, f"max_new_tokens is from 1 to {NEW}, which is N. Received: 0"),
+        ({"max_new_tokens": NEW + 1}, "max_new_tokens"),
+        ({"seed": -1}, "seed"),
+        ({"uniforms": np.ones((1, NEW), "float32")}, "uniforms"),
+    ],
+)
+def test_refused_values(exported, given, words):
+    _, folder, _ = exported
+    with pytest.raises(UserError, match=words):
+        export.load(folder, "onnx").generate_text(["the"], **given)
+
+
+def test_refused_tokens_and_sizes(exported):
+    model, folder, _ = exported
+    loaded = export.load(folder, "tflite")
+    with pytest.raises(UserError, match="token_ids is from 0 to"):
+        loaded.generate(token_ids=[[-1]], length=[1])
+    with pytest.raises(UserError, match="length is from 0 to 1, which is T. Received: 2"):
+        loaded.generate(token_ids=[[70]], length=[2])
+    with pytest.raises(UserError, match=f"T is {PROMPT} at most"):
+        loaded.generate(token_ids=np.full((1, PROMPT + 1), 70), length=[3])
+    if hasattr(model.backbone, "max_length"):
+        with pytest.raises(UserError, match="64 positions.*60 tokens of a prompt.*20 new"):
+            export.export(model, folder / "no", max_length=60, max_new_tokens=20)
+
+
+def test_a_token_may_differ_only_next_to_a_boundary(exported):
+    """Numbers put on the boundaries of the first distribution are excused, others are not."""
+    model, _, _ = exported
+    signature = next(s for s in model.signatures({"T": PROMPT, "N": NEW}) if s.name == "generate")
+    logits, _ = model.prefill(np.zeros((1, 1), "int32"), np.zeros(1, "int32"), PROMPT + NEW)
+    logits = keras.ops.convert_to_numpy(logits).astype("float64")
+    logits[:, :3] = -np.inf
+    p = np.exp(logits[0] - logits.max())
+    reached = np.cumsum(p / p.sum())
+    likely = int(np.argmax(p))
+    edge, middle = reached[likely], reached[likely] - p[likely] / p.sum() / 2
+    inputs = {
+        "token_ids": np.zeros((2, PROMPT), "int32"),
+        "length": np.zeros(2, "int32"),
+        "temperature": np.ones(2, "float32"),
+        "top_k": np.zeros(2, "int32"),
+        "top_p": np.ones(2, "float32"),
+        "uniforms": np.array([[edge], [middle]], "float32"),
+    }
+    outputs = {"token_ids": np.full((2, 1), likely, "int32"), "length": np.ones(2, "int32")}
+    on, between = signature.margins(inputs, outputs)[:, 0]
+    assert on < 1e-5 < between
+    greedy = signature.margins({**inputs, "temperature": np.zeros(2, "float32")}, outputs)
+    assert np.isinf(greedy).all()
+    assert margins(logits, np.array([middle]), 1.0, 0, 1.0)[0] == pytest.approx(between, rel=1e-2)
