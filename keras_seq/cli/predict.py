@@ -79,6 +79,11 @@ def _predict(arguments: argparse.Namespace) -> int:
     if model.task == "generate":
         _write(model, texts, options, arguments.json)
         return 0
+    if model.task == "unmask":
+        raise UserError(
+            f"{arguments.model} fills gaps and is there to go on from: keras-seq train classify "
+            f"--init-from {arguments.model}"
+        )
     if options or arguments.prompt:
         given = "prompt" if arguments.prompt else next(iter(options))
         raise UserError(

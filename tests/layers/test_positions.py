@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_seq import layers
+from keras_seq.layers.positions import RotaryPositions, rotated
 
 B, T, D = 3, 6, 8
 X = np.random.default_rng(0).normal(size=(B, T, D)).astype("float32")
@@ -104,3 +105,23 @@ def test_model_comes_back_from_its_file(kind, tmp_path):
     assert np.abs(np.asarray(loaded(X)) - X).max() > 1e-3
     assert loaded.get_layer("positions").get_config() == layer.get_config()
     assert loaded.get_layer("positions").max_length == T
+
+
+def test_rotary_positions_are_turns_in_the_complex_plane():
+    """RoFormer, equation 34: the pair (i, i + D/2) as a complex number times exp(i t θ)."""
+    layer = RotaryPositions(12, 8)
+    layer.build((None, None, 16))
+    x = np.random.default_rng(0).normal(size=(2, 2, 12, 8)).astype("float32")
+    theta = 10000.0 ** (-2 * np.arange(4) / 8)
+    turned = (x[..., :4] + 1j * x[..., 4:]) * np.exp(1j * np.arange(12)[:, None] * theta)
+    expected = np.concatenate([turned.real, turned.imag], axis=-1)
+    np.testing.assert_allclose(rotated(x, layer.rotation(12)), expected, atol=1e-5)
+    for t in (0, 7):
+        found = rotated(x[:, :, t : t + 1], layer.rotation(position=np.full(2, t, "int32")))
+        np.testing.assert_allclose(found, expected[:, :, t : t + 1], atol=1e-5)
+    assert layer.compute_output_shape((2, 12, 16)) == (2, 12, 16)
+    assert type(layer).from_config(layer.get_config()).head_dim == 8
+    with pytest.raises(ValueError, match="12 positions. Received a sequence of 13"):
+        layer.rotation(13)
+    with pytest.raises(ValueError, match="even width. Received: 7"):
+        RotaryPositions(12, 7)

@@ -1,0 +1,124 @@
+"""Language models trained by a run, evaluated, and gone on from."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from keras_seq.cli import main
+from keras_seq.data.batches import HeldOutBlocks, MaskedBatches
+from keras_seq.models import load_model
+from keras_seq.training import evaluate_generator
+from keras_seq.training.optimizers import LayerwiseAdamW
+
+SMALL = ["--hidden-dim", "32", "--num-layers", "2", "--max-length", "32", "--warmup-steps", "10"]
+SMALL += ["--epochs", "2", "--steps-per-epoch", "150", "--batch-size", "8"]
+
+
+@pytest.fixture(scope="module")
+def text_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("text") / "counting.txt"
+    path.write_text("one two three four five six seven. " * 400, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(text_file, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    for task in ("generate", "unmask"):
+        arguments = ["train", task, "--data", str(text_file), *SMALL]
+        assert main([*arguments, "--output", str(folder / task)]) == 0
+    return folder
+
+
+def test_what_was_learnt_is_written(trained, capsys):
+    run = str(trained / "generate")
+    evaluation = json.loads((trained / "generate" / "evaluation.json").read_text())
+    assert evaluation["loss"] < 0.4
+    assert evaluation["perplexity"] == pytest.approx(np.exp(evaluation["loss"]))
+    assert evaluation["bits_per_byte"] == pytest.approx(evaluation["loss"] / np.log(2), rel=0.01)
+    capsys.readouterr()
+    options = ["--max-new-tokens", "11", "--temperature", "0"]
+    assert main(["predict", run, "--prompt", "one two ", *options]) == 0
+    assert capsys.readouterr().out == "one two three four \n"
+    assert main(["predict", run, "one two ", "--stop", "fo", "--json", *options]) == 0
+    assert json.loads(capsys.readouterr().out) == {"prompt": "one two ", "text": "three "}
+    assert main(["evaluate", run, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == evaluation
+
+
+def test_predict_says_what_it_cannot_do(trained, runs, capsys):
+    for arguments, words in (
+        ([str(trained / "generate"), "--prompt", "x" * 40], ("40 tokens", "--truncate")),
+        ([str(trained / "generate"), "x", "--temperature", "-1"], ("temperature", "-1")),
+        ([str(runs["lstm"]), "--prompt", "x"], ("classify", "--prompt")),
+        ([str(trained / "unmask"), "x"], ("unmask", "--init-from")),
+    ):
+        assert main(["predict", *arguments]) == 2
+        error = capsys.readouterr().err
+        assert all(word in error for word in words), error
+
+
+def test_evaluation_counts_every_token_once(trained):
+    """Against reading the text again for each token."""
+    model = load_model(trained / "generate" / "model.keras")
+    text = "one two three four five six seven. one, two and three; " * 2
+    found = evaluate_generator(model, [text], "x")
+    ids = np.array([2, *model.tokenizer.encode([text])[0], 3])
+    window, starts = model.max_length, range(0, 10**6, model.max_length // 2)
+    total = 0.0
+    for t in range(1, len(ids)):
+        # The first window that reads the token, or the last one of all.
+        start = next(s for s in starts if s + window >= t)
+        start = min(start, len(ids) - 1 - window)
+        block = ids[start : start + window]
+        logits = keras.ops.convert_to_numpy(model(block[None].astype("int32")))[0, t - 1 - start]
+        logits = logits.astype("float64")
+        total -= logits[ids[t]] - np.log(np.exp(logits - logits.max()).sum()) - logits.max()
+    assert found["tokens"] == len(ids) - 1
+    assert found["loss"] == pytest.approx(total / (len(ids) - 1), abs=1e-4)
+
+
+def test_hidden_tokens():
+    blocks = HeldOutBlocks(np.arange(20_000) % 200 + 4, 8, 64)
+    batches = MaskedBatches(blocks, 260, mask=1, first=4, seed=0)
+    batch, whole = batches[3], blocks[3]
+    chosen = batch.weight > 0
+    np.testing.assert_array_equal(batch.y, whole.x)
+    np.testing.assert_array_equal(batch.x[~chosen], whole.x[~chosen])
+    assert 0.1 < chosen.mean() < 0.2
+    assert (batch.x[chosen] == 1).mean() > 0.65
+    np.testing.assert_allclose(batch.weight.mean(axis=1), 1, rtol=1e-6)
+    np.testing.assert_array_equal(batches[3].x, batch.x)
+
+
+def test_a_classifier_begins_where_a_language_model_ended(trained, tmp_path, write_csv, capsys):
+    path = tmp_path / "texts.csv"
+    rows = [(f"one two three {i}", "up") for i in range(40)]
+    write_csv(path, rows + [(f"three two one {i}", "down") for i in range(40)])
+    common = ["train", "classify", "--data", str(path), "--epochs", "1", "--max-length", "32"]
+    common += ["--batch-size", "8"]
+    for task in ("generate", "unmask"):
+        before = load_model(trained / task / "model.keras").backbone.get_weights()
+        for option, changes in (("--freeze", False), ("--layer-decay=0.5", True)):
+            output = tmp_path / f"{task}{option}"
+            run = [*common, "--init-from", str(trained / task), option, "--output", str(output)]
+            assert main(run) == 0
+            after = load_model(output / "model.keras").backbone.get_weights()
+            moved = any((a != b).any() for a, b in zip(before, after, strict=True))
+            assert moved == changes
+    capsys.readouterr()
+    assert main([*common, "--init-from", str(trained / "unmask"), "--max-length", "99"]) == 2
+    assert "max_length must be from 1 to the backbone's 32" in capsys.readouterr().err
+    assert main([*common, "--freeze"]) == 2
+    assert "--init-from" in capsys.readouterr().err
+
+
+def test_a_learning_rate_for_each_variable():
+    a, b = (keras.Variable(np.ones(3), name=name) for name in "ab")
+    optimizer = LayerwiseAdamW({a.path: 0.5}, learning_rate=0.1, weight_decay=0.0)
+    optimizer.build([a, b])
+    optimizer.apply([np.ones(3, "float32")] * 2, [a, b])
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(a), 0.95, atol=1e-4)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(b), 0.90, atol=1e-4)
