@@ -38,16 +38,7 @@ def model_card(name: str, manifest: Mapping[str, Any]) -> str:
         lines += [f"Labels, in the order of the output: {', '.join(manifest['labels'])}.", ""]
     metrics = manifest["metrics"]
     if metrics:
-        lines += [
-            f"## Results on {metrics['examples']:,} held-out examples of {metrics['data']}",
-            "",
-        ]
-        lines += ["| metric | value |", "|---|---|"]
-        lines += [
-            f"| {metric} | {metrics[metric]:.4f} |"
-            for metric in ("accuracy", "precision", "recall", "f1")
-        ]
-        lines += [""]
+        lines += _results(metrics)
     lines += [
         f"## Parity with Keras, on {manifest['parity']['inputs']}",
         "",
@@ -71,7 +62,8 @@ def model_card(name: str, manifest: Mapping[str, Any]) -> str:
     lines += ["", "; ".join(notes) + ".", ""]
     first, spec = next(iter(manifest["signatures"].items()))
     inputs = ", ".join(f"{tensor['name']}=…" for tensor in spec["inputs"])
-    call = 'classify_text(["…"])' if manifest["tokenizer"] else f"{first}({inputs})"
+    on_texts = [name for name in manifest["signatures"] if name.endswith("_text")]
+    call = f'{on_texts[0]}(["…"])' if on_texts else f"{first}({inputs})"
     for format, settings in manifest["formats"].items():
         fixed = ", ".join(f"{size} = {value}" for size, value in settings["sizes"].items())
         lines += [f"## {format}", "", f"{settings['bytes']:,} bytes, {settings['precision']}"]
@@ -83,6 +75,24 @@ def model_card(name: str, manifest: Mapping[str, Any]) -> str:
         use = USE[format].replace("BUNDLE", name).replace("SIGNATURE", first)
         lines += ["", use.replace("INPUTS", inputs).replace("CALL", call), ""]
     return "\n".join(lines)
+
+
+def _results(metrics: Mapping[str, Any]) -> list[str]:
+    """A table of what is a figure in `metrics`, and what they are of."""
+    shown = {
+        "accuracy": "accuracy",
+        "precision": "precision",
+        "recall": "recall",
+        "f1": "f1",
+        "loss": "loss, nats a token",
+        "perplexity": "perplexity",
+        "bits_per_byte": "bits a byte",
+    }
+    count = next(f"{metrics[name]:,} {name}" for name in ("examples", "tokens") if name in metrics)
+    lines = [f"## Results on {count} of {metrics['data']}, held out", ""]
+    lines += ["| metric | value |", "|---|---|"]
+    lines += [f"| {text} | {metrics[key]:.4f} |" for key, text in shown.items() if key in metrics]
+    return [*lines, ""]
 
 
 def tensors(specs: list[dict[str, Any]]) -> str:

@@ -111,7 +111,7 @@ def test_newest_run_exports_to_every_format(runs, tmp_path, monkeypatch, capsys)
     assert manifest["parity"]["inputs"] == "20 held-out texts of reviews.csv"
     assert manifest["metrics"]["data"] == "reviews.csv"
     card = (tmp_path / "bundles" / "lstm" / "README.md").read_text()
-    assert "held-out examples of reviews.csv" in card
+    assert "examples of reviews.csv, held out" in card
 
     assert export_main(["check", "bundles/lstm"]) == 0
     assert "100.00%" in capsys.readouterr().out

@@ -1,5 +1,6 @@
-"""From a step function to tokens: greedy and sampling, written once for every backbone."""
+"""From a step function to tokens: greedy, sampling and beam search, written once."""
 
+from keras_seq.decoding.beam import beam_search
 from keras_seq.decoding.generation import generate
 from keras_seq.decoding.margins import margins
 from keras_seq.decoding.repetition import penalise, penalised, tokens_seen
@@ -8,6 +9,7 @@ from keras_seq.decoding.settings import Sampling
 
 __all__ = [
     "Sampling",
+    "beam_search",
     "generate",
     "margins",
     "next_token",
