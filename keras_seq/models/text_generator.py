@@ -33,6 +33,7 @@ Tensor = Any
 State = dict[str, Tensor]
 
 LEAST_SIZE = 16  # Compiled functions are kept for sizes that are powers of two, from this one.
+AT_ONCE = 64  # Rows generated in one call: a Transformer's caches are large.
 SETTINGS = ("max_new_tokens", "temperature", "top_k", "top_p")
 
 # What an export is proven with, after the likeliest tokens: temperature, top_k, top_p.
@@ -170,23 +171,26 @@ class TextGenerator(keras.Model):
         """
         settings = _settings(sampling)
         rows = self._encoded(prompts, max_new_tokens, truncate)
-        if not rows:
-            return []
         most = self._most_new(rows, max_new_tokens)
-        token_ids, length = self._padded(rows)
-        size = _size(most)
-        uniforms = np.zeros((len(rows), size), "float32")
+        uniforms = np.zeros((len(rows), _size(most)), "float32")
         uniforms[:, :most] = drawn(len(rows), most, settings.seed)
-        found, count = self._generate(
-            token_ids, length, uniforms, np.int32(most), *_numbers(settings)
-        )
-        found, count = (np.asarray(ops.convert_to_numpy(x)) for x in (found, count))
         texts = []
-        for row, n in zip(found, count, strict=True):
-            stream = TextStream(settings.stop)
-            text = stream.feed(self.tokenizer.decode_bytes([row[:n].tolist()])[0])
-            texts.append(text + stream.finish())
+        for start in range(0, len(rows), AT_ONCE):
+            some = slice(start, start + AT_ONCE)
+            for ids in self._generated(rows[some], uniforms[some], most, settings):
+                stream = TextStream(settings.stop)
+                text = stream.feed(self.tokenizer.decode_bytes([ids])[0])
+                texts.append(text + stream.finish())
         return texts
+
+    def _generated(
+        self, rows: list[list[int]], uniforms: np.ndarray, most: int, settings: Sampling
+    ) -> list[list[int]]:
+        """The ids that follow each row."""
+        token_ids, length = self._padded(rows)
+        found = self._generate(token_ids, length, uniforms, np.int32(most), *_numbers(settings))
+        ids, count = (ops.convert_to_numpy(x) for x in found)
+        return [row[:n].tolist() for row, n in zip(ids, count, strict=True)]
 
     def stream(
         self,
@@ -216,21 +220,21 @@ class TextGenerator(keras.Model):
 
     def _stream(self, rows: list[list[int]], most: int, settings: Sampling) -> Iterator[str]:
         token_ids, length = self._padded(rows)
-        *numbers, penalty = _numbers(settings)
+        numbers = _numbers(settings)
         text = TextStream(settings.stop)
-        logits, state = self._begin(token_ids, length, penalty)
-        for uniform in drawn(1, most, settings.seed)[0]:
-            token, logits, state = self._proceed(
-                logits, state, np.array([uniform]), *numbers, penalty
-            )
-            token = int(ops.convert_to_numpy(token)[0])
-            if token == END:
+        first, *others = drawn(1, most, settings.seed)[0]
+        token, state = self._begin(token_ids, length, np.array([first]), *numbers)
+        while True:
+            chosen = int(ops.convert_to_numpy(token)[0])
+            if chosen == END:
                 break
-            piece = text.feed(self.tokenizer.decode_bytes([[token]])[0])
+            piece = text.feed(self.tokenizer.decode_bytes([[chosen]])[0])
             if piece:
                 yield piece
-            if text.stopped:
+            if text.stopped or not others:
                 break
+            uniform = np.array([others.pop(0)])
+            token, state = self._proceed(token, state, uniform, *numbers)
         piece = text.finish()
         if piece:
             yield piece
@@ -316,28 +320,36 @@ class TextGenerator(keras.Model):
 
     @cached_property
     def _begin(self) -> Any:
-        def run(token_ids: Tensor, length: Tensor, penalty: Tensor) -> tuple[Tensor, State]:
+        def run(
+            token_ids: Tensor,
+            length: Tensor,
+            uniform: Tensor,
+            temperature: Tensor,
+            top_k: Tensor,
+            top_p: Tensor,
+            penalty: Tensor,
+        ) -> tuple[Tensor, State]:
             slots = self._slots(token_ids, self.max_length)
-            return self._begun(token_ids, length, penalty, slots)
+            logits, state = self._begun(token_ids, length, penalty, slots)
+            return next_token(logits, uniform, temperature, top_k, top_p), state
 
-        return compiled(self, run)
+        return compiled(self, run, at_once=True)
 
     @cached_property
     def _proceed(self) -> Any:
         def run(
-            logits: Tensor,
+            token: Tensor,
             state: State,
             uniform: Tensor,
             temperature: Tensor,
             top_k: Tensor,
             top_p: Tensor,
             penalty: Tensor,
-        ) -> tuple[Tensor, Tensor, State]:
-            token = next_token(logits, uniform, temperature, top_k, top_p)
+        ) -> tuple[Tensor, State]:
             logits, state = penalised(self._choosing_step, penalty)(token, state)
-            return token, logits, state
+            return next_token(logits, uniform, temperature, top_k, top_p), state
 
-        return compiled(self, run)
+        return compiled(self, run, at_once=True)
 
     def signatures(self, sizes: Mapping[str, int] | None = None) -> tuple[Signature, ...]:
         """`prefill`, `decode`, `generate` and `generate_text`.
