@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from export import bundle, formats
-from keras_seq import __version__
+from keras_seq import __version__, presets
 from keras_seq.console import import_quietly, run_command, stage, table
 from keras_seq.errors import UserError
 
@@ -49,7 +49,12 @@ def _export_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"keras-seq {__version__}")
     add = parser.add_argument
-    add("model", metavar="MODEL", nargs="?", help="a run folder, a .keras file or an .h5 file")
+    add(
+        "model",
+        metavar="MODEL",
+        nargs="?",
+        help="a run folder, a .keras file, an .h5 file, or preset:NAME",
+    )
     add("--format", choices=(*formats.NAMES, "all"), default="all", help="(default: all)")
     add("--output", metavar="BUNDLE", help="the folder to make (default: bundles/NAME)")
     add("--overwrite", action="store_true", help="replace a folder that is not empty")
@@ -136,7 +141,7 @@ def _export(arguments: argparse.Namespace) -> int:
     from keras_seq.training.run import Run, find_model
 
     path = Path(arguments.model) if arguments.model else Run.newest().path
-    output = Path(arguments.output or Path("bundles") / path.stem)
+    output = Path(arguments.output or Path("bundles") / path.stem.removeprefix(presets.PREFIX))
     bundle.refuse_existing(output, arguments.overwrite)
     if arguments.samples < 1:
         raise UserError(f"--samples is 1 or more. Received: {arguments.samples}")

@@ -1,5 +1,6 @@
 """Texts without labels, to learn a language from: files, folders of them, columns of tables."""
 
+import contextlib
 import sysconfig
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from keras_seq.errors import UserError
 
 HELD_OUT_SHARE = 0.1
 WHOLE = 20  # From so many texts on, whole ones are held out.
-SUFFIXES = (".txt", ".md", ".rst", ".py", ".text", "")
+SUFFIXES = (".txt", ".md", ".rst", ".py")  # In a folder, these must be texts; others may be.
 
 
 @dataclass(frozen=True)
@@ -89,12 +90,16 @@ def read_texts(path: str | Path, text_column: str = "text") -> list[str]:
 
 def _folder(path: Path) -> list[str]:
     files = sorted(file for file in path.rglob("*") if file.is_file())
-    texts = [decoded(file) for file in files if file.suffix in SUFFIXES and file.stat().st_size]
+    files = [f for f in files if not any(p.startswith(".") for p in f.relative_to(path).parts)]
+    texts = []
+    for file in files:
+        content = file.read_bytes()
+        is_text = file.suffix.lower() in SUFFIXES
+        with contextlib.suppress(UnicodeDecodeError):
+            if content.strip() and (is_text or (b"\0" not in content and content.decode())):
+                texts.append(decoded(file))
     if not texts:
-        raise UserError(
-            f"{path} has no texts: files that end in {', '.join(s for s in SUFFIXES if s)}, or in "
-            f"nothing, and are not empty. It has {len(files)} files of other kinds."
-        )
+        raise UserError(f"{path} has no texts in UTF-8. It has {len(files)} files of other kinds.")
     return texts
 
 

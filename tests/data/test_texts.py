@@ -14,8 +14,11 @@ def test_a_file_a_folder_and_a_table(tmp_path):
     for i in range(30):
         (folder / "below" / f"{i}.md").write_text(f"text {i}", encoding="utf-8")
     (folder / "image.png").write_bytes(b"\x89PNG")
+    (folder / "blank.txt").write_bytes(b" \n")
+    (folder / ".hidden").mkdir()
+    (folder / ".hidden" / "a.txt").write_text("hidden", encoding="utf-8")
     many = data.load_texts(str(folder))
-    assert len(many.train), len(many.held_out) == (27, 3)
+    assert (len(many.train), len(many.held_out)) == (27, 3)
     assert sorted(many.train + many.held_out) == sorted(f"text {i}" for i in range(30))
     (tmp_path / "t.jsonl").write_text('{"body": "hello there, you"}\n', encoding="utf-8")
     table = data.load_texts(str(tmp_path / "t.jsonl"), text_column="body")
@@ -35,6 +38,13 @@ def test_refused_files(tmp_path, name, content, words):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=words):
         data.load_texts(str(tmp_path / name))
+
+
+def test_a_text_that_is_not_utf8_is_not_passed_over(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"caf\xe9")
+    (tmp_path / "b.txt").write_text("good", encoding="utf-8")
+    with pytest.raises(UserError, match="a.txt, line 1.*not UTF-8"):
+        data.load_texts(str(tmp_path))
 
 
 def test_refused_names(tmp_path):
