@@ -316,16 +316,11 @@ def _check_range(
         most = dimensions.get(most, np.inf)
     # Written so that a NaN is outside.
     if array.size and not (array.min() >= least and array.max() <= most):
-        if most == np.inf:
-            what = f"{least} or more"
-        else:
-            what = f"from {least:g} to {most:g}"
-            if isinstance(tensor.maximum, str):
-                what += f", which is {tensor.maximum}"
-        raise UserError(
-            f"{signature}: {tensor.name} is {what}. Received: {array.min():g}"
-            + (f" to {array.max():g}" if array.size > 1 else "")
-        )
+        what = f"{least:,} or more" if most == np.inf else f"from {least:,} to {most:,}"
+        if isinstance(tensor.maximum, str):
+            what += f", which is {tensor.maximum}"
+        received = f"{array.min():,}" + (f" to {array.max():,}" if array.size > 1 else "")
+        raise UserError(f"{signature}: {tensor.name} is {what}. Received: {received}")
 
 
 def _sized(tensor: TensorSpec, dimensions: Mapping[str, int]) -> tuple[int, ...]:

@@ -171,8 +171,10 @@ def test_manifest_is_the_contract(bundles):
         "formats", "metrics", "parity", "files",
     }  # fmt: skip
     assert expected <= manifest.keys()
+    ids = {"name": "token_ids", "dtype": "int32", "shape": ["B", "T"]}
+    vocabulary = manifest["vocabulary_size"]
     assert manifest["signatures"]["classify"] == {
-        "inputs": [{"name": "token_ids", "dtype": "int32", "shape": ["B", "T"]}],
+        "inputs": [{**ids, "minimum": 0, "maximum": vocabulary - 1}],
         "outputs": [{"name": "probabilities", "dtype": "float32", "shape": ["B", 2]}],
     }
     on_disk = {p.relative_to(bundles["lstm"]).as_posix() for p in bundles["lstm"].rglob("*.*")}
@@ -305,8 +307,9 @@ def test_wrong_calls_say_what_was_received(bundles, format):
         loaded.tokenize([b"\xff a"])
     with pytest.raises(UserError, match="1 texts; name the other.*text=….*Received: 2"):
         loaded.classify_text(["a film"], ["another"])
-    with pytest.raises(UserError, match="refuses these inputs"):
-        loaded.classify(token_ids=[[10_000_000]])
+    for wrong in ("10,000,000", "-1"):
+        with pytest.raises(UserError, match=f"token_ids is from 0 to 1,499. Received: {wrong}"):
+            loaded.classify(token_ids=[[int(wrong.replace(",", ""))]])
     with pytest.raises(AttributeError, match="translate.*classify"):
         loaded.translate()
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import export
-from export import formats
+from export import formats, runtime
+from export.formats import tflite
 from keras_seq.backbones import RecurrentBackbone, TransformerBackbone
 from keras_seq.decoding import margins
 from keras_seq.errors import UserError
@@ -50,7 +51,10 @@ def made(kind):
 def exported(request, tmp_path_factory):
     model = made(request.param)
     folder = tmp_path_factory.mktemp("bundles") / request.param
-    manifest = export.export(model, folder, texts=TEXTS, max_length=PROMPT, max_new_tokens=NEW)
+    batch = 2 if request.param == "lstm" else 1  # rows of a TFLite call
+    manifest = export.export(
+        model, folder, texts=TEXTS, max_length=PROMPT, max_new_tokens=NEW, batch=batch
+    )
     return model, folder, manifest
 
 
@@ -117,6 +121,34 @@ def test_a_loop_of_the_callers_over_decode(exported, format):
         tokens.append(int(logits[0].argmax()))
         state = loaded.decode(token=np.array(tokens[-1:], "int32"), **state)
     assert tokens == whole["token_ids"][0, : len(tokens)].tolist()
+
+
+def test_rows_of_a_cache_in_tflite(tmp_path):
+    """Rows of one call stand at different places of the cache."""
+    model = made("transformer")
+    signature = next(s for s in model.signatures({"T": PROMPT, "N": NEW}) if s.name == "generate")
+    tflite.write([signature], tmp_path, {"B": 3, "T": PROMPT, "N": NEW})
+    run = runtime.tflite.Runner(tmp_path, 1)
+    rows = model.tokenizer.encode(["the people", "", "we"])
+    token_ids = np.zeros((3, PROMPT), "int32")
+    for i, row in enumerate(rows):
+        token_ids[i, : len(row)] = row
+    numbers = {"max_new_tokens": NEW, "top_k": 0}
+    found = run(
+        "generate",
+        {
+            "token_ids": token_ids,
+            "length": np.array([len(row) for row in rows], "int32"),
+            **{name: np.array(value, "int32") for name, value in numbers.items()},
+            "temperature": np.array(0, "float32"),
+            "top_p": np.array(1, "float32"),
+            "uniforms": np.zeros((3, NEW), "float32"),
+        },
+    )
+    texts = model.tokenizer.decode(
+        row[:n].tolist() for row, n in zip(found["token_ids"], found["length"], strict=True)
+    )
+    assert texts == model.generate(["the people", "", "we"], NEW, temperature=0.0)
 
 
 def test_a_long_prompt_is_read_from_its_end(exported):
