@@ -99,15 +99,17 @@ def test_a_classifier_begins_where_a_language_model_ended(trained, tmp_path, wri
     write_csv(path, rows + [(f"three two one {i}", "down") for i in range(40)])
     common = ["train", "classify", "--data", str(path), "--epochs", "1", "--max-length", "32"]
     common += ["--batch-size", "8"]
-    for task in ("generate", "unmask"):
+    for task, option, changes in (
+        ("generate", "--freeze", False),
+        ("unmask", "--layer-decay=0.5", True),
+    ):
         before = load_model(trained / task / "model.keras").backbone.get_weights()
-        for option, changes in (("--freeze", False), ("--layer-decay=0.5", True)):
-            output = tmp_path / f"{task}{option}"
-            run = [*common, "--init-from", str(trained / task), option, "--output", str(output)]
-            assert main(run) == 0
-            after = load_model(output / "model.keras").backbone.get_weights()
-            moved = any((a != b).any() for a, b in zip(before, after, strict=True))
-            assert moved == changes
+        output = tmp_path / task
+        run = [*common, "--init-from", str(trained / task), option, "--output", str(output)]
+        assert main(run) == 0
+        after = load_model(output / "model.keras").backbone.get_weights()
+        moved = any((a != b).any() for a, b in zip(before, after, strict=True))
+        assert moved == changes
     capsys.readouterr()
     assert main([*common, "--init-from", str(trained / "unmask"), "--max-length", "99"]) == 2
     assert "max_length must be from 1 to the backbone's 32" in capsys.readouterr().err
