@@ -1,7 +1,7 @@
 """What a text generator hands the exporter: its signatures, and what proves them."""
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import keras
@@ -111,7 +111,11 @@ class GeneratorSignatures:
                 "generate", (ids, count, *settings), new_ids, generate_ids, self._margins_of_ids
             ),
             Signature(
-                "generate_text", (*text, *settings), new_text, generate_text, self._margins_of_text
+                "generate_text",
+                (*text, *settings),
+                new_text,
+                generate_text,
+                partial(self._margins_of_text, prompt),
             ),
         )
 
@@ -214,35 +218,31 @@ class GeneratorSignatures:
             )
         return found
 
-    def _margins_of_text(self, inputs: Arrays, outputs: Arrays) -> np.ndarray:
-        """For `generate_text`: of the token that a byte belongs to, or of the one before it."""
-        new = inputs["uniforms"].shape[1]
-        prompt, _ = self._sizes({"N": new})
-        ids, length = self._prompt_of(inputs["text"], inputs["length"], prompt)
-        given = {
-            **inputs,
-            "token_ids": ops.convert_to_numpy(ids),
-            "length": ops.convert_to_numpy(length),
-        }
-        rows = []
-        for i in range(len(inputs["length"])):
-            row = [given[name][i : i + 1] for name in ("token_ids", "length", "uniforms")]
-            numbers = [given[name][i] for name in SETTINGS]
-            rows.append(
-                [
-                    ops.convert_to_numpy(x)
-                    for x in self._model.generate_compiled(*row, *numbers, NEUTRAL)
-                ]
-            )
-        token_ids, length = (np.concatenate(part) for part in zip(*rows, strict=True))
-        of_ids = self._margins_of_ids(given, {"token_ids": token_ids, "length": length})
-        of_ids[:, 1:] = np.minimum(of_ids[:, 1:], of_ids[:, :-1])
-        tokenizer = self._model.tokenizer
+    def _margins_of_text(self, prompt: int, inputs: Arrays, outputs: Arrays) -> np.ndarray:
+        """For `generate_text`: of the token that a byte belongs to, or of the one before it.
+
+        `prompt` is the number of tokens read of a prompt.
+        """
         found = np.full(outputs["text"].shape, np.inf)
-        for i, count in enumerate(length):
-            pieces = [len(piece) for piece in tokenizer.decode_bytes(token_ids[i][:, None])]
-            of_bytes = np.repeat(of_ids[i], np.where(np.arange(new) < count, pieces, 1))
-            of_bytes = of_bytes[: found.shape[1]]
+        for i in np.flatnonzero(inputs["temperature"]):
+            row = {name: array[i : i + 1] for name, array in inputs.items()}
+            ids, length = self._prompt_of(row["text"], row["length"], prompt)
+            row |= {
+                "token_ids": ops.convert_to_numpy(ids),
+                "length": ops.convert_to_numpy(length),
+            }
+            given = (row[name] for name in ("token_ids", "length", "uniforms"))
+            numbers = (inputs[name][i] for name in SETTINGS)
+            new_ids, count = (
+                ops.convert_to_numpy(x)
+                for x in self._model.generate_compiled(*given, *numbers, NEUTRAL)
+            )
+            (of_ids,) = self._margins_of_ids(row, {"token_ids": new_ids, "length": count})
+            of_ids[1:] = np.minimum(of_ids[1:], of_ids[:-1])
+            pieces = self._model.tokenizer.decode_bytes(new_ids[0, : count[0], None])
+            # What ended the text stands where its next byte would have.
+            sizes = [*map(len, pieces), *([1] * (len(of_ids) - len(pieces)))]
+            of_bytes = np.repeat(of_ids, sizes)[: found.shape[1]]
             found[i, : len(of_bytes)] = of_bytes
         return found
 
