@@ -13,7 +13,7 @@ def simplify(model: Any) -> None:
     - What a loop hands from turn to turn unchanged, its weights, is read from outside of it.
     - A weight that is only given another shape is stored in that shape.
     - A layer normalisation is one `LayerNormalization`.
-    - An index is not made positive before a `Gather`, which counts from the end, too.
+    - An index into a weight is not made positive before a `Gather`, which counts from the end, too.
     """
     for graph in list(_graphs(model.graph)):
         _read_from_outside(graph)
@@ -22,7 +22,7 @@ def simplify(model: Any) -> None:
         constants = weights | {tensor.name: tensor for tensor in graph.initializer}
         _reshape_weights(model.graph, graph, constants)
         _join_normalisations(graph, constants)
-        _gather_from_the_end(graph)
+        _gather_from_the_end(graph, constants)
     _drop_unused(model.graph)
 
 
@@ -35,11 +35,10 @@ def _graphs(graph: Any) -> Iterator[Any]:
                 yield from _graphs(attribute.g)
 
 
-def _replace(graph: Any, old: Any, *new: Any) -> None:
+def _replace(graph: Any, old: Any, new: Any) -> None:
     place = list(graph.node).index(old)
     graph.node.remove(old)
-    for node in reversed(new):
-        graph.node.insert(place, node)
+    graph.node.insert(place, new)
 
 
 def _read_from_outside(graph: Any) -> None:
@@ -70,10 +69,9 @@ def _reshape_weights(main: Any, graph: Any, constants: dict[str, Any]) -> None:
         weight, shape = (constants.get(name) for name in node.input[:2])
         if weight is None or shape is None:
             continue
-        values = numpy_helper.to_array(weight)
+        values = _values(weight)
         sizes = [
-            values.shape[i] if size == 0 else int(size)
-            for i, size in enumerate(numpy_helper.to_array(shape))
+            values.shape[i] if size == 0 else int(size) for i, size in enumerate(_values(shape))
         ]
         made = numpy_helper.from_array(values.reshape(sizes), f"{node.output[0]}/weight")
         main.initializer.append(made)
@@ -97,7 +95,7 @@ def _rename_uses(graph: Any, old: str, new: str) -> None:
 
 def _join_normalisations(graph: Any, constants: dict[str, Any]) -> None:
     """(x - mean) / sqrt(mean((x - mean)²) + ε) · γ + β, as `LayerNormalization` in `layers`."""
-    from onnx import helper, numpy_helper
+    from onnx import helper
 
     made_by = {output: node for node in graph.node for output in node.output}
     uses: dict[str, list[Any]] = {}
@@ -137,8 +135,12 @@ def _join_normalisations(graph: Any, constants: dict[str, Any]) -> None:
             continue
         gamma = other(scale, division.output[0])
         beta = other(shift, scale.output[0])
-        axes = [numpy_helper.to_array(constants[r.input[1]]) for r in (first, mean)]
-        if not all(axis.tolist() == [-1] for axis in axes):
+        # The operator takes vectors over the last axis, and nothing that is computed.
+        vectors = [constants.get(name) for name in (gamma, beta)]
+        if not all(vector is not None and len(vector.dims) == 1 for vector in vectors):
+            continue
+        axes = [constants.get(reduction.input[1]) for reduction in (first, mean)]
+        if not all(axis is not None and _values(axis).tolist() == [-1] for axis in axes):
             continue
         joined = helper.make_node(
             "LayerNormalization",
@@ -146,29 +148,50 @@ def _join_normalisations(graph: Any, constants: dict[str, Any]) -> None:
             [shift.output[0]],
             name=shift.name,
             axis=-1,
-            epsilon=float(numpy_helper.to_array(epsilon).item()),
+            epsilon=float(_values(epsilon).item()),
         )
         _replace(graph, shift, joined)
 
 
-def _gather_from_the_end(graph: Any) -> None:
-    """Of `where(i < 0, i + n, i)`, i."""
+def _gather_from_the_end(graph: Any, constants: dict[str, Any]) -> None:
+    """Of `where(i < 0, i + n, i)`, i, where a table of n rows is read."""
     made_by = {output: node for node in graph.node for output in node.output}
-    for node in graph.node:
-        if node.op_type != "Gather":
-            continue
-        choice = made_by.get(node.input[1])
-        if choice is None or choice.op_type != "Where":
-            continue
-        condition, moved, index = (
-            made_by.get(choice.input[0]),
-            made_by.get(choice.input[1]),
-            choice.input[2],
+
+    def is_number(name: str, value: int) -> bool:
+        return name in constants and _values(constants[name]).tolist() in (value, [value])
+
+    def is_index(name: str, index: str) -> bool:
+        """Also in another integer type, in which it is compared."""
+        node = made_by.get(name)
+        return name == index or (
+            node is not None and node.op_type == "Cast" and node.input[0] == index
         )
-        is_less = condition is not None and condition.op_type == "Less"
-        is_moved = moved is not None and moved.op_type == "Add" and index in moved.input
-        if is_less and is_moved:
+
+    for node in graph.node:
+        choice = made_by.get(node.input[1]) if node.op_type == "Gather" else None
+        table = constants.get(node.input[0]) if node.op_type == "Gather" else None
+        if choice is None or choice.op_type != "Where" or table is None:
+            continue
+        negative, moved = (made_by.get(name) for name in choice.input[:2])
+        index = choice.input[2]
+        axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
+        if (
+            negative is not None
+            and negative.op_type == "Less"
+            and is_index(negative.input[0], index)
+            and is_number(negative.input[1], 0)
+            and moved is not None
+            and moved.op_type == "Add"
+            and moved.input[0] == index
+            and is_number(moved.input[1], table.dims[axis])
+        ):
             node.input[1] = index
+
+
+def _values(tensor: Any) -> Any:
+    from onnx import numpy_helper
+
+    return numpy_helper.to_array(tensor)
 
 
 def _drop_unused(graph: Any) -> None:

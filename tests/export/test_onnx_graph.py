@@ -6,6 +6,7 @@ from collections import Counter
 import numpy as np
 import onnx
 import onnxruntime
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from export.formats.onnx_graph import simplify
@@ -96,8 +97,7 @@ def run(made, **inputs):
 
 
 def operators(made):
-    body = next(a.g for a in made.graph.node[0].attribute if a.name == "body")
-    return Counter(node.op_type for node in body.node)
+    return Counter(node.op_type for node in body_of(made).node)
 
 
 def test_fewer_operators_the_same_values():
@@ -117,10 +117,43 @@ def test_fewer_operators_the_same_values():
 
 def test_what_is_no_normalisation_stays():
     made = model()
-    body = next(a.g for a in made.graph.node[0].attribute if a.name == "body")
-    next(node for node in body.node if node.op_type == "Sqrt").op_type = "Exp"
+    next(node for node in body_of(made).node if node.op_type == "Sqrt").op_type = "Exp"
     expected = run(made, x=np.ones((2, D), "float32"), index=np.array(0, "int64"))
     simplify(made)
     assert operators(made)["LayerNormalization"] == 0
     found = run(made, x=np.ones((2, D), "float32"), index=np.array(0, "int64"))
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def body_of(made):
+    return next(a.g for a in made.graph.node[0].attribute if a.name == "body")
+
+
+def replace(made, name, value, dtype="float32"):
+    tensors = [*made.graph.initializer, *body_of(made).initializer]
+    tensor = next(tensor for tensor in tensors if tensor.name == name)
+    tensor.CopyFrom(constant(name, value, dtype))
+
+
+@pytest.mark.parametrize(("name", "value", "index"), [("zero", 1, 0), ("rows", 3, -1)])
+def test_another_choice_of_an_index_stays(name, value, index):
+    """`where(i < 1, i + 4, i)`, or a step that is not the number of rows, is the model's own."""
+    made = model()
+    replace(made, name, value, "int64")
+    if name == "zero":  # the fifth row is read
+        replace(made, "table", np.arange(8 * D).reshape(8, D))
+    inputs = {"x": np.ones((2, D), "float32"), "index": np.array(index, "int64")}
+    expected = run(made, **inputs)
+    simplify(made)
+    assert operators(made)["Where"] == 1
+    np.testing.assert_allclose(run(made, **inputs), expected, atol=1e-5)
+
+
+def test_a_scale_that_is_no_vector_stays():
+    made = model()
+    replace(made, "gamma", G.normal(size=(2, D)))
+    inputs = {"x": G.normal(size=(2, D)).astype("float32"), "index": np.array(1, "int64")}
+    expected = run(made, **inputs)
+    simplify(made)
+    assert operators(made)["LayerNormalization"] == 0
+    np.testing.assert_allclose(run(made, **inputs), expected, atol=1e-5)
