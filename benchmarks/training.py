@@ -279,7 +279,7 @@ def print_input() -> None:
     from keras_seq.data.feed import feed
     from keras_seq.data.tokens import tokenized
     from keras_seq.text import SentencePieceTokenizer
-    from keras_seq.training.classify import build_classifier, settings_for
+    from keras_seq.training.classify import BACKBONES, build_classifier
 
     corpus = data.load("movie_reviews")
     texts = corpus.train.texts
@@ -293,7 +293,7 @@ def print_input() -> None:
     print(f"{len(texts):,} reviews tokenised in {first:.1f} s, from the cache in {cached:.2f} s.\n")
     print("| backbone | step ms | preparing its batch ms | share |\n|---|---|---|---|")
     for backbone in ("rnn", "lstm", "transformer"):
-        settings = settings_for(backbone)
+        settings = BACKBONES[backbone]
         model = build_classifier(settings, tokenizer, corpus.classes())
         targets = model.preprocess(None, corpus.train.labels)[1]
         batches = TextBatches(tokens, targets, settings.batch_size, settings.max_length, 0)

@@ -219,7 +219,7 @@ def _texts(arguments: argparse.Namespace, run: Any, model: Any) -> tuple[list[st
     """Texts to compare on, and what they are."""
     from keras_seq import data
     from keras_seq.data.texts import pieces
-    from keras_seq.training.run import held_out
+    from keras_seq.training.tasks import held_out
 
     if not arguments.data and run is None:
         return None, ""

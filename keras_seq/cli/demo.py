@@ -40,9 +40,9 @@ def _demo(arguments: argparse.Namespace) -> int:
     import export
     from export.cli import print_parity
     from keras_seq.training import Run, train_classifier
-    from keras_seq.training.classify import settings_for
+    from keras_seq.training.classify import BACKBONES
 
-    settings = settings_for("lstm")
+    settings = BACKBONES["lstm"]
     with new_folder(run_path, arguments.overwrite) as folder:
         run = Run.new(folder, "demo")
         source = {"name_or_path": corpus.name}

@@ -29,11 +29,12 @@ def add(commands: Any) -> None:
 def _evaluate(arguments: argparse.Namespace) -> int:
     import_quietly("keras_seq.models")
     from keras_seq.training.run import find_model
+    from keras_seq.training.tasks import TASKS
 
     model, run = find_model(arguments.model)
     if not arguments.data and run is None:
         raise UserError(f"{arguments.model} does not say on what to evaluate it: name --data.")
-    metrics = _metrics(model, run, arguments)
+    metrics = TASKS[model.task].evaluate(model, *_held_out(model.task, run, arguments))
     if arguments.json:
         print(json.dumps(metrics, ensure_ascii=False, indent=2))
     else:
@@ -41,35 +42,19 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _metrics(model: Any, run: Any, arguments: argparse.Namespace) -> dict[str, Any]:
-    from keras_seq.training import evaluate_classifier
-    from keras_seq.training.language import OBJECTIVES
-
-    if model.task == "classify":
-        return evaluate_classifier(model, *_examples(run, arguments))
-    return OBJECTIVES[model.task].evaluate(model, *_texts(run, arguments))
-
-
-def _examples(run: Any, arguments: argparse.Namespace) -> tuple[Any, str]:
+def _held_out(task: str, run: Any, arguments: argparse.Namespace) -> tuple[Any, str]:
+    """What to evaluate on, and its name."""
     from keras_seq import data
-    from keras_seq.training.run import held_out
+    from keras_seq.training.tasks import held_out
 
     if not arguments.data:
         corpus = held_out(run, arguments.data_dir)
         return corpus.held_out, corpus.name
-    if arguments.data in data.SOURCES:
-        return data.load(**labelled_source(arguments)).held_out, arguments.data
-    columns = arguments.text_column, arguments.label_column
-    return data.read_labelled_texts(arguments.data, *columns), arguments.data
-
-
-def _texts(run: Any, arguments: argparse.Namespace) -> tuple[list[str], str]:
-    from keras_seq import data
-    from keras_seq.training.run import held_out
-
-    if not arguments.data:
-        corpus = held_out(run, arguments.data_dir)
-        return corpus.held_out, corpus.name
+    if task == "classify":
+        if arguments.data in data.SOURCES:
+            return data.load(**labelled_source(arguments)).held_out, arguments.data
+        columns = arguments.text_column, arguments.label_column
+        return data.read_labelled_texts(arguments.data, *columns), arguments.data
     if arguments.data in data.TEXT_SOURCES:
         return data.load_texts(**texts_source(arguments)).held_out, arguments.data
     return data.read_texts(arguments.data, arguments.text_column), arguments.data

@@ -120,11 +120,25 @@ def texts_source(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def load_labelled(source: dict[str, Any]) -> Any:
+    """The corpus of a `labelled_source`."""
+    from keras_seq import data
+
+    return data.load(**source)
+
+
+def load_texts(source: dict[str, Any]) -> Any:
+    """The corpus of a `texts_source`."""
+    from keras_seq import data
+
+    return data.load_texts(**source)
+
+
 def refuse_settings(arguments: argparse.Namespace) -> None:
     """A resumed run has its own settings: none may be given."""
     for name, value in vars(arguments).items():
         default = arguments.parser.get_default(name)
-        if name not in (*MACHINE, "command", "parser", "task") and value != default:
+        if name not in MACHINE and value != default:
             raise UserError(
                 f"A resumed run keeps its own settings. Received: --{name.replace('_', '-')} "
                 f"{value}. Leave it out, or begin a new run without --resume."

@@ -10,6 +10,8 @@ from keras_seq.cli.options import (
     devices,
     given_settings,
     labelled_source,
+    load_labelled,
+    load_texts,
     refuse_settings,
     texts_source,
 )
@@ -74,7 +76,14 @@ def _add_classify(tasks: Any) -> None:
         batch_size="64",
         learning_rate="0.002; rnn and transformer 0.001",
     )
-    classify.set_defaults(command=_train_classify, parser=classify)
+    classify.set_defaults(
+        command=_train,
+        parser=classify,
+        task="classify",
+        source=labelled_source,
+        load=load_labelled,
+        use="",
+    )
 
 
 def _add_generate(tasks: Any) -> None:
@@ -85,7 +94,8 @@ def _add_generate(tasks: Any) -> None:
         "keeps it in a run folder. Ctrl-C saves it; --resume goes on.",
         epilog=TEXTS,
     )
-    _add_language_model(generate, "generate")
+    _add_language_model(generate)
+    generate.set_defaults(task="generate", use='keras-seq predict {run} --prompt "…", or ')
 
 
 def _add_unmask(tasks: Any) -> None:
@@ -97,10 +107,11 @@ def _add_unmask(tasks: Any) -> None:
         "classify --init-from RUN.",
         epilog=TEXTS,
     )
-    _add_language_model(unmask, "unmask")
+    _add_language_model(unmask)
+    unmask.set_defaults(task="unmask", use="keras-seq train classify --init-from {run}, or ")
 
 
-def _add_language_model(parser: argparse.ArgumentParser, task: str) -> None:
+def _add_language_model(parser: argparse.ArgumentParser) -> None:
     add_data(parser, "python", "text file, folder of them, or .csv, .tsv or .jsonl file", False)
     model = parser.add_argument_group("model")
     add = model.add_argument
@@ -137,68 +148,35 @@ def _add_language_model(parser: argparse.ArgumentParser, task: str) -> None:
         weight_decay="0.1; rnn and lstm 0",
         clip_norm="1",
     )
-    parser.set_defaults(command=_train_language_model, parser=parser, task=task)
+    parser.set_defaults(command=_train, parser=parser, source=texts_source, load=load_texts)
 
 
-def _train_classify(arguments: argparse.Namespace) -> int:
+def _train(arguments: argparse.Namespace) -> int:
     if arguments.resume:
         refuse_settings(arguments)
-    from keras_seq import data
-
-    source = None if arguments.resume else labelled_source(arguments)
-    corpus = None if source is None else data.load(**source)
+    # Data that cannot be used is refused before what is heavy is imported.
+    source = None if arguments.resume else arguments.source(arguments)
+    corpus = None if source is None else arguments.load(source)
     import_quietly("keras_seq.models")
-    from keras_seq.training import ClassifierSettings, Run, train_classifier
+    from keras_seq.training import Run
     from keras_seq.training.beginning import settings_of
-    from keras_seq.training.classify import settings_for
+    from keras_seq.training.tasks import TASKS
 
-    places = devices(arguments)
+    places, name = devices(arguments), arguments.task
+    task = TASKS[name]
+    defaults = task.defaults[arguments.backbone]
     if arguments.resume:
-        run = Run.resume(arguments.resume, "classify")
-        settings, source = settings_of(run, ClassifierSettings), run.config["data"]
-        corpus = data.load(**source)
+        run = Run.resume(arguments.resume, name)
+        settings, source = settings_of(run, type(defaults)), run.config["data"]
+        corpus = task.load(**source)
     else:
-        settings = settings_for(**given_settings(arguments, ClassifierSettings))
-        run = Run.new(arguments.output, f"classify-{arguments.backbone}", places.chief)
-    train_classifier(corpus, settings, run, source, places)
+        settings = defaults.changed(**given_settings(arguments, type(defaults)))
+        run = Run.new(arguments.output, f"{name}-{arguments.backbone}", places.chief)
+    task.train(corpus, settings, run, source, places)
     if places.chief:
-        _report(run)
+        print_metrics(run.evaluation)
+        stage(
+            f"Saved in {run.path}. Next: {arguments.use.format(run=run.path)}python -m export "
+            f"{run.path} --output bundles/{run.path.name}"
+        )
     return 0
-
-
-def _train_language_model(arguments: argparse.Namespace) -> int:
-    if arguments.resume:
-        refuse_settings(arguments)
-    from keras_seq import data
-
-    source = None if arguments.resume else texts_source(arguments)
-    corpus = None if source is None else data.load_texts(**source)
-    import_quietly("keras_seq.models")
-    from keras_seq.training import LanguageSettings, Run, train_language_model
-    from keras_seq.training.beginning import settings_of
-    from keras_seq.training.language import settings_for
-
-    places, task = devices(arguments), arguments.task
-    if arguments.resume:
-        run = Run.resume(arguments.resume, task)
-        settings, source = settings_of(run, LanguageSettings), run.config["data"]
-        corpus = data.load_texts(**source)
-    else:
-        settings = settings_for(**given_settings(arguments, LanguageSettings))
-        run = Run.new(arguments.output, f"{task}-{arguments.backbone}", places.chief)
-    train_language_model(task, corpus, settings, run, source, places)
-    if places.chief:
-        use = {
-            "generate": f'keras-seq predict {run.path} --prompt "…", or ',
-            "unmask": f"keras-seq train classify --init-from {run.path}, or ",
-        }
-        _report(run, use[task])
-    return 0
-
-
-def _report(run: Any, use: str = "") -> None:
-    print_metrics(run.evaluation)
-    stage(
-        f"Saved in {run.path}. Next: {use}python -m export {run.path} "
-        f"--output bundles/{run.path.name}"
-    )

@@ -34,12 +34,8 @@ class TokenRows:
 
     def padded(self, rows: Sequence[int], length: int) -> np.ndarray:
         """Those rows, each cut to `length` or filled up with 0: `(len(rows), length)` int32."""
-        batch = np.zeros((len(rows), length), "int32")
-        for i, row in enumerate(rows):
-            start = self.ends[row] - self.lengths[row]
-            count = min(self.lengths[row], length)
-            batch[i, :count] = self.ids[start : start + count]
-        return batch
+        spans = ((self.ends[row] - self.lengths[row], self.ends[row]) for row in rows)
+        return padded([self.ids[start:end] for start, end in spans], length)
 
     def joined(self, beginning: int, end: int) -> np.ndarray:
         """All rows as one, each between the ids `beginning` and `end`: `(total + 2 N,)`."""
@@ -53,6 +49,14 @@ class TokenRows:
         digest = hashlib.sha256(np.ascontiguousarray(self.ends, "int64").tobytes())
         digest.update(np.ascontiguousarray(self.ids, "int32").tobytes())
         return digest.hexdigest()
+
+
+def padded(rows: Sequence[Sequence[int]], length: int) -> np.ndarray:
+    """Rows of ids, each cut to `length` or filled up with 0: `(len(rows), length)` int32."""
+    batch = np.zeros((len(rows), length), "int32")
+    for filled, row in zip(batch, rows, strict=True):
+        filled[: min(len(row), length)] = row[:length]
+    return batch
 
 
 def tokenize(tokenizer: Any, texts: Sequence[str], max_length: int) -> np.ndarray:

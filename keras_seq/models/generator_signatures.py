@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_seq.compiling import compiled
+from keras_seq.data.tokens import padded
 from keras_seq.decoding import generate, margins
 from keras_seq.errors import UserError
 from keras_seq.models.language_model import choosable
@@ -172,9 +173,7 @@ class GeneratorSignatures:
         sizes: Mapping[str, int],
         state_rows: int,
     ) -> dict[str, dict[str, np.ndarray]]:
-        token_ids = np.zeros((len(rows), sizes["T"]), "int32")
-        for i, row in enumerate(rows):
-            token_ids[i, : len(row)] = row
+        token_ids = padded(rows, sizes["T"])
         length = np.array([len(row) for row in rows], "int32")
         text, text_length = packed(prompts)
         settings = _proven_settings(len(rows), sizes["N"])

@@ -11,6 +11,7 @@ from keras import ops
 from keras_seq.backbones import Backbone
 from keras_seq.backbones.backbone import within
 from keras_seq.compiling import compiled
+from keras_seq.data.tokens import padded
 from keras_seq.decoding import (
     Sampling,
     generate,
@@ -250,10 +251,7 @@ class TextGenerator(LanguageModel):
         size = _size(int(length.max(initial=0)))
         if self.is_bounded:
             size = min(size, self.backbone.max_length - 1)
-        token_ids = np.zeros((len(rows), size), "int32")
-        for i, row in enumerate(rows):
-            token_ids[i, : len(row)] = row
-        return token_ids, length
+        return padded(rows, size), length
 
     def _slots(self, token_ids: Tensor, new: int) -> int:
         """Positions of the cache for prompts `(B, T)` and `new` tokens."""

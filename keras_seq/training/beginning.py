@@ -8,9 +8,10 @@ from typing import Any
 import keras
 
 from keras_seq.errors import UserError
+from keras_seq.models import load_model
 from keras_seq.text import ByteTokenizer, SentencePieceTokenizer, Tokenizer
 from keras_seq.training.devices import Devices
-from keras_seq.training.run import Run
+from keras_seq.training.run import Run, write_json
 from keras_seq.training.settings import TrainingSettings
 
 Say = Callable[[str], None]
@@ -27,6 +28,26 @@ def learning(settings: TrainingSettings, devices: Devices) -> Iterator[None]:
             yield
     finally:
         keras.config.set_dtype_policy(policy)
+
+
+def conducted(
+    run: Run,
+    settings: TrainingSettings,
+    devices: Devices,
+    learn: Callable[[], None],
+    evaluate: Callable[[Any], dict[str, Any]],
+) -> Any:
+    """The best epoch's model of a run that `learn` carries out; its results are kept in the run.
+
+    None in a process that is not the first of several.
+    """
+    with learning(settings, devices):
+        learn()
+    if not devices.chief:
+        return None
+    best = load_model(run.model_path)
+    write_json(run.evaluation_path, evaluate(best))
+    return best
 
 
 def tokenizer_for(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,12 @@ from keras_seq.data.examples import Corpus, LabelledTexts
 from keras_seq.data.tokens import tokenized
 from keras_seq.errors import UserError
 from keras_seq.metrics import classification_metrics
-from keras_seq.models import TextClassifier, load_model
+from keras_seq.models import TextClassifier
 from keras_seq.text import Tokenizer
-from keras_seq.training.beginning import begin, learning, tokenizer_for
+from keras_seq.training.beginning import begin, conducted, tokenizer_for
 from keras_seq.training.devices import Devices
 from keras_seq.training.losses import CrossEntropy
-from keras_seq.training.run import Run, find_model, write_json
+from keras_seq.training.run import Run, find_model
 from keras_seq.training.settings import TrainingSettings
 from keras_seq.training.trainer import train
 
@@ -87,16 +87,24 @@ BACKBONES = {
 
 
 def build_classifier(
-    settings: ClassifierSettings, tokenizer: Tokenizer, labels: tuple[str, ...]
+    settings: ClassifierSettings,
+    tokenizer: Tokenizer,
+    labels: tuple[str, ...],
+    backbone: Backbone | None = None,
 ) -> TextClassifier:
-    """The classifier that `settings` describe, not yet trained.
+    """The classifier that `settings` describe, not yet trained; with their backbone by default.
 
     Raises:
         UserError: If the settings do not fit together.
     """
     try:
-        return _classifier(
-            settings, _backbone(settings, tokenizer.vocabulary_size), tokenizer, labels
+        return TextClassifier(
+            backbone or _backbone(settings, tokenizer.vocabulary_size),
+            tokenizer,
+            labels,
+            max_length=settings.max_length,
+            pooling=settings.pooling,
+            dropout=settings.dropout,
         )
     except ValueError as error:
         raise UserError(str(error)) from error
@@ -121,26 +129,7 @@ def classifier_from(
     backbone.build((None, None))
     backbone.set_weights(initial.backbone.get_weights())
     backbone.trainable = not settings.freeze
-    return _classifier(settings, backbone, initial.tokenizer, labels)
-
-
-def _classifier(
-    settings: ClassifierSettings,
-    backbone: Backbone,
-    tokenizer: Tokenizer,
-    labels: tuple[str, ...],
-) -> TextClassifier:
-    try:
-        return TextClassifier(
-            backbone,
-            tokenizer,
-            labels,
-            max_length=settings.max_length,
-            pooling=settings.pooling,
-            dropout=settings.dropout,
-        )
-    except ValueError as error:
-        raise UserError(str(error)) from error
+    return build_classifier(settings, initial.tokenizer, labels, backbone)
 
 
 def _backbone(settings: ClassifierSettings, vocabulary_size: int) -> Backbone:
@@ -192,13 +181,13 @@ def train_classifier(
         UserError: If the data cannot be learnt from or the settings do not fit together.
     """
     devices = devices or Devices()
-    with learning(settings, devices):
-        _train(corpus, settings, run, source, devices, visible)
-    if not devices.chief:
-        return None
-    best = load_model(run.model_path)
-    write_json(run.evaluation_path, evaluate_classifier(best, corpus.held_out, corpus.name))
-    return best
+    return conducted(
+        run,
+        settings,
+        devices,
+        lambda: _train(corpus, settings, run, source, devices, visible),
+        lambda model: evaluate_classifier(model, corpus.held_out, corpus.name),
+    )
 
 
 def _train(
@@ -289,10 +278,3 @@ def evaluate_classifier(
     probabilities = classifier.predict(token_ids, batch_size=100, verbose=0)
     metrics = classification_metrics(indices, np.argmax(probabilities, axis=-1), classifier.labels)
     return {"data": name, **metrics}
-
-
-def settings_for(backbone: str, **changes: Any) -> ClassifierSettings:
-    """The defaults of `backbone` with what is not None in `changes` put in their place."""
-    return replace(
-        BACKBONES[backbone], **{name: value for name, value in changes.items() if value is not None}
-    )

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,13 @@ from keras_seq.data.batches import Batches, HeldOutBlocks, MaskedBatches, Packed
 from keras_seq.data.texts import TextCorpus
 from keras_seq.data.tokens import tokenized
 from keras_seq.errors import UserError
-from keras_seq.models import MaskedLanguageModel, TextGenerator, load_model
+from keras_seq.models import MaskedLanguageModel, TextGenerator
 from keras_seq.text import Tokenizer
 from keras_seq.text.tokenizer import BEGINNING, END, FIRST_BYTE, UNKNOWN
-from keras_seq.training.beginning import begin, learning, tokenizer_for
+from keras_seq.training.beginning import begin, conducted, tokenizer_for
 from keras_seq.training.devices import Devices
 from keras_seq.training.losses import CrossEntropy
-from keras_seq.training.run import Run, write_json
+from keras_seq.training.run import Run
 from keras_seq.training.settings import TrainingSettings
 from keras_seq.training.trainer import train
 
@@ -171,14 +171,13 @@ def train_language_model(
         UserError: If the data cannot be learnt from or the settings do not fit together.
     """
     devices = devices or Devices()
-    with learning(settings, devices):
-        _train(task, corpus, settings, run, source, devices, visible)
-    if not devices.chief:
-        return None
-    best = load_model(run.model_path)
-    evaluation = OBJECTIVES[task].evaluate(best, corpus.held_out, corpus.name)
-    write_json(run.evaluation_path, evaluation)
-    return best
+    return conducted(
+        run,
+        settings,
+        devices,
+        lambda: _train(task, corpus, settings, run, source, devices, visible),
+        lambda model: OBJECTIVES[task].evaluate(model, corpus.held_out, corpus.name),
+    )
 
 
 def _train(
@@ -328,10 +327,3 @@ OBJECTIVES = {
     "generate": Objective(True, TextGenerator, lambda blocks, *_: blocks, evaluate_generator),
     "unmask": Objective(False, MaskedLanguageModel, _masked, evaluate_unmasker),
 }
-
-
-def settings_for(backbone: str, **changes: Any) -> LanguageSettings:
-    """The defaults of `backbone` with what is not None in `changes` put in their place."""
-    return replace(
-        BACKBONES[backbone], **{name: value for name, value in changes.items() if value is not None}
-    )

@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _make(arguments: argparse.Namespace) -> int:
     import_quietly("keras_seq.models")
     from keras_seq.models import load_model
-    from keras_seq.training.run import Run, held_out, uncompiled, write_json
+    from keras_seq.training.run import Run, uncompiled, write_json
+    from keras_seq.training.tasks import TASKS, held_out
 
     run = Run.open(arguments.run)
     folder = presets.FOLDER / arguments.name
@@ -37,20 +38,15 @@ def _make(arguments: argparse.Namespace) -> int:
     path = folder / "model.keras"
     uncompiled(load_model(run.model_path)).save(path)
     _halve(path)
-    metrics = _evaluated(load_model(path), held_out(run))
+    corpus = held_out(run)
+    evaluate = TASKS[run.config["task"]].evaluate
+    metrics = evaluate(load_model(path), corpus.held_out, corpus.name)
     settings = {key: run.config[key] for key in ("task", "settings")}
     made = {"command": arguments.made_by, "data": metrics["data"], **settings, "metrics": metrics}
     write_json(folder / "preset.json", made)
     stage(f"{path}: {path.stat().st_size:,} bytes")
     print(json.dumps(metrics))
     return 0
-
-
-def _evaluated(model: Any, corpus: Any) -> dict[str, Any]:
-    from keras_seq.training import evaluate_classifier, evaluate_generator
-
-    evaluate = {"classify": evaluate_classifier, "generate": evaluate_generator}[model.task]
-    return evaluate(model, corpus.held_out, corpus.name)
 
 
 def _halve(path: Any) -> None:

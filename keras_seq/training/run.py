@@ -21,8 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from keras_seq import data, presets
-from keras_seq.data import Corpus, TextCorpus
+from keras_seq import presets
 from keras_seq.errors import UserError
 from keras_seq.text import SentencePieceTokenizer
 from keras_seq.training.checkpoints import Checkpoints
@@ -171,18 +170,6 @@ def find_model(path: str | Path) -> tuple[Any, Run | None]:
         return load_model(path, compile=False), None
     run = Run.open(path)
     return load_model(run.model_path), run
-
-
-def held_out(run: Run, data_dir: str | Path | None = None) -> Corpus | TextCorpus:
-    """What `run` learnt from, with the examples or texts that it did not.
-
-    Raises:
-        UserError: If the data is no longer where it was.
-    """
-    source = dict(run.config["data"])
-    if data_dir is not None:
-        source["data_dir"] = data_dir
-    return data.load(**source) if run.config["task"] == "classify" else data.load_texts(**source)
 
 
 def uncompiled(model: Any) -> Any:

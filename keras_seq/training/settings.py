@@ -1,7 +1,8 @@
 """How a model is trained, whatever it learns."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import keras
 
@@ -64,6 +65,10 @@ class TrainingSettings:
         self._require("above 0, below 10", lambda x: 0 < x < 10, "learning_rate")
         self._require(f"one of {', '.join(SCHEDULES)}", SCHEDULES.__contains__, "schedule")
         self._require(f"one of {', '.join(PRECISIONS)}", PRECISIONS.__contains__, "precision")
+
+    def changed(self, **changes: Any) -> Self:
+        """These settings with what is not None in `changes` put in their place."""
+        return replace(self, **{name: v for name, v in changes.items() if v is not None})
 
     def _require(self, what: str, holds: object, *names: str) -> None:
         for name in names:

@@ -1,0 +1,58 @@
+"""The tasks by name, for those who need not know which one it is."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from keras_seq import data
+from keras_seq.training import classify, language
+from keras_seq.training.run import Run
+from keras_seq.training.settings import TrainingSettings
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is done of a task.
+
+    Attributes:
+        defaults: The settings of each backbone.
+        load: Takes what a run's config says of its data, and loads it.
+        train: Takes corpus, settings, run, source and devices; see `train_classifier`.
+        evaluate: Takes a model, what was held out, and its name; returns the results.
+    """
+
+    defaults: Mapping[str, TrainingSettings]
+    load: Callable[..., data.Corpus | data.TextCorpus]
+    train: Callable[..., Any]
+    evaluate: Callable[[Any, Any, str], dict[str, Any]]
+
+
+def _of_language(name: str) -> Task:
+    return Task(
+        language.BACKBONES,
+        data.load_texts,
+        partial(language.train_language_model, name),
+        language.OBJECTIVES[name].evaluate,
+    )
+
+
+TASKS = {
+    "classify": Task(
+        classify.BACKBONES, data.load, classify.train_classifier, classify.evaluate_classifier
+    ),
+    **{name: _of_language(name) for name in language.OBJECTIVES},
+}
+
+
+def held_out(run: Run, data_dir: str | Path | None = None) -> data.Corpus | data.TextCorpus:
+    """What `run` learnt from, with the examples or texts that it did not.
+
+    Raises:
+        UserError: If the data is no longer where it was.
+    """
+    source = dict(run.config["data"])
+    if data_dir is not None:
+        source["data_dir"] = data_dir
+    return TASKS[run.config["task"]].load(**source)
