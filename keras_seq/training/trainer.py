@@ -140,7 +140,9 @@ class _Conductor(keras.callbacks.Callback):
         epoch_ends = self.step % self.steps_per_epoch == 0
         record = epoch_ends or self.step % self.record_every == 0
         due = now - self.saved_at >= self.settings.checkpoint_seconds and not self.shared
-        save = epoch_ends or due or self.stop.received
+        # Asked once: a signal that comes further down is seen after the next step, which saves.
+        stopping = self.stop.received
+        save = epoch_ends or due or stopping
         if not (record or save or now - self.read_at >= READ_SECONDS):
             return
         self.read_at = now
@@ -160,7 +162,7 @@ class _Conductor(keras.callbacks.Callback):
             self._end_epoch()
         if save:
             self._save()
-        if self.stop.received:
+        if stopping:
             raise Interrupted(
                 f"Stopped after step {self.step:,} of {self.total:,}; nothing is lost. Go on with: "
                 f"keras-seq train {self.run.config['task']} --resume {self.run.path}"
