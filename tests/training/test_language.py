@@ -106,11 +106,11 @@ def test_a_classifier_begins_where_a_language_model_ended(trained, tmp_path, wri
         before = load_model(trained / task / "model.keras").backbone.get_weights()
         output = tmp_path / task
         run = [*common, "--init-from", str(trained / task), option, "--output", str(output)]
-        assert main(run) == 0
+        assert main([*run, "--limit", "40"]) == 0
+        assert "38 examples to learn from, 2 to choose the best" in capsys.readouterr().err
         after = load_model(output / "model.keras").backbone.get_weights()
         moved = any((a != b).any() for a, b in zip(before, after, strict=True))
         assert moved == changes
-    capsys.readouterr()
     assert main([*common, "--init-from", str(trained / "unmask"), "--max-length", "99"]) == 2
     assert "max_length must be from 1 to the backbone's 32" in capsys.readouterr().err
     assert main([*common, "--freeze"]) == 2

@@ -1,6 +1,8 @@
 """What happens around the steps, on models of one layer."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,8 @@ import pytest
 
 from keras_seq.data.batches import Batch, Batches
 from keras_seq.errors import UserError
-from keras_seq.training import Devices, Run, TrainingSettings, train
+from keras_seq.training import Devices, Interrupted, Run, TrainingSettings, train
+from keras_seq.training.journal import Journal
 
 G = np.random.default_rng(3)
 W = G.normal(size=(4, 1))
@@ -137,6 +140,22 @@ def test_early_stopping(tmp_path):
     model.compile(settings.optimizer(500), "mse")
     train(model, Rows(), far, run, settings, Devices(), "loss", visible=False)
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 4  # it had ended
+
+
+def test_a_signal_while_a_step_is_recorded_loses_nothing(tmp_path, monkeypatch):
+    def add_step(self, step, values):
+        if step == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Journal, "add_step", add_step)
+    settings = TrainingSettings(epochs=3, learning_rate=0.1)
+    with pytest.raises(Interrupted, match=f"after step 6 of 30.*--resume {tmp_path}"):
+        run_in(tmp_path, settings, Rows())
+    model = linear()
+    model.compile(settings.optimizer(30), "mse")
+    model.optimizer.build(model.trainable_variables)
+    notes = Run(tmp_path).checkpoints.restore([*model.variables, *model.optimizer.variables])
+    assert notes["step"] == 6
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
