@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from export import runtime, strings
+from keras_seq.console import counted
 from keras_seq.errors import UserError
 from keras_seq.signature import Signature, SignatureSpec
 
@@ -67,19 +68,16 @@ def reference(signature: Signature, inputs: Arrays) -> Arrays:
         import tensorflow as tf
 
         function = tf.function(function, autograph=False, reduce_retracing=True)
-    parts = [
-        {
-            name: keras.ops.convert_to_numpy(value)
-            for name, value in function(
-                **{name: keras.ops.convert_to_tensor(value) for name, value in part.items()}
-            ).items()
+    answers = []
+    for part in counted(_batches(signature, inputs), f"Keras, {signature.name}"):
+        given = {name: keras.ops.convert_to_tensor(value) for name, value in part.items()}
+        found = {
+            name: keras.ops.convert_to_numpy(value) for name, value in function(**given).items()
         }
-        for part in _batches(signature, inputs)
-    ]
-    outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    if signature.margins is not None:
-        outputs[MARGINS] = signature.margins(inputs, outputs)
-    return outputs
+        if signature.margins is not None:
+            found[MARGINS] = signature.margins(part, found)
+        answers.append(found)
+    return {name: np.concatenate([found[name] for found in answers]) for name in answers[0]}
 
 
 def compare(run: Run, signature: SignatureSpec, inputs: Arrays, expected: Arrays) -> Parity:
@@ -91,7 +89,9 @@ def compare(run: Run, signature: SignatureSpec, inputs: Arrays, expected: Arrays
         inputs: Arrays with the same number of rows each.
         expected: What Keras answered; see `reference`.
     """
-    parts = [run(signature.name, part) for part in _batches(signature, inputs)]
+    parts = [
+        run(signature.name, part) for part in counted(_batches(signature, inputs), signature.name)
+    ]
     rows = _rows(inputs)
     largest, same, within = 0.0, np.ones(rows, bool), True
     for tensor in signature.outputs:

@@ -4,14 +4,27 @@ import importlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from keras_seq.errors import OutOfMemoryError, UserError
+
+Item = TypeVar("Item")
 
 
 def stage(text: str) -> None:
     """Says what is being done now, on standard error."""
     print(text, file=sys.stderr, flush=True)
+
+
+def counted(items: Sequence[Item], text: str) -> Iterator[Item]:
+    """The items, with a bar on a terminal that says how many are done and how long it will take."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    from tqdm import tqdm
+
+    yield from tqdm(items, text, file=sys.stderr, leave=False, delay=1)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:

@@ -101,7 +101,7 @@ class Signature(SignatureSpec):
         function: Takes the inputs by name, as tensors of the Keras backend; returns a dict of
             outputs by name. Pure: the same inputs always give the same outputs.
         margins: Of a signature that chooses by numbers the caller draws: takes inputs and outputs
-            of several rows, NumPy arrays, and returns `(B, N)` float64, for each value of the first
+            of a call, NumPy arrays, and returns `(B, N)` float64, for each value of the first
             output how little a probability had to change for another choice. None where nothing is
             drawn: then integers are the same in every runtime.
     """

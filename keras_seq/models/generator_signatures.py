@@ -199,22 +199,22 @@ class GeneratorSignatures:
 
     def _margins_of_ids(self, inputs: Arrays, outputs: Arrays) -> np.ndarray:
         """For `generate`: of each token given, and of the one that ended a row."""
-        new = outputs["token_ids"]
+        new, length = outputs["token_ids"], inputs["length"]
         found = np.full(new.shape, np.inf)
-        settings = zip(*(inputs[name] for name in SETTINGS[1:]), strict=True)
-        for i, (temperature, top_k, top_p) in enumerate(settings):
-            if temperature == 0:
-                continue
-            # The whole text at once, not step after step: another way to the same distributions.
-            before = 1 + inputs["length"][i]
-            whole = np.zeros((1, inputs["token_ids"].shape[1] + new.shape[1]), "int32")
-            ids = [BEGINNING, *inputs["token_ids"][i, : before - 1], *new[i, :-1]]
-            whole[0, : len(ids)] = ids
-            logits = ops.convert_to_numpy(choosable(self._logits_of(whole)))[0, before - 1 :]
+        temperature, top_k, top_p = (inputs[name] for name in SETTINGS[1:])
+        if temperature == 0:
+            return found
+        # The whole text at once, not step after step: another way to the same distributions.
+        rows = [
+            [BEGINNING, *prompt[:count], *ids[:-1]]
+            for prompt, count, ids in zip(inputs["token_ids"], length, new, strict=True)
+        ]
+        whole = padded(rows, inputs["token_ids"].shape[1] + new.shape[1])
+        logits = ops.convert_to_numpy(choosable(self._logits_of(whole)))
+        for i, uniforms in enumerate(inputs["uniforms"]):
             chosen = min(outputs["length"][i] + 1, new.shape[1])
-            found[i, :chosen] = margins(
-                logits[:chosen], inputs["uniforms"][i, :chosen], temperature, top_k, top_p
-            )
+            of_new = logits[i, length[i] : length[i] + chosen]
+            found[i, :chosen] = margins(of_new, uniforms[:chosen], temperature, top_k, top_p)
         return found
 
     def _margins_of_text(self, prompt: int, inputs: Arrays, outputs: Arrays) -> np.ndarray:
@@ -223,22 +223,21 @@ class GeneratorSignatures:
         `prompt` is the number of tokens read of a prompt.
         """
         found = np.full(outputs["text"].shape, np.inf)
-        for i in np.flatnonzero(inputs["temperature"]):
-            row = {name: array[i : i + 1] for name, array in inputs.items()}
-            ids, length = self._prompt_of(row["text"], row["length"], prompt)
-            row |= {
-                "token_ids": ops.convert_to_numpy(ids),
-                "length": ops.convert_to_numpy(length),
-            }
-            given = (row[name] for name in ("token_ids", "length", "uniforms"))
-            numbers = (inputs[name][i] for name in SETTINGS)
-            new_ids, count = (
-                ops.convert_to_numpy(x)
-                for x in self._model.generate_compiled(*given, *numbers, NEUTRAL)
-            )
-            (of_ids,) = self._margins_of_ids(row, {"token_ids": new_ids, "length": count})
+        if inputs["temperature"] == 0:
+            return found
+        token_ids, length = self._prompt_of(inputs["text"], inputs["length"], prompt)
+        numbers = (inputs[name] for name in SETTINGS)
+        generated = self._model.generate_compiled(
+            token_ids, length, inputs["uniforms"], *numbers, NEUTRAL
+        )
+        token_ids, length, new, count = map(ops.convert_to_numpy, (token_ids, length, *generated))
+        rows = self._margins_of_ids(
+            {**inputs, "token_ids": token_ids, "length": length},
+            {"token_ids": new, "length": count},
+        )
+        for i, of_ids in enumerate(rows):
             of_ids[1:] = np.minimum(of_ids[1:], of_ids[:-1])
-            pieces = self._model.tokenizer.decode_bytes(new_ids[0, : count[0], None])
+            pieces = self._model.tokenizer.decode_bytes(new[i, : count[i], None])
             # What ended the text stands where its next byte would have.
             sizes = [*map(len, pieces), *([1] * (len(of_ids) - len(pieces)))]
             of_bytes = np.repeat(of_ids, sizes)[: found.shape[1]]

@@ -214,14 +214,14 @@ def test_a_token_may_differ_only_next_to_a_boundary(exported):
     inputs = {
         "token_ids": np.zeros((2, PROMPT), "int32"),
         "length": np.zeros(2, "int32"),
-        "temperature": np.ones(2, "float32"),
-        "top_k": np.zeros(2, "int32"),
-        "top_p": np.ones(2, "float32"),
+        "temperature": np.float32(1),
+        "top_k": np.int32(0),
+        "top_p": np.float32(1),
         "uniforms": np.array([[edge], [middle]], "float32"),
     }
     outputs = {"token_ids": np.full((2, 1), likely, "int32"), "length": np.ones(2, "int32")}
     on, between = signature.margins(inputs, outputs)[:, 0]
     assert on < 1e-5 < between
-    greedy = signature.margins({**inputs, "temperature": np.zeros(2, "float32")}, outputs)
+    greedy = signature.margins({**inputs, "temperature": np.float32(0)}, outputs)
     assert np.isinf(greedy).all()
     assert margins(logits, np.array([middle]), 1.0, 0, 1.0)[0] == pytest.approx(between, rel=1e-2)
