@@ -8,16 +8,9 @@ from typing import Any
 from keras_seq.console import import_quietly, table
 from keras_seq.errors import UserError
 
-WRITING = (
-    "max_new_tokens",
-    "temperature",
-    "top_k",
-    "top_p",
-    "repetition_penalty",
-    "stop",
-    "seed",
-    "truncate",
-)
+DRAWING = ("temperature", "top_k", "top_p", "repetition_penalty", "stop", "seed")
+SEARCHING = ("beam", "length_penalty")
+WRITING = ("max_new_tokens", "truncate", *DRAWING, *SEARCHING)
 
 
 def add(commands: Any) -> None:
@@ -62,6 +55,18 @@ def add(commands: Any) -> None:
     add("--stop", action="append", metavar="TEXT", help="ends the text; may be repeated")
     add("--seed", type=int, metavar="N", help="the same seed gives the same text")
     add("--truncate", action="store_true", default=None, help="read the end of too long a prompt")
+    add(
+        "--beam",
+        type=int,
+        metavar="N",
+        help="search for the likeliest text with N beams; with --json also print the others",
+    )
+    add(
+        "--length-penalty",
+        type=float,
+        metavar="X",
+        help="of a search: more prefers longer texts (default: 0, the likeliest)",
+    )
     predict.set_defaults(command=_predict)
 
 
@@ -77,7 +82,8 @@ def _predict(arguments: argparse.Namespace) -> int:
     values = vars(arguments)
     options = {name: values[name] for name in WRITING if values[name] is not None}
     if model.task == "generate":
-        _write(model, texts, options, arguments.json)
+        write = _search if options.keys() & set(SEARCHING) else _write
+        write(model, texts, options, arguments.json)
         return 0
     if model.task == "unmask":
         raise UserError(
@@ -105,6 +111,22 @@ def _write(model: Any, prompts: list[str], options: dict[str, Any], as_json: boo
         for piece in pieces:
             print(piece, end="", flush=True)
         print()
+
+
+def _search(model: Any, prompts: list[str], options: dict[str, Any], as_json: bool) -> None:
+    drawing = [f"--{name.replace('_', '-')}" for name in DRAWING if name in options]
+    if drawing or "beam" not in options:
+        raise UserError(
+            "--beam N searches for the likeliest text, with --length-penalty; nothing is drawn. "
+            f"Received: {', '.join(drawing) or '--length-penalty without --beam'}"
+        )
+    beams = options.pop("beam")
+    for prompt, found in zip(prompts, model.search(prompts, beams=beams, **options), strict=True):
+        if as_json:
+            answer = {"prompt": prompt, "hypotheses": [vars(hypothesis) for hypothesis in found]}
+            print(json.dumps(answer, ensure_ascii=False))
+        else:
+            print(f"{prompt}{found[0].text}")
 
 
 def _classify(model: Any, texts: list[str], as_json: bool) -> None:

@@ -1,6 +1,6 @@
 """From a step function to tokens: greedy, sampling and beam search, written once."""
 
-from keras_seq.decoding.beam import beam_search
+from keras_seq.decoding.beam import NO_CHANCE, Hypothesis, beam_search
 from keras_seq.decoding.generation import generate
 from keras_seq.decoding.margins import margins
 from keras_seq.decoding.repetition import penalise, penalised, tokens_seen
@@ -8,6 +8,8 @@ from keras_seq.decoding.sampling import next_token
 from keras_seq.decoding.settings import Sampling
 
 __all__ = [
+    "NO_CHANCE",
+    "Hypothesis",
     "Sampling",
     "beam_search",
     "generate",

@@ -1,5 +1,6 @@
 """Beam search: the likeliest whole continuations, several at once."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,22 @@ from keras_seq.decoding.generation import State, Step
 Tensor = Any
 
 NEVER = -1e9
+NO_CHANCE = NEVER / 2  # The score of what is not there is lower.
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A text that a search found.
+
+    Attributes:
+        text: Without what it follows.
+        score: See `beam_search`; higher is better.
+        ended: Whether the model ended it. False where the most tokens allowed cut it.
+    """
+
+    text: str
+    score: float
+    ended: bool
 
 
 def beam_search(
@@ -47,7 +64,7 @@ def beam_search(
     Returns:
         `(token_ids, length, scores, ended)`, the best first: `(B, K, N)` int32, padded with 0;
         `(B, K)` int32; `(B, K)` float32; and `(B, K)` int32, 0 where a continuation was cut. Where
-        there are fewer than K continuations the score of the others is below -1e8.
+        there are fewer than K continuations the score of the others is below `NO_CHANCE`.
     """
     names = sorted(state)
     vocabulary = logits.shape[-1]
@@ -75,7 +92,7 @@ def beam_search(
     def proceed(
         i: Tensor, ids: Tensor, alive: Tensor, done_ids: Tensor, done: Tensor, *_: Any
     ) -> Tensor:
-        return ops.logical_and(i < max_new_tokens, ops.min(done) < NEVER / 2)
+        return ops.logical_and(i < max_new_tokens, ops.min(done) < NO_CHANCE)
 
     def turn(
         i: Tensor,
@@ -102,7 +119,7 @@ def beam_search(
         without_end = ops.where(is_here, 0, written)
 
         is_best = np.arange(2 * beams) < beams
-        open_ = ops.expand_dims(ops.min(done, axis=1) < NEVER / 2, axis=1)  # (B, 1)
+        open_ = ops.expand_dims(ops.min(done, axis=1) < NO_CHANCE, axis=1)  # (B, 1)
         counts = ops.logical_and(ops.logical_and(ended, is_best), open_)
         scores = ops.where(counts, best / penalty(i + 1), NEVER)
         scores = ops.concatenate([done, scores], axis=1)
@@ -136,7 +153,7 @@ def beam_search(
     )
     # What has not ended stands behind what has.
     cut = alive / penalty(count)
-    _, which = ops.top_k(ops.concatenate([done, cut + NEVER / 2], axis=1), beams)
+    _, which = ops.top_k(ops.concatenate([done, cut + NO_CHANCE], axis=1), beams)
     which = ops.cast(which, "int32")
     found = chosen(ops.concatenate([done_ids, ids], axis=1), which)
     scores = ops.take_along_axis(ops.concatenate([done, cut], axis=1), which, axis=1)

@@ -1,7 +1,7 @@
 """A language model: what follows a text."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import keras
@@ -13,7 +13,10 @@ from keras_seq.backbones.backbone import within
 from keras_seq.compiling import compiled
 from keras_seq.data.tokens import padded
 from keras_seq.decoding import (
+    NO_CHANCE,
+    Hypothesis,
     Sampling,
+    beam_search,
     generate,
     next_token,
     penalise,
@@ -160,6 +163,78 @@ class TextGenerator(LanguageModel):
         )
         ids, count = (ops.convert_to_numpy(x) for x in found)
         return [row[:n].tolist() for row, n in zip(ids, count, strict=True)]
+
+    def search(
+        self,
+        prompts: Sequence[str | bytes],
+        max_new_tokens: int | None = None,
+        *,
+        beams: int = 4,
+        length_penalty: float = 0.0,
+        truncate: bool = False,
+    ) -> list[list[Hypothesis]]:
+        """The likeliest continuations of each prompt that a beam search finds, the best first.
+
+        Args:
+            prompts: Texts, of any lengths.
+            max_new_tokens: As for `generate`.
+            beams: How many are followed at once, and returned.
+            length_penalty: α of `keras_seq.decoding.beam_search`; 0 compares probabilities, more
+                prefers longer texts.
+            truncate: As for `generate`.
+
+        Returns:
+            For each prompt `beams` of them, or as many as there are.
+
+        Raises:
+            UserError: If a value is outside of its range, or a prompt too long.
+        """
+        vocabulary = self.backbone.vocabulary_size
+        if not isinstance(beams, int) or not 1 <= beams <= vocabulary // 2:
+            raise UserError(
+                f"beams is a whole number from 1 to {vocabulary // 2}, half the vocabulary. "
+                f"Received: {beams!r}"
+            )
+        if not 0 <= length_penalty < float("inf"):
+            raise UserError(f"length_penalty is 0 or more. Received: {length_penalty!r}")
+        rows = self._encoded(prompts, max_new_tokens, truncate)
+        most = self._most_new(rows, max_new_tokens)
+        found = []
+        at_once = max(1, AT_ONCE // beams)
+        for start in range(0, len(rows), at_once):
+            token_ids, length = self._padded(rows[start : start + at_once])
+            run = self._searches(beams, _size(most))
+            given = (token_ids, length, np.int32(most), np.float32(length_penalty))
+            found += zip(*map(ops.convert_to_numpy, run(*given)), strict=True)
+        return [
+            [
+                Hypothesis(text, float(score), bool(end))
+                for text, score, end in zip(self._texts(ids, count), scores, ended, strict=True)
+                if score > NO_CHANCE
+            ]
+            for ids, count, scores, ended in found
+        ]
+
+    def _texts(self, ids: np.ndarray, count: np.ndarray) -> list[str]:
+        return self.tokenizer.decode([row[:n].tolist() for row, n in zip(ids, count, strict=True)])
+
+    @cached_property
+    def _searches(self) -> Any:
+        """From beams and size to a beam search as one function: token_ids `(B, T)`, length
+        `(B,)`, and scalars: max_new_tokens, length penalty.
+        """
+        return cache(self._compiled_search)
+
+    def _compiled_search(self, beams: int, size: int) -> Any:
+        def run(token_ids: Tensor, length: Tensor, most: Tensor, length_penalty: Tensor) -> tuple:
+            slots = self._slots(token_ids, size)
+            logits, state = self.choosing_prefill(token_ids, length, slots)
+            least = ops.zeros((), "int32")
+            return beam_search(
+                self.choosing_step, logits, state, beams, size, most, least, length_penalty, END
+            )
+
+        return compiled(self, run)
 
     def stream(
         self,

@@ -82,6 +82,37 @@ def test_repetition_penalty(transformer):
     assert greedy(transformer, "people", 12, 1.7) != greedy(transformer, "people", 12)
 
 
+def test_searches_for_the_likeliest(model):
+    prompts = ["the people", "", "é"]
+    alone = [[text] for text in model.generate(prompts, 6, temperature=0.0)]
+    found = model.search(prompts, 6, beams=1)
+    assert [[hypothesis.text for hypothesis in row] for row in found] == alone
+    wide = model.search(prompts, 6, beams=5)
+    (lonely,) = model.search(prompts[:1], 6, beams=5)
+    assert [h.text for h in wide[0]] == [h.text for h in lonely]
+    for prompt, row, (narrow,) in zip(prompts, wide, found, strict=True):
+        assert len(row) == 5
+        assert [h.ended for h in row] == sorted((h.ended for h in row), reverse=True)
+        for ended in (False, True):
+            scores = [h.score for h in row if h.ended == ended]
+            assert scores == sorted(scores, reverse=True)
+        for hypothesis in [*row, narrow]:
+            if "\ufffd" not in hypothesis.text:
+                assert hypothesis.score == pytest.approx(log_p(model, prompt, hypothesis), abs=1e-3)
+
+
+def log_p(model, prompt, hypothesis):
+    """Of a text after a prompt, read all at once."""
+    before, new = model.tokenizer.encode([prompt, hypothesis.text])
+    new = [*new, *([3] if hypothesis.ended else [])]
+    logits = keras.ops.convert_to_numpy(model(np.array([[2, *before, *new]], "int32")))[0]
+    logits = logits[len(before) : -1].astype("float64")
+    logits[:, :3] = -np.inf
+    logits -= logits.max(axis=-1, keepdims=True)
+    logits -= np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    return logits[np.arange(len(new)), new].sum()
+
+
 def test_stop_strings_span_tokens(transformer):
     (whole,) = transformer.generate(["the"], 20, temperature=0.9, seed=1)
     stop = whole[6:9]

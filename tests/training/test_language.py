@@ -44,6 +44,13 @@ def test_what_was_learnt_is_written(trained, capsys):
     assert capsys.readouterr().out == "one two three four \n"
     assert main(["predict", run, "one two ", "--stop", "fo", "--json", *options]) == 0
     assert json.loads(capsys.readouterr().out) == {"prompt": "one two ", "text": "three "}
+    options = ["--max-new-tokens", "11", "--beam", "3"]
+    assert main(["predict", run, "--prompt", "one two ", *options]) == 0
+    assert capsys.readouterr().out == "one two three four \n"
+    assert main(["predict", run, "one two ", "--json", *options]) == 0
+    found = json.loads(capsys.readouterr().out)["hypotheses"]
+    assert [h["text"] for h in found][:1] == ["three four "]
+    assert len({h["text"] for h in found}) == 3
     assert main(["evaluate", run, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == evaluation
 
@@ -52,6 +59,8 @@ def test_predict_says_what_it_cannot_do(trained, runs, capsys):
     for arguments, words in (
         ([str(trained / "generate"), "--prompt", "x" * 40], ("40 tokens", "--truncate")),
         ([str(trained / "generate"), "x", "--temperature", "-1"], ("temperature", "-1")),
+        ([str(trained / "generate"), "x", "--beam", "0"], ("beams", "0")),
+        ([str(trained / "generate"), "x", "--beam", "2", "--seed", "1"], ("--beam", "--seed")),
         ([str(runs["lstm"]), "--prompt", "x"], ("classify", "--prompt")),
         ([str(trained / "unmask"), "x"], ("unmask", "--init-from")),
     ):
