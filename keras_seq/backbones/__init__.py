@@ -1,7 +1,17 @@
 """Layers made into step functions with explicit state."""
 
 from keras_seq.backbones.backbone import Backbone
+from keras_seq.backbones.encoder_decoder import EncoderDecoder
 from keras_seq.backbones.recurrent import RecurrentBackbone
+from keras_seq.backbones.recurrent_encoder_decoder import RecurrentEncoderDecoder
 from keras_seq.backbones.transformer import TransformerBackbone
+from keras_seq.backbones.transformer_encoder_decoder import TransformerEncoderDecoder
 
-__all__ = ["Backbone", "RecurrentBackbone", "TransformerBackbone"]
+__all__ = [
+    "Backbone",
+    "EncoderDecoder",
+    "RecurrentBackbone",
+    "RecurrentEncoderDecoder",
+    "TransformerBackbone",
+    "TransformerEncoderDecoder",
+]

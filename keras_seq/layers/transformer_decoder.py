@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+from keras import ops
 
 from keras_seq.layers.cache import Place
 from keras_seq.layers.multi_head_attention import Tensor
@@ -63,15 +64,46 @@ class TransformerDecoder(TransformerBlock):
         if isinstance(mask, (list, tuple)):  # Keras gives one for each tensor.
             mask, encoded_mask = mask[0], mask[1] if encoded_mask is None else encoded_mask
 
+        return self.decode(inputs, self.memory(encoded), encoded_mask, training, mask)
+
+    def decode(
+        self,
+        inputs: Tensor,
+        memory: tuple[Tensor, Tensor],
+        encoded_mask: Tensor | None = None,
+        training: bool = False,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        """`call` with the encoder's output as keys and values, as from `memory`."""
+
+        def attend_encoded(x: Tensor) -> Tensor:
+            query = self.cross_attention.project_query(x)
+            return self.cross_attention.attend(
+                query, *memory, _seen(encoded_mask), training=training
+            )
+
+        x = self._self_attended(inputs, mask, training)
+        x = self._residual(x, attend_encoded, self.cross_attention_norm, training)
+        return self._feed_forward(x, training)
+
+    def attention_to(
+        self,
+        inputs: Tensor,
+        memory: tuple[Tensor, Tensor],
+        encoded_mask: Tensor | None = None,
+    ) -> Tensor:
+        """The weights `(B, nh, T, S)` with which `decode` attends to the encoder's output."""
+        x = self._self_attended(inputs, None, False)
+        if self.norm_first:
+            x = self.cross_attention_norm(x)
+        query = self.cross_attention.project_query(x)
+        return self.cross_attention.scores(query, memory[0], _seen(encoded_mask))
+
+    def _self_attended(self, inputs: Tensor, mask: Tensor | None, training: bool) -> Tensor:
         def attend(x: Tensor) -> Tensor:
             return self.attention(x, value_mask=mask, use_causal_mask=True, training=training)
 
-        def attend_encoded(x: Tensor) -> Tensor:
-            return self.cross_attention(x, encoded, value_mask=encoded_mask, training=training)
-
-        x = self._residual(inputs, attend, self.attention_norm, training)
-        x = self._residual(x, attend_encoded, self.cross_attention_norm, training)
-        return self._feed_forward(x, training)
+        return self._residual(inputs, attend, self.attention_norm, training)
 
     def memory(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
         """The encoder's output `(B, S, D)` as keys and values `(B, nh, S, hs)`."""
@@ -92,25 +124,27 @@ class TransformerDecoder(TransformerBlock):
         """One position.
 
         Args:
-            inputs: `(B, D)`.
+            inputs: `(R, D)`; R is B, or a multiple: as many rows for each of the memory's.
             state: As from `initial_state` or an earlier step.
             place: Where in the sequence this step stands.
             memory: As from `memory`.
             encoded_mask: `(B, S)` boolean, False where the encoder read padding.
 
         Returns:
-            `(output, state)`; the output is `(B, D)`.
+            `(output, state)`; the output is `(R, D)`.
         """
         cache = [state]
-        seen = None if encoded_mask is None else encoded_mask[:, None, None, :]
 
         def attend(x: Tensor) -> Tensor:
             output, cache[0] = self.attention.step(x, state, place)
             return output
 
         def attend_memory(x: Tensor) -> Tensor:
-            query = self.cross_attention.project_query(x[:, None, :])
-            return self.cross_attention.attend(query, *memory, seen)[:, 0]
+            # The rows of one source are the queries of one product.
+            queries = ops.reshape(x, (ops.shape(memory[0])[0], -1, x.shape[-1]))
+            query = self.cross_attention.project_query(queries)
+            attended = self.cross_attention.attend(query, *memory, _seen(encoded_mask))
+            return ops.reshape(attended, (-1, x.shape[-1]))
 
         x = self._residual(inputs, attend, self.attention_norm, False)
         x = self._residual(x, attend_memory, self.cross_attention_norm, False)
@@ -120,3 +154,8 @@ class TransformerDecoder(TransformerBlock):
         self, inputs_shape: tuple[int | None, ...], *_: Any, **__: Any
     ) -> tuple[int | None, ...]:
         return inputs_shape
+
+
+def _seen(mask: Tensor | None) -> Tensor | None:
+    """`(B, S)` as attention takes it: `(B, 1, 1, S)`."""
+    return None if mask is None else mask[:, None, None, :]

@@ -1,0 +1,179 @@
+"""An RNN or LSTM that reads one text and writes another, attending to what it reads."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_seq.backbones.backbone import not_padding
+from keras_seq.backbones.encoder_decoder import (
+    EncoderDecoder,
+    Memory,
+    State,
+    Tensor,
+    by_row,
+    by_source,
+)
+from keras_seq.backbones.recurrent import CELLS
+from keras_seq.errors import require_positive
+from keras_seq.layers import Bidirectional, MultiHeadAttention
+
+
+@keras.saving.register_keras_serializable("keras_seq")
+class RecurrentEncoderDecoder(EncoderDecoder):
+    """A bidirectional encoder, and a decoder whose first layer attends to it.
+
+        h_t = cell(embedding(y_t), h_{t-1})
+        c_t = attention(h_t, encoded)
+        x_t = tanh(W [h_t; c_t])                             (Luong et al. 2015, equation 5)
+
+    Further layers read x_t, each with a residual. The first states of the decoder are
+    tanh(W mean(encoded)) (Bahdanau et al. 2015, appendix A.2.2); a cell state begins with zeros.
+
+    The memory is the keys and values of the source, and that mean; the state is each layer's `h`
+    (and `c`).
+
+    Args:
+        vocabulary_size: Number of token ids; 0 is padding, at the end of a sequence.
+        hidden_dim: Width, even: the encoder's directions share it.
+        cell: "rnn" or "lstm".
+        num_layers: Recurrent layers of the encoder, and as many of the decoder.
+        num_heads: Heads of the attention.
+        dropout: Share dropped. Training only.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        hidden_dim: int = 256,
+        cell: str = "lstm",
+        num_layers: int = 1,
+        num_heads: int = 4,
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        require_positive(num_layers=num_layers, num_heads=num_heads)
+        super().__init__(vocabulary_size, hidden_dim, dropout, **kwargs)
+        if cell not in CELLS:
+            raise ValueError(f"cell is one of {sorted(CELLS)}. Received: {cell!r}")
+        if hidden_dim % 2 or hidden_dim % num_heads:
+            raise ValueError(
+                "hidden_dim is even and divides by num_heads. Received: "
+                f"hidden_dim={hidden_dim}, num_heads={num_heads}"
+            )
+        self.cell = cell
+        self.num_layers = num_layers
+        self.num_heads = num_heads
+        policy = self.dtype_policy
+
+        def layer(units: int, name: str) -> Any:
+            return CELLS[cell](units, return_sequences=True, dtype=policy, name=name)
+
+        self.encoder_layers = [
+            Bidirectional(layer(hidden_dim // 2, f"encoder_{i}"), dtype=policy)
+            for i in range(num_layers)
+        ]
+        self.decoder_layers = [layer(hidden_dim, f"decoder_{i}") for i in range(num_layers)]
+        self.attention_layer = MultiHeadAttention(
+            num_heads, hidden_dim // num_heads, dtype=policy, name="attention"
+        )
+        dense = {"activation": "tanh", "dtype": policy}
+        self.combine = keras.layers.Dense(hidden_dim, name="combine", **dense)
+        self.bridges = [
+            keras.layers.Dense(hidden_dim, name=f"bridge_{i}", **dense) for i in range(num_layers)
+        ]
+
+    def build(self, input_shape: tuple[tuple[int | None, ...], ...]) -> None:
+        width = self.hidden_dim
+        self.embedding.build(input_shape[0])
+        source, target = ((*shape, width) for shape in input_shape)
+        for layer in self.encoder_layers:
+            layer.build(source)
+        for layer in self.decoder_layers:
+            layer.build(target)
+        self.attention_layer.build(target, source)
+        self.combine.build((*target[:-1], 2 * width))
+        for bridge in self.bridges:
+            bridge.build((None, width))
+
+    def encode(self, source_ids: Tensor, training: bool = False) -> Memory:
+        mask = not_padding(source_ids)
+        hidden = self.dropout(self.embedded(source_ids), training=training)
+        for layer in self.encoder_layers:
+            # Zeros where the source is padding.
+            hidden = self.dropout(layer(hidden, mask=mask, training=training), training=training)
+        count = ops.sum(ops.cast(mask, hidden.dtype), axis=1, keepdims=True)
+        keys, values = self.attention_layer.project_key_value(hidden)
+        return {
+            "source_ids": source_ids,
+            "memory_key": keys,
+            "memory_value": values,
+            "memory_mean": ops.sum(hidden, axis=1) / ops.maximum(count, 1),
+        }
+
+    def _attended(self, hidden: Tensor, memory: Memory) -> Tensor:
+        """`(B, T, D)` to `(B, T, D)`."""
+        context = self.attention_layer.attend(
+            self.attention_layer.project_query(hidden),
+            memory["memory_key"],
+            memory["memory_value"],
+            _seen(memory),
+        )
+        return self.combine(ops.concatenate([hidden, context], axis=-1))
+
+    def decode(self, target_ids: Tensor, memory: Memory, training: bool = False) -> Tensor:
+        state = self.initial_state(memory, 0)
+        hidden = self.dropout(self.embedded(target_ids), training=training)
+        for i, layer in enumerate(self.decoder_layers):
+            values = tuple(state[name] for name in self._names(i))
+            new, _ = layer.scan(hidden, values, training=training)
+            new = self._attended(new, memory) if i == 0 else hidden + new
+            hidden = self.dropout(new, training=training)
+        return hidden
+
+    def initial_state(self, memory: Memory, max_length: int) -> State:
+        state = {}
+        for i, bridge in enumerate(self.bridges):
+            first = bridge(memory["memory_mean"])
+            others = [ops.zeros_like(first)] * (len(self._names(i)) - 1)
+            state |= dict(zip(self._names(i), [first, *others], strict=True))
+        return state
+
+    def step(self, token_ids: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+        hidden = self.embedded(token_ids)
+        new_state = {}
+        for i, layer in enumerate(self.decoder_layers):
+            names = self._names(i)
+            new, values = layer.step(hidden, tuple(state[name] for name in names))
+            new_state |= dict(zip(names, values, strict=True))
+            if i == 0:
+                new = by_row(self._attended(by_source(new, memory["source_ids"]), memory))
+            hidden = new if i == 0 else hidden + new
+        return hidden, new_state
+
+    def attention(self, target_ids: Tensor, memory: Memory) -> Tensor:
+        """The mean over all heads."""
+        names = self._names(0)
+        state = self.initial_state(memory, 0)
+        hidden, _ = self.decoder_layers[0].scan(
+            self.embedded(target_ids), tuple(state[name] for name in names)
+        )
+        query = self.attention_layer.project_query(hidden)
+        weights = self.attention_layer.scores(query, memory["memory_key"], _seen(memory))
+        return ops.cast(ops.mean(weights, axis=1), "float32")
+
+    def _names(self, i: int) -> list[str]:
+        return [f"layer_{i}_{name}" for name in CELLS[self.cell].state_names]
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "cell": self.cell,
+            "num_layers": self.num_layers,
+            "num_heads": self.num_heads,
+        }
+
+
+def _seen(memory: Memory) -> Tensor:
+    """Which keys a query sees: `(B, 1, 1, S)`."""
+    return not_padding(memory["source_ids"])[:, None, None, :]
