@@ -1,17 +1,22 @@
 """Data sets by name and by file."""
 
 from keras_seq.data.examples import Corpus, LabelledTexts
+from keras_seq.data.pairs import PAIR_SOURCES, PairCorpus, Pairs, load_pairs
 from keras_seq.data.reading import read_labelled_texts
 from keras_seq.data.registry import SOURCES, load
 from keras_seq.data.texts import TEXT_SOURCES, TextCorpus, load_texts, read_texts
 
 __all__ = [
+    "PAIR_SOURCES",
     "SOURCES",
     "TEXT_SOURCES",
     "Corpus",
     "LabelledTexts",
+    "PairCorpus",
+    "Pairs",
     "TextCorpus",
     "load",
+    "load_pairs",
     "load_texts",
     "read_labelled_texts",
     "read_texts",

@@ -19,7 +19,7 @@ class RemoteFile:
 
     Attributes:
         path: Below the data folder, such as "sst2/train.tsv".
-        url: Where it is downloaded from.
+        url: Where it is downloaded from; "" where no address has this very content.
         sha256: Of its content; anything else is refused.
     """
 
@@ -42,15 +42,17 @@ def locate(file: RemoteFile, data_dir: str | Path | None = None) -> Path:
         path = folder / file.path
         if path.is_file():
             return _verified(path, path.read_bytes(), file)
+    searched = ", ".join(str(folder / file.path) for folder in (*folders, cache))
+    missing = f"{file.path} is not on this machine (searched: {searched})"
+    remedy = f"Put the file into a folder and name that with --data-dir or {VARIABLE}."
+    if not file.url:
+        raise UserError(f"{missing} and has no download. {remedy}")
     try:
         with urllib.request.urlopen(file.url, timeout=60) as response:
             content = response.read()
     except (urllib.error.URLError, OSError) as error:
-        searched = ", ".join(str(folder / file.path) for folder in (*folders, cache))
         raise UserError(
-            f"{file.path} is not on this machine (searched: {searched}) and {file.url} cannot be "
-            f"downloaded: {error}. Put the file into a folder and name that with --data-dir or "
-            f"{VARIABLE}."
+            f"{missing} and {file.url} cannot be downloaded: {error}. {remedy}"
         ) from error
     path = _verified(cache / file.path, content, file)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +71,7 @@ def _verified(path: Path, content: bytes, file: RemoteFile) -> Path:
     found = hashlib.sha256(content).hexdigest()
     if found != file.sha256:
         raise UserError(
-            f"{path}: the content is not that of the public file {file.url} (SHA-256 {found}, "
-            f"expected {file.sha256}). Remove this copy."
+            f"{path}: the content is not that of the public file {file.url or file.path} "
+            f"(SHA-256 {found}, expected {file.sha256}). Remove this copy."
         )
     return path

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from keras_seq.errors import UserError
 
 FORMATS = {".csv": ",", ".tsv": "\t", ".jsonl": None}
 LONGEST_FIELD = 2**31 - 1
+_OPTIONS = ("--text-column", "--label-column")
 
 
 def read_labelled_texts(
@@ -30,7 +31,7 @@ def read_labelled_texts(
     """
     path = Path(path)
     texts, labels = [], []
-    for line, (text, label) in _columns(path, text_column, label_column):
+    for line, (text, label) in _columns(path, (text_column, label_column), _OPTIONS):
         label = label.strip()
         if not label:
             raise UserError(
@@ -55,17 +56,36 @@ def read_column(path: str | Path, text_column: str = "text") -> list[str]:
     Raises:
         UserError: If the file is missing, empty, not UTF-8 or lacks the column.
     """
-    return [text for _, (text,) in _columns(Path(path), text_column)]
+    return read_columns(path, (text_column,), _OPTIONS[:1])[0]
 
 
-def _columns(path: Path, *columns: str) -> Iterator[tuple[int, list[str]]]:
-    """Of each row its line and what is in `columns`."""
+def read_columns(
+    path: str | Path, columns: Sequence[str], options: Sequence[str]
+) -> list[list[str]]:
+    """The texts in several columns of such a file: a list for each column, all equally long.
+
+    Args:
+        path: As for `read_labelled_texts`.
+        columns: Their names.
+        options: Those of the command line that name the columns, for the error message.
+
+    Raises:
+        UserError: If the file is missing, empty, not UTF-8 or lacks a column.
+    """
+    rows = [row for _, row in _columns(Path(path), columns, options)]
+    return [[row[i] for row in rows] for i in range(len(columns))]
+
+
+def _columns(
+    path: Path, columns: Sequence[str], options: Sequence[str]
+) -> Iterator[tuple[int, list[str]]]:
+    """Of each row its line and what is in `columns`, which `options` name."""
     if path.suffix.lower() not in FORMATS:
         raise UserError(
             f"{path}: the name of a data file ends in {', '.join(FORMATS)}. "
             f"Received: {path.suffix or 'no ending'}"
         )
-    for line, row in _rows(path, decoded(path)):
+    for line, row in _rows(path, decoded(path), columns):
         for column in columns:
             if column in row and row[column] is None:
                 raise UserError(
@@ -73,7 +93,6 @@ def _columns(path: Path, *columns: str) -> Iterator[tuple[int, list[str]]]:
                     "row or drop it."
                 )
             if column not in row:
-                options = ("--text-column", "--label-column")[: len(columns)]
                 raise UserError(
                     f"{path}, line {line}: there is no column {column!r}. It has: "
                     f"{', '.join(repr(name) for name in row if name is not None)}. Name yours with "
@@ -106,10 +125,12 @@ def decoded(path: Path) -> str:
         ) from error
 
 
-def _rows(path: Path, content: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _rows(
+    path: Path, content: str, columns: Sequence[str]
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
     delimiter = FORMATS[path.suffix.lower()]
     if delimiter is None:
-        yield from _json_rows(path, content)
+        yield from _json_rows(path, content, columns)
         return
     csv.field_size_limit(LONGEST_FIELD)
     reader = csv.DictReader(io.StringIO(content, newline=""), delimiter=delimiter)
@@ -120,7 +141,9 @@ def _rows(path: Path, content: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
         raise UserError(f"{path}, line {reader.line_num}: {error}.") from error
 
 
-def _json_rows(path: Path, content: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _json_rows(
+    path: Path, content: str, columns: Sequence[str]
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
     for number, line in enumerate(content.split("\n"), 1):
         if not line.strip():
             continue
@@ -129,8 +152,9 @@ def _json_rows(path: Path, content: str) -> Iterator[tuple[int, Mapping[str, Any
         except json.JSONDecodeError as error:
             raise UserError(f"{path}, line {number}: not JSON: {error}.") from error
         if not isinstance(row, dict):
+            example = ", ".join(f'"{column}": …' for column in columns)
             raise UserError(
-                f"{path}, line {number}: each line is an object such as "
-                f'{{"text": …, "label": …}}. Received: {line[:60]}'
+                f"{path}, line {number}: each line is an object such as {{{example}}}. "
+                f"Received: {line[:60]}"
             )
         yield number, row
