@@ -70,9 +70,10 @@ def _export_parser() -> argparse.ArgumentParser:
         "--max-new-tokens",
         type=int,
         metavar="N",
-        help="tokens that a text generator adds to a prompt, at most (default: what --max-length "
-        "leaves of the model's, or half of them)",
+        help="tokens that are written at most (default: the model's; of a text generator what "
+        "--max-length leaves of these, or half of them)",
     )
+    add("--beam", type=int, metavar="K", help="beams of a translator's search (default: 4)")
     add(
         "--max-bytes",
         type=int,
@@ -162,6 +163,7 @@ def _export(arguments: argparse.Namespace) -> int:
         max_length=arguments.max_length,
         max_new_tokens=arguments.max_new_tokens,
         max_bytes=arguments.max_bytes,
+        beam=arguments.beam,
         sample=sample,
         dynamic=[size for size, wanted in dynamic.items() if wanted],
         stream=arguments.stream,

@@ -33,6 +33,7 @@ def export(
     max_length: int | None = None,
     max_new_tokens: int | None = None,
     max_bytes: int | None = None,
+    beam: int | None = None,
     dynamic: Collection[str] = (),
     stream: bool = False,
     metrics: Mapping[str, Any] | None = None,
@@ -57,6 +58,8 @@ def export(
             default what `max_length` leaves of the model's positions, or half of them.
         max_bytes: Bytes of a text there; by default as many as `max_length` tokens surely have, and
             512 where a foreign model takes a text.
+        beam: Beams of a translator's search, in every format, and translations it gives; 4 if
+            None.
         dynamic: Of "batch" and "length": sizes that TFLite is to leave open, too.
         stream: Also write `stream`, one step of a recurrent Keras model with its state.
         metrics: Results of the model on held-out data, for manifest and model card.
@@ -88,19 +91,27 @@ def export(
             f"{type(model).__name__} has signatures of its own and is compared on texts: --stream "
             "and --sample are for other Keras models."
         )
-    asked = {"max_length": max_length, "max_new_tokens": max_new_tokens, "max_bytes": max_bytes}
+    asked = {
+        "max_length": max_length,
+        "max_new_tokens": max_new_tokens,
+        "max_bytes": max_bytes,
+        "beam": beam,
+    }
     for name, value in asked.items():
         if value is not None and value < 1:
             raise UserError(f"{name} is 1 or more. Received: {value}")
     asked = {
-        size: value for size, value in zip("TNL", asked.values(), strict=True) if value is not None
+        size: value for size, value in zip("TNLK", asked.values(), strict=True) if value is not None
     }
     limits = model.limits(asked)
-    if "N" in asked and "N" not in limits:
-        raise UserError(
-            f"max_new_tokens is for text generators. Received: {max_new_tokens} for a model of the "
-            f"task {model.task}"
-        )
+    for size, name, who in (
+        ("N", "max_new_tokens", "text generators and translators"),
+        ("K", "beam", "translators"),
+    ):
+        if size in asked and size not in limits:
+            raise UserError(
+                f"{name} is for {who}. Received: {asked[size]} for a model of the task {model.task}"
+            )
     if asked.get("T", 0) > limits.get("T", math.inf):
         raise UserError(
             f"max_length is from 1 to the {limits['T']} that the model was trained with. Received: "
@@ -182,7 +193,7 @@ def _static_sizes(
     """A size for every dimension that the signatures leave open."""
     if batch < 1:
         raise UserError(f"batch is 1 or more. Received: {batch}")
-    sizes: dict[str, int] = {}
+    sizes: dict[str, int] = {size: limits[size] for size in ("N", "K") if size in limits}
     for signature in signatures:
         for tensor in signature.inputs:
             for axis, size in enumerate(tensor.shape):

@@ -39,6 +39,7 @@ def beam_search(
     min_new_tokens: Tensor,
     length_penalty: Tensor,
     end: int,
+    no_repeat: int = 0,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The `beams` best continuations of each row that were found.
 
@@ -60,6 +61,7 @@ def beam_search(
         min_new_tokens: `()` int32: no continuation has fewer tokens, its end not counted.
         length_penalty: α, `()` float32; 0 prefers short ones.
         end: Ends a continuation; it is not part of what is returned.
+        no_repeat: No so many tokens, one after another, stand twice in a continuation; 0 for any.
 
     Returns:
         `(token_ids, length, scores, ended)`, the best first: `(B, K, N)` int32, padded with 0;
@@ -108,6 +110,8 @@ def beam_search(
         early = ops.cast(i < min_new_tokens, "float32") * NEVER
         log_p = log_p + is_end.astype("float32") * early
         total = ops.reshape(log_p, (-1, beams, vocabulary)) + ops.expand_dims(alive, axis=2)
+        if no_repeat:
+            total = total + NEVER * _repeats(ids, i, no_repeat, vocabulary)
         # Twice as many as go on: half of them may end here.
         best, which = ops.top_k(ops.reshape(total, (-1, beams * vocabulary)), 2 * beams)
         which = ops.cast(which, "int32")
@@ -159,3 +163,19 @@ def beam_search(
     scores = ops.take_along_axis(ops.concatenate([done, cut], axis=1), which, axis=1)
     length = ops.sum(ops.cast(found > 0, "int32"), axis=2)
     return found, length, scores, ops.cast(which < beams, "int32")
+
+
+def _repeats(ids: Tensor, count: Tensor, n: int, vocabulary: int) -> Tensor:
+    """Which tokens would end an n-gram that is there already: `(B, K, N)` ids, of which the first
+    `count` are tokens, to `(B, K, V)`, 1 for these and 0 for others.
+    """
+    size = ids.shape[2]
+    windows = size - n + 1
+    # The last n - 1 tokens are compared with those of every window that has ended.
+    last = ops.maximum(count - n + 1, 0) + np.arange(n - 1, dtype="int32")
+    same = np.reshape(np.arange(windows, dtype="int32"), (1, 1, -1)) + n <= count
+    for place in range(n - 1):
+        token = ops.take(ids, last[place : place + 1], axis=2)  # (B, K, 1)
+        same = ops.logical_and(same, ops.equal(ids[:, :, place : place + windows], token))
+    following = ops.one_hot(ids[:, :, n - 1 :], vocabulary)  # (B, K, windows, V)
+    return ops.max(following * ops.expand_dims(ops.cast(same, "float32"), axis=3), axis=2)

@@ -1,0 +1,191 @@
+"""Translating in Keras: searches, texts of any length, attention, and what is refused."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+
+from keras_seq.backbones import RecurrentEncoderDecoder, TransformerEncoderDecoder
+from keras_seq.errors import UserError
+from keras_seq.models import Translator
+from keras_seq.text import ByteTokenizer
+
+LENGTH = 24
+TEXTS = ["a man", "", "two dogs run", "犬"]
+
+
+def made(kind):
+    tokenizer = ByteTokenizer()
+    if kind == "transformer":
+        backbone = TransformerEncoderDecoder(
+            tokenizer.vocabulary_size, 16, 2, 2, max_length=LENGTH + 1
+        )
+    else:
+        backbone = RecurrentEncoderDecoder(tokenizer.vocabulary_size, 16, kind, num_layers=2)
+    model = Translator(backbone, tokenizer, LENGTH, "en", "de")
+    generator = np.random.default_rng(5)
+    for variable in model.trainable_variables:
+        variable.assign(generator.normal(size=variable.shape) / 2)
+    return model
+
+
+@pytest.fixture(scope="module", params=["rnn", "lstm", "transformer"])
+def model(request):
+    return made(request.param)
+
+
+@pytest.fixture(scope="module")
+def transformer():
+    return made("transformer")
+
+
+def log_p(model, text, ids):
+    """Of a target's ids, its end included, in NumPy after reading everything at once."""
+    source = np.array([model.tokenizer.encode([text])[0]], "int32").reshape(1, -1)
+    logits = keras.ops.convert_to_numpy(model((source, np.array([[2, *ids[:-1]]], "int32"))))[0]
+    logits = logits.astype("float64")
+    logits[:, :3] = -np.inf
+    logits -= logits.max(axis=-1, keepdims=True)
+    logits -= np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    return logits[np.arange(len(ids)), ids].sum()
+
+
+def greedy(model, text, count):
+    ids = []
+    source = np.array([model.tokenizer.encode([text])[0]], "int32").reshape(1, -1)
+    for _ in range(count):
+        target = np.array([[2, *ids]], "int32")
+        logits = keras.ops.convert_to_numpy(model((source, target)))[0, -1].copy()
+        logits[:3] = -1e9
+        if logits.argmax() == 3:
+            break
+        ids.append(int(logits.argmax()))
+    return ids
+
+
+def test_one_beam_is_greedy(model):
+    expected = model.tokenizer.decode([greedy(model, text, 9) for text in TEXTS])
+    assert model.translate(TEXTS, beam=1, max_new_tokens=9) == expected
+
+
+def test_scores_are_those_of_the_whole_text(model):
+    ids, count, scores, ended = (
+        keras.ops.convert_to_numpy(x)
+        for x in model.search(
+            np.array([model.tokenizer.encode(["a man"])[0]], "int32"),
+            5,
+            LENGTH,
+            np.int32(8),
+            np.int32(0),
+            np.float32(0.6),
+        )
+    )
+    rows = {tuple(row[:n]) for row, n in zip(ids[0], count[0], strict=True)}
+    assert len(rows) == 5
+    for row, n, score, end in zip(ids[0], count[0], scores[0], ended[0], strict=True):
+        found = [*row[:n], *([3] if end else [])]
+        assert end or n == 8
+        expected = log_p(model, "a man", found) / ((5 + len(found)) / 6) ** 0.6
+        assert score == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_text_does_not_depend_on_the_others(model):
+    together = model.hypotheses(TEXTS, beam=3, max_new_tokens=8)
+    for text, expected in zip(TEXTS, together, strict=True):
+        (alone,) = model.hypotheses([text], beam=3, max_new_tokens=8)
+        assert [h.text for h in alone] == [h.text for h in expected]
+
+
+def test_least_and_no_repeats(transformer):
+    ends = transformer.head.bias.numpy().copy()
+    ends[3] += 30.0
+    transformer.head.bias.assign(ends)
+    assert transformer.translate(["a man"], beam=2) == [""]
+    short = transformer.hypotheses(["a man"], beam=2, min_new_tokens=5)[0]
+    assert all(len(h.text.encode()) >= 5 and h.ended for h in short)
+    ends[3] -= 60.0
+    transformer.head.bias.assign(ends)
+    for n in (1, 2):
+        options = {"no_repeat_ngram": n, "max_new_tokens": 20}
+        for row in transformer.hypotheses(TEXTS, beam=2, **options):
+            assert all(not h.ended for h in row)
+    ids = keras.ops.convert_to_numpy(
+        transformer.search(
+            np.full((1, 4), 70, "int32"), 2, 20, np.int32(20), np.int32(0), np.float32(0), 2
+        )[0]
+    )[0]
+    for row in ids:
+        pairs = list(itertools.pairwise(row))
+        assert len(set(pairs)) == len(pairs)
+    ends[3] += 30.0
+    transformer.head.bias.assign(ends)
+
+
+def test_a_long_text_is_split(transformer):
+    sentences = ["One man walks.", "Two dogs run here.", "x" * 40, "End."]
+    halves = ["x" * 20, "x" * 20]
+    expected = transformer.translate([*sentences[:2], *halves, "End."], max_new_tokens=6)
+    expected = " ".join(text.strip() for text in expected)
+    assert transformer.translate([" ".join(sentences)], max_new_tokens=6) == [expected]
+    with pytest.raises(UserError, match="78 tokens.*place for 24.*--no-split"):
+        transformer.translate([" ".join(sentences)], split=False)
+    assert len(transformer.translate(["word " * 2000], beam=1, max_new_tokens=2)) == 1
+
+
+def test_attention(model):
+    found = model.attention("a man", "ein")
+    assert found["source"] == [*"a man", "</s>"]
+    assert found["target"] == [*"ein", "</s>"]
+    assert found["weights"].shape == (4, 6)
+    np.testing.assert_allclose(found["weights"].sum(axis=1), 1, rtol=1e-5)
+    memory = model.encode(np.array(model.tokenizer.encode(["a man"]), "int32"))
+    target = np.array([[2, *model.tokenizer.encode(["ein"])[0]]], "int32")
+    expected = keras.ops.convert_to_numpy(model.backbone.attention(target, memory))[0]
+    np.testing.assert_allclose(found["weights"], expected, atol=1e-5)
+
+
+def test_preprocess(transformer):
+    (source, read), told, weight = transformer.preprocess(["ab", "x" * 99], ["c", "y" * 99])
+    assert source.shape == (2, LENGTH)
+    assert source[0].tolist() == [101, 102] + [0] * (LENGTH - 2)
+    assert read[0, :3].tolist() == [2, 103, 0]
+    assert told[0, :3].tolist() == [103, 3, 0]
+    assert (read[1] > 0).all()
+    assert told[1, -1] == 3
+    np.testing.assert_array_equal(weight > 0, told > 0)
+    assert weight.mean() == pytest.approx(1)
+
+
+def test_saved_and_loaded(model, tmp_path):
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert again.translate(TEXTS, max_new_tokens=6) == model.translate(TEXTS, max_new_tokens=6)
+    assert again.describe() == model.describe()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"beam": 0}, "beam is a whole number from 1 to 130. Received: 0"),
+        ({"beam": 1.5}, "beam"),
+        ({"beam": 131}, "130. Received: 131"),
+        ({"max_new_tokens": 25}, "max_new_tokens is a whole number from 1 to 24. Received: 25"),
+        ({"max_new_tokens": 5, "min_new_tokens": 5}, "min_new_tokens .* 0 to 4"),
+        ({"no_repeat_ngram": -1}, "no_repeat_ngram"),
+        ({"length_penalty": -0.1}, "length_penalty is 0 or more"),
+    ],
+)
+def test_values_out_of_range(transformer, given, words):
+    with pytest.raises(UserError, match=words):
+        transformer.translate(["a"], **given)
+
+
+def test_what_is_refused(transformer):
+    with pytest.raises(UserError, match="list of texts"):
+        transformer.translate("a man")
+    with pytest.raises(UserError, match="translation has 30 tokens"):
+        transformer.attention("a", "b" * 30)
+    with pytest.raises(ValueError, match="from 1 to 24.*Received: 25"):
+        Translator(transformer.backbone, ByteTokenizer(), 25)
+    assert transformer.translate([]) == []

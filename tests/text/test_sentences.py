@@ -1,0 +1,35 @@
+import pytest
+
+from keras_seq.text.sentences import parts
+
+
+def short(limit):
+    return lambda text: len(text) <= limit
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "expected"),
+    [
+        ("One. Two.", 20, ["One. Two."]),
+        ("One is here. Two!  “Three?” Four", 14, ["One is here.", "Two!", "“Three?”", "Four"]),
+        ("A line\nanother line", 14, ["A line", "another line"]),
+        ("一句话。两句话！三", 5, ["一句话。", "两句话！", "三"]),
+        ("3.5 metres. So it is", 12, ["3.5 metres.", "So it is"]),
+        ("first, second, third, end. Next", 15, ["first, second,", "third, end.", "Next"]),
+        ("one two three four", 8, ["one two", "three", "four"]),
+        ("a " + "x" * 9 + " b", 4, ["a", "xxxx", "xx", "xxx", "b"]),
+        ("  \n ", 1, []),
+        ("", 1, []),
+        ("é", 0, ["é"]),
+    ],
+)
+def test_parts(text, limit, expected):
+    assert parts(text, short(limit)) == expected
+
+
+def test_nothing_is_lost_of_a_long_text():
+    text = "The quick brown fox, it is said; jumps! Over 犬が好き。です " * 300
+    for limit in (3, 17, 40):
+        found = parts(text, short(limit))
+        assert "".join("".join(found).split()) == "".join(text.split())
+        assert max(map(len, found)) <= limit
