@@ -4,7 +4,7 @@ import argparse
 import json
 from typing import Any
 
-from keras_seq.cli.options import add_data, labelled_source, texts_source
+from keras_seq.cli.options import add_data, labelled_source, pairs_source, texts_source
 from keras_seq.console import import_quietly, table
 from keras_seq.errors import UserError
 
@@ -16,12 +16,14 @@ def add(commands: Any) -> None:
         help="results of a run",
         description="Prints how a model does on the run's held-out examples or texts, or on those "
         "of another data set: of a classifier accuracy, precision, recall and F1; of a generator "
-        "loss, perplexity and bits a byte.",
+        "loss, perplexity and bits a byte; of a translator BLEU and chrF.",
     )
     evaluate.add_argument(
         "model", metavar="RUN", help="a run folder, a .keras file, or preset:NAME"
     )
     add_data(evaluate, None)
+    evaluate.add_argument("--source", default="", metavar="NAME", help="language, or its column")
+    evaluate.add_argument("--target", default="", metavar="NAME", help="that it is translated into")
     evaluate.add_argument("--json", action="store_true", help="print the metrics as JSON")
     evaluate.set_defaults(command=_evaluate)
 
@@ -55,6 +57,9 @@ def _held_out(task: str, run: Any, arguments: argparse.Namespace) -> tuple[Any, 
             return data.load(**labelled_source(arguments)).held_out, arguments.data
         columns = arguments.text_column, arguments.label_column
         return data.read_labelled_texts(arguments.data, *columns), arguments.data
+    if task == "translate":
+        corpus = data.load_pairs(**pairs_source(arguments))
+        return corpus.held_out, corpus.name
     if arguments.data in data.TEXT_SOURCES:
         return data.load_texts(**texts_source(arguments)).held_out, arguments.data
     return data.read_texts(arguments.data, arguments.text_column), arguments.data
@@ -71,6 +76,12 @@ def print_metrics(metrics: dict[str, Any]) -> None:
             window = metrics["context"]
             title += f", each from the {window // 2:,} to {window:,} before it"
         table([name.replace("_", " ") for name in found], [row], title)
+        return
+    if "bleu" in metrics:
+        columns = ("bleu", "bleu_lowercase", "chrf", "exact", "examples", "cut")
+        row = [f"{v:,}" if isinstance(v := metrics[name], int) else f"{v:.4f}" for name in columns]
+        title = f"{metrics['data']}, beam {metrics['beam']}, {metrics['signature']}"
+        table([name.replace("_", " ") for name in columns], [row], title)
         return
     scores = ("precision", "recall", "f1")
     rows = [

@@ -34,8 +34,26 @@ def add_data(
     add("--data-dir", metavar="FOLDER", help="where public data sets lie; else KERAS_SEQ_DATA")
 
 
-def add_training(parser: argparse.ArgumentParser, **defaults: str) -> None:
-    """How a run goes; `defaults` says what is taken for options whose default is the task's."""
+def add_pairs(parser: argparse.ArgumentParser, default: str | None) -> None:
+    """Where pairs of texts are."""
+    add = parser.add_argument
+    add(
+        "--data",
+        default=default,
+        metavar="NAME_OR_FILES",
+        help="a data set; a .csv, .tsv or .jsonl file with a pair a row; or two text files, line "
+        "by line: corpus.en,corpus.de" + (f" (default: {default})" if default else ""),
+    )
+    add("--source", default="", metavar="NAME", help="language or column to translate from")
+    add("--target", default="", metavar="NAME", help="language or column to translate into")
+    add("--data-dir", metavar="FOLDER", help="where public data sets lie; else KERAS_SEQ_DATA")
+
+
+def add_training(parser: argparse.ArgumentParser, in_tokens: bool = False, **defaults: str) -> None:
+    """How a run goes; `defaults` says what is taken for options whose default is the task's.
+
+    With `in_tokens` a batch is so many tokens, not rows.
+    """
 
     def default(name: str, otherwise: str) -> str:
         return f"(default: {defaults.get(name, otherwise)})"
@@ -49,7 +67,13 @@ def add_training(parser: argparse.ArgumentParser, **defaults: str) -> None:
     training = parser.add_argument_group("training")
     add = training.add_argument
     add("--epochs", type=int, metavar="N", help=f"passes over the data {default('epochs', '1')}")
-    add("--batch-size", type=int, metavar="N", help=f"texts a step {default('batch_size', '64')}")
+    unit, what = ("tokens", "places") if in_tokens else ("size", "texts")
+    add(
+        f"--batch-{unit}",
+        type=int,
+        metavar="N",
+        help=f"{what} a step {default(f'batch_{unit}', '64')}",
+    )
     add(
         "--learning-rate",
         type=float,
@@ -120,6 +144,21 @@ def texts_source(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def pairs_source(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What `data.load_pairs` takes, kept in a run's config."""
+    from keras_seq import data
+
+    paths = arguments.data.split(",")
+    if arguments.data not in data.PAIR_SOURCES and all(Path(path).exists() for path in paths):
+        paths = [str(Path(path).absolute()) for path in paths]
+    return {
+        "name_or_path": ",".join(paths),
+        "source": arguments.source,
+        "target": arguments.target,
+        "data_dir": arguments.data_dir,
+    }
+
+
 def load_labelled(source: dict[str, Any]) -> Any:
     """The corpus of a `labelled_source`."""
     from keras_seq import data
@@ -132,6 +171,13 @@ def load_texts(source: dict[str, Any]) -> Any:
     from keras_seq import data
 
     return data.load_texts(**source)
+
+
+def load_pairs(source: dict[str, Any]) -> Any:
+    """The corpus of a `pairs_source`."""
+    from keras_seq import data
+
+    return data.load_pairs(**source)
 
 
 def refuse_settings(arguments: argparse.Namespace) -> None:

@@ -5,12 +5,25 @@ import json
 import sys
 from typing import Any
 
-from keras_seq.console import import_quietly, table
+from keras_seq.console import import_quietly, stage, table
 from keras_seq.errors import UserError
 
 DRAWING = ("temperature", "top_k", "top_p", "repetition_penalty", "stop", "seed")
 SEARCHING = ("beam", "length_penalty")
-WRITING = ("max_new_tokens", "truncate", *DRAWING, *SEARCHING)
+OPTIONS = {
+    "classify": (),
+    "generate": ("prompt", "max_new_tokens", "truncate", *DRAWING, *SEARCHING),
+    "translate": (
+        "max_new_tokens",
+        "min_new_tokens",
+        "no_repeat_ngram",
+        "no_split",
+        "alternatives",
+        "attention",
+        *SEARCHING,
+    ),
+}
+ALL_OPTIONS = list(dict.fromkeys(name for names in OPTIONS.values() for name in names))
 
 
 def add(commands: Any) -> None:
@@ -19,7 +32,8 @@ def add(commands: Any) -> None:
         "predict",
         help="use a model",
         description="Of a classifier, prints label and probability of each text. Of a generator, "
-        "prints each prompt and what follows it, as it is produced.",
+        "prints each prompt and what follows it, as it is produced. Of a translator, prints the "
+        "translation of each text.",
     )
     predict.add_argument("model", metavar="RUN", help="a run folder, a .keras file, or preset:NAME")
     predict.add_argument(
@@ -55,17 +69,36 @@ def add(commands: Any) -> None:
     add("--stop", action="append", metavar="TEXT", help="ends the text; may be repeated")
     add("--seed", type=int, metavar="N", help="the same seed gives the same text")
     add("--truncate", action="store_true", default=None, help="read the end of too long a prompt")
+    searching = predict.add_argument_group("searching", "For translators, and generators.")
+    add = searching.add_argument
     add(
         "--beam",
         type=int,
         metavar="N",
-        help="search for the likeliest text with N beams; with --json also print the others",
+        help="follow N texts at once for the likeliest (default: 4; a generator draws instead)",
     )
     add(
         "--length-penalty",
         type=float,
         metavar="X",
-        help="of a search: more prefers longer texts (default: 0, the likeliest)",
+        help="more prefers longer texts (default: 0.6; of a generator 0, the likeliest)",
+    )
+    translating = predict.add_argument_group("translating", "For translators.")
+    add = translating.add_argument
+    add("--alternatives", type=int, metavar="N", help="print the N best, with their scores")
+    add("--attention", metavar="FILE", help="draw where the model looked: a .png, .svg or .pdf")
+    add("--min-new-tokens", type=int, metavar="N", help="tokens to write at least (default: 0)")
+    add(
+        "--no-repeat-ngram",
+        type=int,
+        metavar="N",
+        help="write no N tokens in a row twice (default: 0, any)",
+    )
+    add(
+        "--no-split",
+        action="store_true",
+        default=None,
+        help="an error where a text is too long for the model; else it is split into sentences",
     )
     predict.set_defaults(command=_predict)
 
@@ -79,28 +112,33 @@ def _predict(arguments: argparse.Namespace) -> int:
     from keras_seq.training.run import find_model
 
     model, _ = find_model(arguments.model)
-    values = vars(arguments)
-    options = {name: values[name] for name in WRITING if values[name] is not None}
-    if model.task == "generate":
-        write = _search if options.keys() & set(SEARCHING) else _write
-        write(model, texts, options, arguments.json)
-        return 0
     if model.task == "unmask":
         raise UserError(
             f"{arguments.model} fills gaps and is there to go on from: keras-seq train classify "
             f"--init-from {arguments.model}"
         )
-    if options or arguments.prompt:
-        given = "prompt" if arguments.prompt else next(iter(options))
-        raise UserError(
-            f"{arguments.model} is a model of the task {model.task}: it does not write. Received: "
-            f"--{given.replace('_', '-')}"
-        )
-    _classify(model, texts, arguments.json)
+    values = vars(arguments)
+    options = {name: values[name] for name in ALL_OPTIONS if values[name] is not None}
+    for name in options:
+        if name not in OPTIONS[model.task]:
+            raise UserError(
+                f"{arguments.model} is a model of the task {model.task}, which has no "
+                f"{_option(name)}. Leave it out."
+            )
+    options.pop("prompt", None)
+    answer = {"classify": _classify, "generate": _write, "translate": _translate}[model.task]
+    answer(model, texts, options, arguments.json)
     return 0
 
 
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
 def _write(model: Any, prompts: list[str], options: dict[str, Any], as_json: bool) -> None:
+    if options.keys() & set(SEARCHING):
+        _search(model, prompts, options, as_json)
+        return
     if as_json:
         for prompt, text in zip(prompts, model.generate(prompts, **options), strict=True):
             print(json.dumps({"prompt": prompt, "text": text}, ensure_ascii=False))
@@ -114,7 +152,7 @@ def _write(model: Any, prompts: list[str], options: dict[str, Any], as_json: boo
 
 
 def _search(model: Any, prompts: list[str], options: dict[str, Any], as_json: bool) -> None:
-    drawing = [f"--{name.replace('_', '-')}" for name in DRAWING if name in options]
+    drawing = [_option(name) for name in DRAWING if name in options]
     if drawing or "beam" not in options:
         raise UserError(
             "--beam N searches for the likeliest text, with --length-penalty; nothing is drawn. "
@@ -129,7 +167,36 @@ def _search(model: Any, prompts: list[str], options: dict[str, Any], as_json: bo
             print(f"{prompt}{found[0].text}")
 
 
-def _classify(model: Any, texts: list[str], as_json: bool) -> None:
+def _translate(model: Any, texts: list[str], options: dict[str, Any], as_json: bool) -> None:
+    picture, shown = options.pop("attention", None), options.pop("alternatives", None)
+    if picture and len(texts) > 1:
+        raise UserError(f"--attention draws one text. Received: {len(texts)}")
+    if shown is not None:
+        if shown < 1:
+            raise UserError(f"--alternatives is 1 or more. Received: {shown}")
+        options["beam"] = max(shown, options.get("beam", 4))
+    options["split"] = not options.pop("no_split", False)
+    for text, found in zip(texts, model.hypotheses(texts, **options), strict=True):
+        best = found[0]
+        if as_json:
+            answer = {"text": text, "translation": best.text, "ended": best.ended}
+            answer["hypotheses"] = [vars(hypothesis) for hypothesis in found[: shown or 1]]
+            print(json.dumps(answer, ensure_ascii=False))
+        elif shown:
+            rows = [(f"{h.score:.4f}", h.text) for h in found[:shown]]
+            table(("score", "translation"), rows, text)
+        else:
+            print(best.text)
+        if not best.ended:
+            stage(f"This translation was cut: it had not ended. {_shortened(best.text)}")
+    if picture:
+        from keras_seq.cli.attention import draw_attention
+
+        draw_attention(picture, model.attention(texts[0], best.text))
+        stage(f"Drawn: {picture}")
+
+
+def _classify(model: Any, texts: list[str], options: dict[str, Any], as_json: bool) -> None:
     probabilities = model.predict(texts, verbose=0)
     if as_json:
         for text, row in zip(texts, probabilities, strict=True):

@@ -35,7 +35,9 @@ def feed(
         return (stream[i] for i in itertools.count())
 
     # The lengths of batches differ: only the rank of each array is the same.
-    signature = tuple(tf.TensorSpec([None] * array.ndim, array.dtype) for array in batches[start])
+    signature = keras.tree.map_structure(
+        lambda array: tf.TensorSpec([None] * array.ndim, array.dtype), tuple(batches[start])
+    )
     dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
     return dataset.prefetch(tf.data.AUTOTUNE)
 
@@ -56,5 +58,6 @@ class _Stream(keras.utils.PyDataset):
         if self.note is not None:
             self.note(self.start + index, self.batches.tokens(batch))
         process, count = self.share
-        size = len(batch.x) // count
-        return tuple(array[process * size : (process + 1) * size] for array in batch)
+        size = len(batch.y) // count
+        part = slice(process * size, (process + 1) * size)
+        return keras.tree.map_structure(lambda array: array[part], tuple(batch))

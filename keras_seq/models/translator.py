@@ -111,7 +111,8 @@ class Translator(keras.Model):
 
     def begin(self, memory: State, size: int) -> tuple[Tensor, State]:
         """The first step of targets of `size` tokens at most: `(logits, state)`."""
-        state = self.backbone.initial_state(memory, size)
+        # A search asks for what follows the last token, too.
+        state = self.backbone.initial_state(memory, size + 1)
         token = ops.full_like(memory["source_ids"][:, 0], BEGINNING)
         return self.step(token, state, memory)
 

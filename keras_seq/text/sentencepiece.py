@@ -77,7 +77,11 @@ class SentencePieceTokenizer(Tokenizer):
 
     @classmethod
     def train(
-        cls, texts: Sequence[str], vocabulary_size: int = 8000, seed: int = 0
+        cls,
+        texts: Sequence[str],
+        vocabulary_size: int = 8000,
+        seed: int = 0,
+        split_digits: bool = False,
     ) -> "SentencePieceTokenizer":
         """Learns a vocabulary.
 
@@ -86,6 +90,7 @@ class SentencePieceTokenizer(Tokenizer):
             vocabulary_size: At most this many pieces, the 256 bytes and 4 special ids included.
                 A small corpus gets fewer.
             seed: Of the sample.
+            split_digits: Each digit is a piece of its own, as is good for copying numbers.
 
         Raises:
             UserError: If there is no text, or `vocabulary_size` cannot hold its characters.
@@ -110,6 +115,7 @@ class SentencePieceTokenizer(Tokenizer):
                 remove_extra_whitespaces=False,
                 allow_whitespace_only_pieces=True,
                 add_dummy_prefix=False,
+                split_digits=split_digits,
                 max_sentence_length=1 << 24,
                 pad_id=PADDING,
                 unk_id=UNKNOWN,

@@ -21,6 +21,12 @@ from keras_seq.training.losses import CrossEntropy
 from keras_seq.training.run import Run
 from keras_seq.training.settings import TrainingSettings
 from keras_seq.training.trainer import train
+from keras_seq.training.translate import (
+    TranslationSettings,
+    build_translator,
+    evaluate_translator,
+    train_translator,
+)
 
 __all__ = [
     "BACKBONES",
@@ -32,12 +38,16 @@ __all__ = [
     "LearningRate",
     "Run",
     "TrainingSettings",
+    "TranslationSettings",
     "build_classifier",
     "build_language_model",
+    "build_translator",
     "evaluate_classifier",
     "evaluate_generator",
+    "evaluate_translator",
     "evaluate_unmasker",
     "train",
     "train_classifier",
     "train_language_model",
+    "train_translator",
 ]

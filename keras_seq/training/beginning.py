@@ -51,7 +51,13 @@ def conducted(
 
 
 def tokenizer_for(
-    run: Run, kind: str, vocabulary_size: int, texts: Sequence[str], seed: int, say: Say
+    run: Run,
+    kind: str,
+    vocabulary_size: int,
+    texts: Sequence[str],
+    seed: int,
+    say: Say,
+    split_digits: bool = False,
 ) -> Tokenizer:
     """The run's tokenizer; one learnt from `texts` where the run begins and `kind` is
     "sentencepiece".
@@ -61,7 +67,7 @@ def tokenizer_for(
     if run.started:
         return SentencePieceTokenizer(run.tokenizer_path.read_bytes())
     say(f"Learning a vocabulary of at most {vocabulary_size:,} pieces")
-    return SentencePieceTokenizer.train(texts, vocabulary_size, seed=seed)
+    return SentencePieceTokenizer.train(texts, vocabulary_size, seed, split_digits)
 
 
 def begin(

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from keras_seq import data
-from keras_seq.training import classify, language
+from keras_seq.training import classify, language, translate
 from keras_seq.training.run import Run
 from keras_seq.training.settings import TrainingSettings
+
+Corpus = data.Corpus | data.TextCorpus | data.PairCorpus
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Task:
     """
 
     defaults: Mapping[str, TrainingSettings]
-    load: Callable[..., data.Corpus | data.TextCorpus]
+    load: Callable[..., Corpus]
     train: Callable[..., Any]
     evaluate: Callable[[Any, Any, str], dict[str, Any]]
 
@@ -43,10 +45,16 @@ TASKS = {
         classify.BACKBONES, data.load, classify.train_classifier, classify.evaluate_classifier
     ),
     **{name: _of_language(name) for name in language.OBJECTIVES},
+    "translate": Task(
+        translate.BACKBONES,
+        data.load_pairs,
+        translate.train_translator,
+        translate.evaluate_translator,
+    ),
 }
 
 
-def held_out(run: Run, data_dir: str | Path | None = None) -> data.Corpus | data.TextCorpus:
+def held_out(run: Run, data_dir: str | Path | None = None) -> Corpus:
     """What `run` learnt from, with the examples or texts that it did not.
 
     Raises:

@@ -3,7 +3,7 @@
 import contextlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -31,6 +31,7 @@ def train(
     devices: Devices,
     monitor: str = "accuracy",
     visible: bool = True,
+    scores: Callable[[], Mapping[str, float]] = dict,
 ) -> None:
     """Trains a compiled model, from the run's last checkpoint where there is one.
 
@@ -46,6 +47,7 @@ def train(
         devices: On which; used inside `devices.use`.
         monitor: The metric that chooses: the loss at its least, another at its most.
         visible: Show the progress.
+        scores: Of the model after each epoch, beside what it is compiled with: numbers by name.
 
     Raises:
         UserError: If the loss is not a finite number, or the memory does not suffice.
@@ -53,7 +55,9 @@ def train(
     """
     model.optimizer.build(model.trainable_variables)
     with StopWish().listening() as stop:
-        conductor = _Conductor(model, batches, validation, run, settings, devices, monitor, stop)
+        conductor = _Conductor(
+            model, batches, validation, run, settings, devices, monitor, stop, scores
+        )
         if not conductor.resume(visible):
             return
         try:
@@ -92,11 +96,12 @@ class _Conductor(keras.callbacks.Callback):
         devices: Devices,
         monitor: str,
         stop: StopWish,
+        scores: Callable[[], Mapping[str, float]],
     ) -> None:
         super().__init__()
         self.set_model(model)
         self.validation, self.run, self.settings, self.devices = validation, run, settings, devices
-        self.monitor, self.stop = monitor, stop
+        self.monitor, self.stop, self.scores = monitor, stop, scores
         self.steps_per_epoch = len(batches)
         self.total = settings.epochs * self.steps_per_epoch
         self.record_every = max(1, self.total // RECORDS)
@@ -242,6 +247,7 @@ class _Conductor(keras.callbacks.Callback):
             results |= {f"val_{name}": float(value) for name, value in found.items()}
             # Keras divides by all rows, those that only fill up the last batch too.
             results["val_loss"] /= self.validation.share_that_counts
+            results |= {f"val_{name}": value for name, value in self.scores().items()}
             value = results[f"val_{self.monitor}"]
             sign = -1 if self.monitor == "loss" else 1
             if self.best is None or sign * value > sign * self.best:

@@ -1,0 +1,101 @@
+"""Whole translations inside each format, through the format's own runtime, against Keras."""
+
+import numpy as np
+import pytest
+
+import export
+from export import formats
+from keras_seq.backbones import RecurrentEncoderDecoder, TransformerEncoderDecoder
+from keras_seq.errors import UserError
+from keras_seq.models import Translator
+from keras_seq.text import ByteTokenizer
+
+READ, NEW, BEAMS = 10, 8, 3
+TEXTS = ["a man", "two dogs", "", "é", "x" * 40]
+
+
+@pytest.fixture(scope="module", params=["rnn", "lstm", "transformer"])
+def exported(request, tmp_path_factory):
+    """A translator with drawn weights, which says what no training would."""
+    kind, tokenizer = request.param, ByteTokenizer()
+    if kind == "transformer":
+        backbone = TransformerEncoderDecoder(tokenizer.vocabulary_size, 16, 2, 2, max_length=21)
+    else:
+        backbone = RecurrentEncoderDecoder(tokenizer.vocabulary_size, 16, kind)
+    model = Translator(backbone, tokenizer, 20, "en", "de")
+    generator = np.random.default_rng(4)
+    for variable in model.trainable_variables:
+        variable.assign(generator.normal(size=variable.shape) / 2)
+    folder = tmp_path_factory.mktemp("bundles") / kind
+    sizes = {"max_length": READ, "max_new_tokens": NEW, "beam": BEAMS}
+    batch = 2 if kind == "lstm" else 1  # rows of a TFLite call
+    return model, folder, export.export(model, folder, texts=TEXTS, batch=batch, **sizes)
+
+
+def test_the_manifest_proves_every_signature_in_every_format(exported):
+    _, folder, manifest = exported
+    names = {"encode", "decode", "translate", "translate_text"}
+    assert set(manifest["parity"]["formats"]) == set(formats.NAMES)
+    for name, figures in manifest["parity"]["formats"].items():
+        assert names <= figures.keys()
+        assert all(figure["within_tolerance"] for figure in figures.values())
+        found = formats.module(name).operators(folder)
+        assert not [o for o in found if o.startswith(("CUSTOM", "FLEX", "VARIABLE"))]
+    assert manifest["languages"] == ["en", "de"]
+    assert manifest["limits"]["T"] == READ
+    assert manifest["limits"]["K"] == BEAMS
+
+
+@pytest.mark.parametrize("format", formats.NAMES)
+def test_text_in_text_out_as_in_keras(exported, format):
+    model, folder, _ = exported
+    loaded = export.load(folder, format)
+    texts = ["a man", "", "two dogs"]
+    for penalty in (0.6, 0.0):
+        found = loaded.translate_text(texts, length_penalty=penalty)
+        expected = model.hypotheses(texts, beam=BEAMS, length_penalty=penalty, max_new_tokens=NEW)
+        for i, row in enumerate(expected):
+            for k, hypothesis in enumerate(row):
+                text = bytes(found["text"][i, k, : found["length"][i, k]])
+                assert text.decode("utf-8", "replace") == hypothesis.text
+                assert found["scores"][i, k] == pytest.approx(hypothesis.score, abs=1e-4)
+                assert bool(found["ended"][i, k]) == hypothesis.ended
+    cut = loaded.translate_text(texts, max_new_tokens=2)
+    assert cut["length"].max() <= 2
+
+
+@pytest.mark.parametrize("format", formats.NAMES)
+def test_a_loop_of_the_callers_over_decode(exported, format):
+    """What a server does that joins requests: `encode`, then `decode` step after step."""
+    model, folder, _ = exported
+    loaded = export.load(folder, format)
+    (row,) = model.tokenizer.encode(["two dogs"])
+    state = loaded.encode(token_ids=np.array([row], "int32"))
+    memory = {name: state[name] for name in state if name not in ("logits",)}
+    tokens = []
+    for _ in range(NEW):
+        logits = state.pop("logits")
+        logits[:, :3] = -np.inf
+        token = int(logits[0].argmax())
+        if token == 3:
+            break
+        tokens.append(token)
+        state = loaded.decode(token=np.array([token], "int32"), **{**memory, **state})
+    (expected,) = model.translate(["two dogs"], beam=1, max_new_tokens=NEW)
+    assert model.tokenizer.decode([tokens]) == [expected]
+
+
+def test_refused(exported):
+    model, folder, _ = exported
+    loaded = export.load(folder, "onnx")
+    with pytest.raises(UserError, match=f"max_new_tokens is from 1 to {NEW}"):
+        loaded.translate_text(["a"], max_new_tokens=NEW + 1)
+    with pytest.raises(UserError, match="length_penalty is 0 or more"):
+        loaded.translate_text(["a"], length_penalty=-1.0)
+    for sizes, words in (
+        ({"max_length": 21}, "--max-length is from 1 to the 20"),
+        ({"max_new_tokens": 21}, "--max-new-tokens is from 1 to the 20"),
+        ({"beam": 131}, "--beam is from 1 to 130"),
+    ):
+        with pytest.raises(UserError, match=words):
+            export.export(model, folder.parent / "no", **sizes)
