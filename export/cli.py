@@ -230,8 +230,17 @@ def _texts(arguments: argparse.Namespace, run: Any, model: Any) -> tuple[list[st
         corpus = held_out(run, arguments.data_dir)
     elif getattr(model, "task", "") == "generate":
         corpus = data.load_texts(arguments.data, **source)
+    elif getattr(model, "task", "") == "translate":
+        corpus = data.load_pairs(
+            arguments.data,
+            source=model.source,
+            target=model.target,
+            data_dir=arguments.data_dir,
+        )
     else:
         corpus = data.load(arguments.data, label_column=arguments.label_column, **source)
+    if isinstance(corpus, data.PairCorpus):
+        return corpus.held_out.sources[: arguments.samples], f"held-out sources of {corpus.name}"
     if not isinstance(corpus, data.TextCorpus):
         return corpus.held_out.texts[: arguments.samples], f"held-out texts of {corpus.name}"
     prompts = pieces(corpus.held_out, arguments.samples, PROMPT_CHARACTERS)

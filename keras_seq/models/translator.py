@@ -207,7 +207,8 @@ class Translator(keras.Model):
         results: list[list[Hypothesis]] = [[] for _ in rows]
         at_once = max(1, AT_ONCE // beam)
         numbers = (np.int32(most), np.int32(min_new_tokens), np.float32(length_penalty))
-        run = self._searches(beam, no_repeat_ngram)
+        # One call does not repay what XLA takes to compile.
+        run = self._searches(beam, no_repeat_ngram, len(rows) <= at_once)
         for start in range(0, len(rows), at_once):
             some = order[start : start + at_once]
             source_ids = self._padded([rows[i] for i in some])
@@ -251,16 +252,16 @@ class Translator(keras.Model):
 
     @cached_property
     def _searches(self) -> Any:
-        """From beams and n-grams to a search as one function: source_ids `(B, S)` and scalars,
-        max_new_tokens, min_new_tokens, length penalty.
+        """From beams, n-grams and `at_once` to a search as one function: source_ids `(B, S)` and
+        scalars, max_new_tokens, min_new_tokens, length penalty.
         """
         return cache(self._compiled_search)
 
-    def _compiled_search(self, beams: int, no_repeat: int) -> Any:
+    def _compiled_search(self, beams: int, no_repeat: int, at_once: bool) -> Any:
         def run(source_ids: Tensor, *numbers: Tensor) -> tuple[Tensor, ...]:
             return self.search(source_ids, beams, self.max_length, *numbers, no_repeat)
 
-        return compiled(self, run)
+        return compiled(self, run, at_once)
 
     def attention(self, text: str | bytes, translation: str | bytes) -> Arrays:
         """How much each token of a translation looks at each of the text.

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from keras_seq.data.batches import PackedBatches, TextBatches
+from keras_seq.data.batches import PackedBatches, PairBatches, TextBatches
 from keras_seq.data.feed import feed
 from keras_seq.data.tokens import TokenRows
 
@@ -36,3 +36,15 @@ def test_lengths_may_differ_and_tokens_are_noted():
     for step, (x, y, _) in zip(range(3, 3 + len(batches)), stream, strict=False):
         assert noted[step] == tf.reduce_sum(x) == tf.reduce_sum(y)
     assert len({batch.x.shape[1] for batch in batches}) > 1
+
+
+def test_inputs_may_be_several():
+    rows = TokenRows(np.arange(4, 604), np.arange(5, 605, 5))
+    batches = PairBatches(rows, 60, 8, 0, 2, 3)
+    parts = [next(iter(feed(batches, 1, (i, 2)))) for i in range(2)]
+    (source, read), told, _ = batches[1]
+    for i, part in enumerate(parts):
+        half = slice(i * len(told) // 2, (i + 1) * len(told) // 2)
+        np.testing.assert_array_equal(part[0][0], source[half])
+        np.testing.assert_array_equal(part[0][1], read[half])
+        np.testing.assert_array_equal(part[1], told[half])

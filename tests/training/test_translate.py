@@ -1,0 +1,104 @@
+"""A translator of English dates, from a table to a bundle, as a user makes it."""
+
+import json
+
+import pytest
+
+from export.cli import main as export_main
+from keras_seq.cli import main
+from keras_seq.data import dates
+from keras_seq.training.run import Run
+
+SMALL = ["--backbone", "lstm", "--hidden-dim", "64", "--num-heads", "2", "--tokenizer", "bytes"]
+SMALL += ["--max-length", "32", "--batch-tokens", "1024", "--epochs", "11", "--warmup-steps", "30"]
+SMALL += ["--learning-rate", "0.006", "--dropout", "0", "--average", "0", "--label-smoothing", "0"]
+TEXT = "Monday, November 23, 2026"
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory, write_csv):
+    path = tmp_path_factory.mktemp("dates") / "dates.csv"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dates, "LOCALES", ("en_US",))
+        pairs = dates.dates(1500, seed=0)
+    rows = list(zip(pairs.sources, pairs.targets, strict=True))
+    write_csv(path, [*rows, ("", "2020-01-01"), ("nothing", " ")], ("text", "iso"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(table, tmp_path_factory):
+    run = tmp_path_factory.mktemp("translate") / "run"
+    columns = ["--data", str(table), "--source", "text", "--target", "iso"]
+    assert main(["train", "translate", *columns, *SMALL, "--output", str(run)]) == 0
+    return run
+
+
+def test_it_learns_what_a_date_is(trained):
+    evaluation = Run(trained).evaluation
+    assert evaluation["examples"] == 75
+    assert evaluation["exact"] > 0.9
+    assert evaluation["cut"] == 0
+    assert evaluation["signature"].startswith("nrefs:1|case:mixed")
+    epochs = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+    assert {"val_loss", "val_bleu", "val_chrf", "val_exact"} <= epochs[0].keys()
+    assert epochs[-1]["val_loss"] < 0.2 < epochs[0]["val_loss"]
+
+
+def test_what_is_printed(trained, tmp_path, capsys):
+    capsys.readouterr()
+    assert main(["predict", str(trained), TEXT]) == 0
+    assert capsys.readouterr().out == "2026-11-23\n"
+    assert main(["predict", str(trained), TEXT, "--alternatives", "3"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "20" in line]
+    assert len(lines) == 4
+    assert "2026-11-23" in lines[1]
+    assert main(["predict", str(trained), TEXT, "--json", "--beam", "1"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["text"], answer["translation"]) == (TEXT, "2026-11-23")
+    assert [h["ended"] for h in answer["hypotheses"]] == [True]
+    assert main(["predict", str(trained), TEXT, "--max-new-tokens", "4"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == "2026\n"
+    assert "was cut" in printed.err
+    picture = tmp_path / "attention.png"
+    assert main(["predict", str(trained), TEXT, "--attention", str(picture)]) == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_evaluated_again(trained, capsys):
+    capsys.readouterr()
+    assert main(["evaluate", str(trained), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == Run(trained).evaluation
+
+
+def test_exported_on_what_was_held_out(trained, tmp_path, capsys):
+    bundle = tmp_path / "bundle"
+    arguments = [str(trained), "--format", "onnx", "--output", str(bundle), "--samples", "40"]
+    assert export_main([*arguments, "--beam", "2", "--max-new-tokens", "12"]) == 0
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    assert manifest["parity"]["inputs"] == "40 held-out sources of dates.csv"
+    assert manifest["parity"]["formats"]["onnx"]["translate_text"]["agreement"] == 1
+    assert manifest["languages"] == ["text", "iso"]
+
+
+def test_what_is_refused(trained, runs, table, tmp_path, capsys):
+    long = "November 23, 2026 " * 4
+    data = ["train", "translate", "--data", str(table)]
+    for arguments, words in (
+        (["predict", str(trained), TEXT, "--beam", "0"], ("beam", "Received: 0")),
+        (["predict", str(trained), TEXT, "--alternatives", "0"], ("--alternatives",)),
+        (["predict", str(trained), long, "--no-split"], ("72 tokens", "place for 32")),
+        (["predict", str(trained), TEXT, "--seed", "1"], ("translate", "--seed")),
+        (["predict", str(trained), TEXT, "--attention", "a.txt"], (".png", "a.txt")),
+        (["predict", str(trained), TEXT, TEXT, "--attention", "a.png"], ("one text", "2")),
+        (["predict", str(runs["lstm"]), TEXT, "--beam", "2"], ("classify", "--beam")),
+        ([*data, "--source", "text", "--target", "text"], ("both 'text'",)),
+        ([*data, "--source", "de"], ("'de'", "--source")),
+        ([*data, "--source", "text", "--target", "iso", "--batch-tokens", "9"], ("batch_tokens",)),
+    ):
+        capsys.readouterr()
+        assert main(arguments) == 2
+        error = capsys.readouterr().err
+        assert all(word in error for word in words), error
+    assert not list(tmp_path.iterdir())
