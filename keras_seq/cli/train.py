@@ -206,7 +206,7 @@ def _add_translate(tasks: Any) -> None:
         epochs="10",
         batch_tokens="4096",
         learning_rate="0.004; rnn 0.001, lstm 0.003",
-        schedule="inverse_sqrt; rnn and lstm cosine",
+        schedule="cosine",
         warmup_steps="100",
         clip_norm="1",
     )

@@ -53,7 +53,7 @@ class TranslationSettings(TrainingSettings):
     batch_tokens: int = 4096
     epochs: int = 10
     learning_rate: float = 4e-3
-    schedule: str = "inverse_sqrt"
+    schedule: str = "cosine"
     warmup_steps: int = 100
     label_smoothing: float = 0.1
     clip_norm: float = 1.0
@@ -83,12 +83,8 @@ class TranslationSettings(TrainingSettings):
 
 
 BACKBONES = {
-    "rnn": TranslationSettings(
-        backbone="rnn", hidden_dim=256, num_layers=1, learning_rate=1e-3, schedule="cosine"
-    ),
-    "lstm": TranslationSettings(
-        backbone="lstm", hidden_dim=256, num_layers=1, learning_rate=3e-3, schedule="cosine"
-    ),
+    "rnn": TranslationSettings(backbone="rnn", hidden_dim=256, num_layers=1, learning_rate=1e-3),
+    "lstm": TranslationSettings(backbone="lstm", hidden_dim=256, num_layers=1, learning_rate=3e-3),
     "transformer": TranslationSettings(),
 }
 
