@@ -24,9 +24,9 @@ from keras_seq.decoding import (
     tokens_seen,
 )
 from keras_seq.errors import UserError
+from keras_seq.models.exported import Exported
 from keras_seq.models.generator_signatures import GeneratorSignatures
 from keras_seq.models.language_model import LanguageModel, choosable
-from keras_seq.signature import Arrays, Signature
 from keras_seq.text import Tokenizer
 from keras_seq.text.streaming import TextStream
 from keras_seq.text.tokenizer import BEGINNING, END
@@ -40,7 +40,7 @@ AT_ONCE = 64  # Rows generated in one call: a Transformer's caches are large.
 
 
 @keras.saving.register_keras_serializable("keras_seq")
-class TextGenerator(LanguageModel):
+class TextGenerator(Exported, LanguageModel):
     """A causal backbone and a softmax over the vocabulary.
 
     Trained with token ids `(B, T)` as `x` and the same moved on by one as `y`. What is generated
@@ -67,6 +67,7 @@ class TextGenerator(LanguageModel):
 
     task = "generate"
     labels = ()
+    signatures_class = GeneratorSignatures
 
     def __init__(
         self,
@@ -396,28 +397,6 @@ class TextGenerator(LanguageModel):
             return next_token(logits, uniform, temperature, top_k, top_p), state
 
         return compiled(self, run, at_once=True)
-
-    @cached_property
-    def _exported(self) -> GeneratorSignatures:
-        return GeneratorSignatures(self)
-
-    def signatures(self, sizes: Mapping[str, int] | None = None) -> tuple[Signature, ...]:
-        """`prefill`, `decode`, `generate` and `generate_text`; see `GeneratorSignatures`."""
-        return self._exported.signatures(sizes)
-
-    def signature_inputs(
-        self, texts: Sequence[str | bytes], sizes: Mapping[str, int]
-    ) -> dict[str, Arrays]:
-        """Each text as a prompt; see `GeneratorSignatures`."""
-        return self._exported.signature_inputs(texts, sizes)
-
-    def drawn_inputs(self, count: int, seed: int, sizes: Mapping[str, int]) -> dict[str, Arrays]:
-        """Prompts of random ids; see `GeneratorSignatures`."""
-        return self._exported.drawn_inputs(count, seed, sizes)
-
-    def limits(self, sizes: Mapping[str, int]) -> dict[str, int]:
-        """Tokens of a prompt, those that follow, and bytes; see `GeneratorSignatures`."""
-        return self._exported.limits(sizes)
 
     def describe(self) -> dict[str, Any]:
         """Backbone and sizes, for the manifest of a bundle."""

@@ -1,6 +1,6 @@
 """An encoder-decoder with a vocabulary: a text in one language to a text in another."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache, cached_property
 from typing import Any
 
@@ -13,10 +13,11 @@ from keras_seq.compiling import compiled
 from keras_seq.data.tokens import padded
 from keras_seq.decoding import NO_CHANCE, Hypothesis, beam_search
 from keras_seq.errors import UserError
+from keras_seq.models.exported import Exported
 from keras_seq.models.language_head import LanguageHead
 from keras_seq.models.language_model import choosable
 from keras_seq.models.translator_signatures import TranslatorSignatures
-from keras_seq.signature import Arrays, Signature
+from keras_seq.signature import Arrays
 from keras_seq.text import Tokenizer
 from keras_seq.text.sentences import parts
 from keras_seq.text.tokenizer import BEGINNING, END
@@ -30,7 +31,7 @@ SIZES = 16  # Compiled functions are kept for lengths that are multiples of it.
 
 
 @keras.saving.register_keras_serializable("keras_seq")
-class Translator(keras.Model):
+class Translator(Exported, keras.Model):
     """An encoder-decoder and a softmax over the vocabulary, which is that of the embedding.
 
     Trained with source ids `(B, S)` and target ids `(B, T)`, which begin with the beginning token,
@@ -58,6 +59,7 @@ class Translator(keras.Model):
 
     task = "translate"
     labels = ()
+    signatures_class = TranslatorSignatures
 
     def __init__(
         self,
@@ -312,28 +314,6 @@ class Translator(keras.Model):
         weight = (told > 0).astype("float32")
         # Keras takes the mean over all places, which is to be that over the tokens.
         return (source_ids, read), told, weight * (weight.size / max(1, weight.sum()))
-
-    @cached_property
-    def _exported(self) -> TranslatorSignatures:
-        return TranslatorSignatures(self)
-
-    def signatures(self, sizes: Mapping[str, int] | None = None) -> tuple[Signature, ...]:
-        """`encode`, `decode`, `translate` and `translate_text`; see `TranslatorSignatures`."""
-        return self._exported.signatures(sizes)
-
-    def signature_inputs(
-        self, texts: Sequence[str | bytes], sizes: Mapping[str, int]
-    ) -> dict[str, Arrays]:
-        """Each text as a source; see `TranslatorSignatures`."""
-        return self._exported.signature_inputs(texts, sizes)
-
-    def drawn_inputs(self, count: int, seed: int, sizes: Mapping[str, int]) -> dict[str, Arrays]:
-        """Sources of random ids; see `TranslatorSignatures`."""
-        return self._exported.drawn_inputs(count, seed, sizes)
-
-    def limits(self, sizes: Mapping[str, int]) -> dict[str, int]:
-        """Tokens of a source and of a target, bytes, beams; see `TranslatorSignatures`."""
-        return self._exported.limits(sizes)
 
     def describe(self) -> dict[str, Any]:
         """Backbone, sizes and languages, for the manifest of a bundle."""
