@@ -1,7 +1,8 @@
 """Data sets by name and by file."""
 
 from keras_seq.data.examples import Corpus, LabelledTexts
-from keras_seq.data.pairs import PAIR_SOURCES, PairCorpus, Pairs, load_pairs
+from keras_seq.data.pair_registry import PAIR_SOURCES, load_pairs
+from keras_seq.data.pairs import PairCorpus, Pairs
 from keras_seq.data.reading import read_labelled_texts
 from keras_seq.data.registry import SOURCES, load
 from keras_seq.data.texts import TEXT_SOURCES, TextCorpus, load_texts, read_texts

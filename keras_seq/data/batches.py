@@ -14,7 +14,6 @@ from keras_seq.data.tokens import TokenRows
 from keras_seq.errors import UserError
 
 SHORTEST = 16  # no bucket is shorter
-PAIR_STEP = 8  # between the lengths of pairs, of which there are more to a batch
 FEWEST = 8  # a bucket with fewer batches an epoch is not worth a compilation
 
 
@@ -274,93 +273,6 @@ class MaskedBatches(Batches):
 
     def tokens(self, batch: Batch) -> int:
         return batch.x.size
-
-
-class PairBatches(Batches):
-    """Sources and targets of about equal length, as many as make about so many tokens.
-
-    `x` is the source `(B, S)` and the target `(B, T)` after the beginning token, `y` the target
-    before the end token, each cut to `max_length` tokens. The weights of `y` are 0 where it is
-    padding, and 1 in the mean.
-
-    Args:
-        tokens: Rows of token ids, the sources first, then as many targets.
-        batch_tokens: Places of a batch on either side, padding included.
-        max_length: Of a source, and of a target.
-        seed: Of the order.
-        beginning: The id that a target begins after.
-        end: The id that ends it.
-    """
-
-    def __init__(
-        self,
-        tokens: TokenRows,
-        batch_tokens: int,
-        max_length: int,
-        seed: int,
-        beginning: int,
-        end: int,
-    ) -> None:
-        super().__init__()
-        self.rows, self.count, self.seed = tokens, len(tokens) // 2, seed
-        self.max_length, self.beginning, self.end = max_length, beginning, end
-        lengths = tokens.lengths.reshape(2, self.count).max(axis=0)
-        self.buckets = Buckets(
-            np.minimum(lengths, max_length) + 1,
-            lambda boundary: min(max(1, batch_tokens // boundary), self.count),
-            max_length + 1,
-            PAIR_STEP,
-        )
-        self.steps_per_epoch = self.buckets.batches
-
-    def _epoch(self, epoch: int) -> list[tuple[np.ndarray, int]]:
-        return self.buckets.order(np.random.default_rng((self.seed, epoch)))
-
-    def _batch(self, order: list[tuple[np.ndarray, int]], index: int) -> Batch:
-        rows, places = order[index]
-        batch = self.pairs(rows, places)
-        return batch._replace(weight=batch.weight * (batch.weight.size / batch.weight.sum()))
-
-    def pairs(self, rows: np.ndarray, places: int) -> Batch:
-        """The pairs `rows`, padded to `places`, with weights of 0 and 1."""
-        source = self.rows.padded(rows, min(places, self.max_length))
-        target = self.rows.padded(rows + self.count, places - 1)
-        read = np.insert(target, 0, self.beginning, axis=1)
-        told = np.pad(target, ((0, 0), (0, 1)))
-        told[np.arange(len(rows)), np.count_nonzero(target, axis=1)] = self.end
-        return Batch((source, read), told, (told > 0).astype("float32"))
-
-    def tokens(self, batch: Batch) -> int:
-        """Of the targets."""
-        return int(np.count_nonzero(batch.y))
-
-
-class HeldOutPairs(Batches):
-    """Every pair once, in its order, in batches of one shape; the mean loss is that of a token.
-
-    Args:
-        pairs: As batches to learn from.
-        batch_size: Rows of a batch.
-    """
-
-    def __init__(self, pairs: PairBatches, batch_size: int) -> None:
-        super().__init__()
-        self.pairs_of, self.batch_size = pairs, min(batch_size, pairs.count)
-        longest = int(pairs.rows.lengths.max(initial=0))
-        self.places = min(longest, pairs.max_length) + 1
-        self.steps_per_epoch = -(-pairs.count // self.batch_size)
-        targets = np.minimum(pairs.rows.lengths[pairs.count :], pairs.max_length) + 1
-        self.scale = self.steps_per_epoch * self.batch_size * self.places / targets.sum()
-
-    def _epoch(self, epoch: int) -> None:
-        return None
-
-    def _batch(self, order: None, index: int) -> Batch:
-        rows = np.arange(index * self.batch_size, (index + 1) * self.batch_size)
-        real = rows < self.pairs_of.count
-        batch = self.pairs_of.pairs(np.where(real, rows, 0), self.places)
-        weight = batch.weight * real[:, None] * self.scale
-        return batch._replace(weight=weight.astype("float32"))
 
 
 class Buckets:

@@ -10,7 +10,7 @@ from keras_seq.backbones import (
     TransformerEncoderDecoder,
 )
 from keras_seq.console import stage
-from keras_seq.data.batches import HeldOutPairs, PairBatches
+from keras_seq.data.pair_batches import HeldOutPairs, PairBatches
 from keras_seq.data.pairs import PairCorpus, Pairs
 from keras_seq.data.tokens import TokenRows, tokenized
 from keras_seq.errors import UserError

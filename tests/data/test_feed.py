@@ -3,8 +3,9 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from keras_seq.data.batches import PackedBatches, PairBatches, TextBatches
+from keras_seq.data.batches import PackedBatches, TextBatches
 from keras_seq.data.feed import feed
+from keras_seq.data.pair_batches import PairBatches
 from keras_seq.data.tokens import TokenRows
 
 BATCHES = PackedBatches(np.arange(1, 400), 4, 10, seed=0)
