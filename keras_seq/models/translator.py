@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_seq.backbones import EncoderDecoder
 from keras_seq.compiling import compiled
+from keras_seq.console import counted
 from keras_seq.data.tokens import padded
 from keras_seq.decoding import NO_CHANCE, Hypothesis, beam_search
 from keras_seq.errors import UserError
@@ -211,7 +212,7 @@ class Translator(Exported, keras.Model):
         numbers = (np.int32(most), np.int32(min_new_tokens), np.float32(length_penalty))
         # One call does not repay what XLA takes to compile.
         run = self._searches(beam, no_repeat_ngram, len(rows) <= at_once)
-        for start in range(0, len(rows), at_once):
+        for start in counted(range(0, len(rows), at_once), "Translating"):
             some = order[start : start + at_once]
             source_ids = self._padded([rows[i] for i in some])
             found = map(ops.convert_to_numpy, run(source_ids, *numbers))
