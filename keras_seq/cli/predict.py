@@ -5,6 +5,7 @@ import json
 import sys
 from typing import Any
 
+from keras_seq.cli.attention import draw_attention, require_picture
 from keras_seq.console import import_quietly, stage, table
 from keras_seq.errors import UserError
 
@@ -105,7 +106,7 @@ def add(commands: Any) -> None:
 
 def _predict(arguments: argparse.Namespace) -> int:
     texts = [*(arguments.prompt or []), *arguments.texts]
-    texts = texts or [line.rstrip("\n") for line in sys.stdin]
+    texts = texts or [line.rstrip("\r\n") for line in sys.stdin]
     if not texts:
         raise UserError('There is no text. Give some: keras-seq predict RUN "A wonderful film."')
     import_quietly("keras_seq.models")
@@ -169,12 +170,18 @@ def _search(model: Any, prompts: list[str], options: dict[str, Any], as_json: bo
 
 def _translate(model: Any, texts: list[str], options: dict[str, Any], as_json: bool) -> None:
     picture, shown = options.pop("attention", None), options.pop("alternatives", None)
-    if picture and len(texts) > 1:
-        raise UserError(f"--attention draws one text. Received: {len(texts)}")
+    if picture:
+        require_picture(picture)
+        if len(texts) > 1:
+            raise UserError(f"--attention draws one text. Received: {len(texts)}")
     if shown is not None:
         if shown < 1:
             raise UserError(f"--alternatives is 1 or more. Received: {shown}")
-        options["beam"] = max(shown, options.get("beam", 4))
+        if shown > options.setdefault("beam", max(shown, 4)):
+            raise UserError(
+                f"A search with {options['beam']} beams gives as many texts. Received: "
+                f"--alternatives {shown}. Raise --beam."
+            )
     options["split"] = not options.pop("no_split", False)
     for text, found in zip(texts, model.hypotheses(texts, **options), strict=True):
         best = found[0]
@@ -190,8 +197,6 @@ def _translate(model: Any, texts: list[str], options: dict[str, Any], as_json: b
         if not best.ended:
             stage(f"This translation was cut: it had not ended. {_shortened(best.text)}")
     if picture:
-        from keras_seq.cli.attention import draw_attention
-
         draw_attention(picture, model.attention(texts[0], best.text))
         stage(f"Drawn: {picture}")
 

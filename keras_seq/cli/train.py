@@ -25,6 +25,8 @@ TEXTS = (
     "tinyshakespeare, movie_reviews."
 )
 
+EXPORT = "python -m export {run} --output bundles/{name}"
+
 
 def add(commands: Any) -> None:
     """Adds the command and its tasks."""
@@ -89,7 +91,7 @@ def _add_classify(tasks: Any) -> None:
         task="classify",
         source_of=labelled_source,
         load=load_labelled,
-        use="",
+        use=EXPORT,
     )
 
 
@@ -102,7 +104,7 @@ def _add_generate(tasks: Any) -> None:
         epilog=TEXTS,
     )
     _add_language_model(generate)
-    generate.set_defaults(task="generate", use='keras-seq predict {run} --prompt "…", or ')
+    generate.set_defaults(task="generate", use='keras-seq predict {run} --prompt "…", or ' + EXPORT)
 
 
 def _add_unmask(tasks: Any) -> None:
@@ -115,7 +117,7 @@ def _add_unmask(tasks: Any) -> None:
         epilog=TEXTS,
     )
     _add_language_model(unmask)
-    unmask.set_defaults(task="unmask", use="keras-seq train classify --init-from {run}, or ")
+    unmask.set_defaults(task="unmask", use="keras-seq train classify --init-from {run}")
 
 
 def _add_language_model(parser: argparse.ArgumentParser) -> None:
@@ -216,7 +218,7 @@ def _add_translate(tasks: Any) -> None:
         task="translate",
         source_of=pairs_source,
         load=load_pairs,
-        use='keras-seq predict {run} "…", or ',
+        use='keras-seq predict {run} "…", or ' + EXPORT,
     )
 
 
@@ -245,7 +247,6 @@ def _train(arguments: argparse.Namespace) -> int:
     if places.chief:
         print_metrics(run.evaluation)
         stage(
-            f"Saved in {run.path}. Next: {arguments.use.format(run=run.path)}python -m export "
-            f"{run.path} --output bundles/{run.path.name}"
+            f"Saved in {run.path}. Next: " + arguments.use.format(run=run.path, name=run.path.name)
         )
     return 0

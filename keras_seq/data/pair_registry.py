@@ -40,7 +40,8 @@ def load_pairs(
         name_or_path: A name; a `.csv`, `.tsv` or `.jsonl` file with a pair a row; or two text files
             with a comma between, "corpus.en,corpus.de", with a pair in the same line of both.
         source: What is translated from: a language of the data set, or a column, "source" where
-            not given. Of two text files it is only a name.
+            not given. Of two text files called corpus.en and corpus.de it says which one that is;
+            of others, whose first is the source, it is only a name.
         target: What is translated into, likewise; the column is "target" where not given.
         data_dir: Where public data sets lie.
 
@@ -63,6 +64,14 @@ def load_pairs(
         columns = read_columns(path, (source, target), ("--source", "--target"))
         return _own(path.name, Pairs(*columns), source, target)
     one, other = _two_files(name_or_path)
+    if one.samefile(other):
+        raise UserError(f"{one} is given twice: give the two sides of the pairs.")
+    # Where the files are called by languages, corpus.en and corpus.de, these say which is which.
+    languages = one.suffix[1:], other.suffix[1:]
+    if languages[0] != languages[1] and {source, target} - {""} <= set(languages):
+        source, target = _chosen(name_or_path, languages, source, target)
+        if source == languages[1]:
+            one, other = other, one
     return _own(f"{one.name},{other.name}", _aligned(one, other), source, target)
 
 

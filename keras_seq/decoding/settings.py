@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from keras_seq.errors import UserError
 
 
@@ -30,10 +32,15 @@ class Sampling:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        self._require("temperature", "0 or more", 0 <= self.temperature < float("inf"))
+        self._require("temperature", "a number, 0 or more", _is_number(self.temperature, 0))
         self._require("top_k", "a whole number, 0 or more", _is_whole(self.top_k, 0))
-        self._require("top_p", "above 0, 1 at most", 0 < self.top_p <= 1)
-        self._require("repetition_penalty", "above 0", 0 < self.repetition_penalty < float("inf"))
+        self._require(
+            "top_p", "above 0, 1 at most", _is_number(self.top_p, 0) and 0 < self.top_p <= 1
+        )
+        penalty = self.repetition_penalty
+        self._require(
+            "repetition_penalty", "a number above 0", _is_number(penalty, 0) and penalty > 0
+        )
         texts = not isinstance(self.stop, str) and all(isinstance(s, str) for s in self.stop)
         self._require("stop", "a list of texts, none of them empty", texts and all(self.stop))
         is_seed = self.seed is None or _is_whole(self.seed, 0)
@@ -46,3 +53,8 @@ class Sampling:
 
 def _is_whole(value: object, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_number(value: object, least: float) -> bool:
+    """Whether `value` is one, not below `least` and not infinite."""
+    return isinstance(value, (int, float, np.number)) and least <= value < float("inf")

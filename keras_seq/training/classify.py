@@ -121,7 +121,7 @@ def classifier_from(
     Raises:
         UserError: If the model has none, or the settings do not fit it.
     """
-    if getattr(initial, "backbone", None) is None:
+    if not isinstance(getattr(initial, "backbone", None), Backbone):
         raise UserError(
             f"{settings.init_from} has no backbone to begin with: it is a "
             f"{type(initial).__name__}. Make one with: keras-seq train generate, or unmask"
@@ -132,6 +132,10 @@ def classifier_from(
     backbone.build((None, None))
     backbone.set_weights(initial.backbone.get_weights())
     backbone.trainable = not settings.freeze
+    if settings.max_length == type(settings).max_length:
+        # Nothing else was asked for: no more than the backbone has place for.
+        places = getattr(backbone, "max_length", settings.max_length)
+        settings = settings.changed(max_length=min(settings.max_length, places))
     return build_classifier(settings, initial.tokenizer, labels, backbone)
 
 
@@ -237,14 +241,14 @@ def _train(
         tokens,
         classifier.preprocess(None, learnt.labels)[1],
         settings.batch_size,
-        settings.max_length,
+        classifier.max_length,
         settings.seed,
     )
     held_out = HeldOutBatches(
         tokenized(tokenizer, validation.texts),
         classifier.preprocess(None, validation.labels)[1],
         settings.batch_size,
-        settings.max_length,
+        classifier.max_length,
     )
     classifier.compile(
         settings.optimizer(

@@ -91,7 +91,8 @@ class TrainingSettings:
             if getattr(self, name) > total_steps:
                 raise UserError(
                     f"The whole run has {total_steps:,} steps, fewer than {name} asks for: nothing "
-                    f"would be learnt. Received: {name}={getattr(self, name):,} {what}"
+                    f"would be learnt. Received: {name}={getattr(self, name):,} {what}. Lower "
+                    f"--{name.replace('_', '-')}, or give more data or --epochs."
                 )
         rate = LearningRate(self.learning_rate, self.schedule, self.warmup_steps, total_steps)
         optimizer = LayerwiseAdamW(

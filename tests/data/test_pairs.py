@@ -208,3 +208,21 @@ def test_descriptions_count_what_there_is():
         train, validation, held_out = map(len, parts(load_pairs(name)))
         for count in (train, validation, held_out):
             assert f"{count:,} " in source.description
+
+
+def test_the_endings_of_two_files_say_which_is_which(tmp_path):
+    en, de = tmp_path / "c.en", tmp_path / "c.de"
+    en.write_text("".join(f"one {i}\n" for i in range(40)))
+    de.write_text("".join(f"eins {i}\n" for i in range(40)))
+    for given, expected in (
+        ({}, ("en", "de")),
+        ({"source": "de"}, ("de", "en")),
+        ({"target": "en"}, ("de", "en")),
+        ({"source": "en", "target": "de"}, ("en", "de")),
+        ({"source": "English", "target": "German"}, ("English", "German")),
+    ):
+        corpus = load_pairs(f"{en},{de}", **given)
+        assert (corpus.source, corpus.target) == expected
+        assert corpus.train.sources[0].startswith("eins" if expected[0] == "de" else "one")
+    with pytest.raises(UserError, match="given twice"):
+        load_pairs(f"{en},{en}")

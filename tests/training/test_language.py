@@ -108,6 +108,12 @@ def test_a_classifier_begins_where_a_language_model_ended(trained, tmp_path, wri
     write_csv(path, rows + [(f"three two one {i}", "down") for i in range(40)])
     common = ["train", "classify", "--data", str(path), "--epochs", "1", "--max-length", "32"]
     common += ["--batch-size", "8"]
+    # Without a length of one's own it is what the backbone has place for.
+    default = ["train", "classify", "--data", str(path), "--epochs", "1", "--limit", "40"]
+    default += ["--init-from", str(trained / "generate"), "--output", str(tmp_path / "default")]
+    assert main(default) == 0
+    assert load_model(tmp_path / "default" / "model.keras").max_length == 32
+    capsys.readouterr()
     for task, option, changes in (
         ("generate", "--freeze", False),
         ("unmask", "--layer-decay=0.5", True),

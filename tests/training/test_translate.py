@@ -88,6 +88,8 @@ def test_what_is_refused(trained, runs, table, tmp_path, capsys):
     for arguments, words in (
         (["predict", str(trained), TEXT, "--beam", "0"], ("beam", "Received: 0")),
         (["predict", str(trained), TEXT, "--alternatives", "0"], ("--alternatives",)),
+        (["predict", str(trained), TEXT, "--alternatives", "3", "--beam", "2"], ("--beam", "3")),
+        (["train", "classify", "--init-from", str(trained)], ("Translator", "unmask")),
         (["predict", str(trained), long, "--no-split"], ("72 tokens", "place for 32")),
         (["predict", str(trained), TEXT, "--seed", "1"], ("translate", "--seed")),
         (["predict", str(trained), TEXT, "--attention", "a.txt"], (".png", "a.txt")),
