@@ -139,7 +139,7 @@ def test_aligned_files(aligned):
     assert sorted(rows(corpus)) == sorted(expected)
     assert [len(part) for part in parts(corpus)] == [1, 1, 1]
     assert corpus.dropped == 2
-    assert (corpus.name, corpus.source, corpus.target) == ("corpus.en,corpus.de", "en", "")
+    assert (corpus.name, corpus.source, corpus.target) == ("corpus.en,corpus.de", "en", "de")
 
 
 def test_aligned_files_below_a_folder_with_a_comma(tmp_path):

@@ -62,6 +62,7 @@ def test_predict_says_what_it_cannot_do(trained, runs, capsys):
         ([str(trained / "generate"), "x", "--beam", "0"], ("beams", "0")),
         ([str(trained / "generate"), "x", "--beam", "2", "--seed", "1"], ("--beam", "--seed")),
         ([str(runs["lstm"]), "--prompt", "x"], ("classify", "--prompt")),
+        ([str(runs["lstm"]), "x", "--beam", "2"], ("classify", "--beam")),
         ([str(trained / "unmask"), "x"], ("unmask", "--init-from")),
     ):
         assert main(["predict", *arguments]) == 2

@@ -82,7 +82,7 @@ def test_exported_on_what_was_held_out(trained, tmp_path, capsys):
     assert manifest["languages"] == ["text", "iso"]
 
 
-def test_what_is_refused(trained, runs, table, tmp_path, capsys):
+def test_what_is_refused(trained, table, tmp_path, capsys):
     long = "November 23, 2026 " * 4
     data = ["train", "translate", "--data", str(table)]
     for arguments, words in (
@@ -94,7 +94,6 @@ def test_what_is_refused(trained, runs, table, tmp_path, capsys):
         (["predict", str(trained), TEXT, "--seed", "1"], ("translate", "--seed")),
         (["predict", str(trained), TEXT, "--attention", "a.txt"], (".png", "a.txt")),
         (["predict", str(trained), TEXT, TEXT, "--attention", "a.png"], ("one text", "2")),
-        (["predict", str(runs["lstm"]), TEXT, "--beam", "2"], ("classify", "--beam")),
         ([*data, "--source", "text", "--target", "text"], ("both 'text'",)),
         ([*data, "--source", "de"], ("'de'", "--source")),
         ([*data, "--source", "text", "--target", "iso", "--batch-tokens", "9"], ("batch_tokens",)),
