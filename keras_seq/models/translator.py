@@ -204,7 +204,7 @@ class Translator(Exported, keras.Model):
         if not 0 <= length_penalty < float("inf"):
             raise UserError(f"length_penalty is 0 or more. Received: {length_penalty!r}")
         pieces = [self._parts(text, split) for text in texts]
-        rows = [self.tokenizer.encode([part])[0] for found in pieces for part in found]
+        rows = self.tokenizer.encode([part for found in pieces for part in found])
         # Those of about one length together; each result back to its place.
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         results: list[list[Hypothesis]] = [[] for _ in rows]
