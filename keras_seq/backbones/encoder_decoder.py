@@ -3,7 +3,6 @@
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_seq.errors import require_positive
 from keras_seq.layers import Dropout
@@ -93,13 +92,3 @@ class EncoderDecoder(keras.layers.Layer):
             "hidden_dim": self.hidden_dim,
             "dropout": self.dropout_rate,
         }
-
-
-def by_source(rows: Tensor, memory: Tensor) -> Tensor:
-    """Vectors of the target's rows `(B K, D)` by the rows of the memory: `(B, K, D)`."""
-    return ops.reshape(rows, (ops.shape(memory)[0], -1, rows.shape[-1]))
-
-
-def by_row(vectors: Tensor) -> Tensor:
-    """`(B, K, D)` to `(B K, D)`."""
-    return ops.reshape(vectors, (-1, vectors.shape[-1]))

@@ -6,14 +6,7 @@ import keras
 from keras import ops
 
 from keras_seq.backbones.backbone import not_padding
-from keras_seq.backbones.encoder_decoder import (
-    EncoderDecoder,
-    Memory,
-    State,
-    Tensor,
-    by_row,
-    by_source,
-)
+from keras_seq.backbones.encoder_decoder import EncoderDecoder, Memory, State, Tensor
 from keras_seq.backbones.recurrent import CELLS
 from keras_seq.errors import require_positive
 from keras_seq.layers import Bidirectional, MultiHeadAttention
@@ -111,14 +104,7 @@ class RecurrentEncoderDecoder(EncoderDecoder):
             "memory_mean": ops.sum(hidden, axis=1) / ops.maximum(count, 1),
         }
 
-    def _attended(self, hidden: Tensor, memory: Memory) -> Tensor:
-        """`(B, T, D)` to `(B, T, D)`."""
-        context = self.attention_layer.attend(
-            self.attention_layer.project_query(hidden),
-            memory["memory_key"],
-            memory["memory_value"],
-            _seen(memory),
-        )
+    def _combined(self, hidden: Tensor, context: Tensor) -> Tensor:
         return self.combine(ops.concatenate([hidden, context], axis=-1))
 
     def decode(self, target_ids: Tensor, memory: Memory, training: bool = False) -> Tensor:
@@ -127,7 +113,12 @@ class RecurrentEncoderDecoder(EncoderDecoder):
         for i, layer in enumerate(self.decoder_layers):
             values = tuple(state[name] for name in self._names(i))
             new, _ = layer.scan(hidden, values, training=training)
-            new = self._attended(new, memory) if i == 0 else hidden + new
+            if i == 0:
+                query = self.attention_layer.project_query(new)
+                context = self.attention_layer.attend(query, *_pair(memory), _seen(memory))
+                new = self._combined(new, context)
+            else:
+                new = hidden + new
             hidden = self.dropout(new, training=training)
         return hidden
 
@@ -147,8 +138,10 @@ class RecurrentEncoderDecoder(EncoderDecoder):
             new, values = layer.step(hidden, tuple(state[name] for name in names))
             new_state |= dict(zip(names, values, strict=True))
             if i == 0:
-                new = by_row(self._attended(by_source(new, memory["source_ids"]), memory))
-            hidden = new if i == 0 else hidden + new
+                context = self.attention_layer.attend_rows(new, _pair(memory), _seen(memory))
+                hidden = self._combined(new, context)
+            else:
+                hidden = hidden + new
         return hidden, new_state
 
     def attention(self, target_ids: Tensor, memory: Memory) -> Tensor:
@@ -172,6 +165,10 @@ class RecurrentEncoderDecoder(EncoderDecoder):
             "num_layers": self.num_layers,
             "num_heads": self.num_heads,
         }
+
+
+def _pair(memory: Memory) -> tuple[Tensor, Tensor]:
+    return memory["memory_key"], memory["memory_value"]
 
 
 def _seen(memory: Memory) -> Tensor:

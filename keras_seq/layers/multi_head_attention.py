@@ -164,6 +164,18 @@ class MultiHeadAttention(keras.layers.Layer):
         output = ops.matmul(heads, ops.reshape(self.output_kernel, (width, -1)))
         return output if self.output_bias is None else output + self.output_bias
 
+    def attend_rows(
+        self, rows: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor | None = None
+    ) -> Tensor:
+        """Attends from one position of each row, `(R, D)` to `(R, D)`.
+
+        `memory` is projected keys and values of B sequences, `mask` as for `scores`. R is B, or a
+        multiple: as many rows for each sequence, which are then the queries of one product.
+        """
+        queries = ops.reshape(rows, (ops.shape(memory[0])[0], -1, rows.shape[-1]))
+        attended = self.attend(self.project_query(queries), *memory, mask)
+        return ops.reshape(attended, (-1, self.output_kernel.shape[-1]))
+
     def call(
         self,
         query: Tensor,

@@ -3,7 +3,6 @@
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_seq.layers.cache import Place
 from keras_seq.layers.multi_head_attention import Tensor
@@ -140,11 +139,7 @@ class TransformerDecoder(TransformerBlock):
             return output
 
         def attend_memory(x: Tensor) -> Tensor:
-            # The rows of one source are the queries of one product.
-            queries = ops.reshape(x, (ops.shape(memory[0])[0], -1, x.shape[-1]))
-            query = self.cross_attention.project_query(queries)
-            attended = self.cross_attention.attend(query, *memory, _seen(encoded_mask))
-            return ops.reshape(attended, (-1, x.shape[-1]))
+            return self.cross_attention.attend_rows(x, memory, _seen(encoded_mask))
 
         x = self._residual(inputs, attend, self.attention_norm, False)
         x = self._residual(x, attend_memory, self.cross_attention_norm, False)
