@@ -99,8 +99,19 @@ def add_training(parser: argparse.ArgumentParser, in_tokens: bool = False, **def
         help=f"longest gradient {default('clip_norm', '0, any')}",
     )
     add("--accumulate", type=int, metavar="N", help="batches an update (default: 1)")
-    add("--average", type=float, metavar="X", help="decay of averaged weights, such as 0.999")
-    add("--label-smoothing", type=float, metavar="X", help="(default: 0)")
+    add(
+        "--average",
+        type=float,
+        metavar="X",
+        help=f"decay of averaged weights, such as 0.999 {default('average', '0, none')}",
+    )
+    add(
+        "--label-smoothing",
+        type=float,
+        metavar="X",
+        help="share of the probability that is spread over all answers "
+        + default("label_smoothing", "0"),
+    )
     add("--patience", type=int, metavar="N", help="epochs without a better result before the end")
     machine = parser.add_argument_group("machine", "KERAS_BACKEND=jax trains with JAX.")
     add = machine.add_argument

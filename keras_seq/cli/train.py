@@ -202,6 +202,13 @@ def _add_translate(tasks: Any) -> None:
     add("--num-heads", type=int, metavar="N", help="of each attention (default: 4)")
     add("--dropout", type=float, metavar="X", help="(default: 0.1)")
     add("--beam", type=int, metavar="N", help="of the search for the results (default: 4)")
+    add(
+        "--subword-alpha",
+        type=float,
+        metavar="X",
+        help="texts are cut into pieces in other ways each epoch, such as 0.2; the less, the more "
+        "freely; helps where there is little text (default: 0, the best way always)",
+    )
     add_training(
         translate,
         in_tokens=True,
@@ -211,6 +218,8 @@ def _add_translate(tasks: Any) -> None:
         schedule="cosine",
         warmup_steps="100",
         clip_norm="1",
+        average="0.99",
+        label_smoothing="0.1",
     )
     translate.set_defaults(
         command=_train,

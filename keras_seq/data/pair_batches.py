@@ -1,5 +1,7 @@
 """Batches of pairs, of about so many tokens each."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from keras_seq.data.batches import Batch, Batches, Buckets
@@ -22,6 +24,8 @@ class PairBatches(Batches):
         seed: Of the order.
         beginning: The id that a target begins after.
         end: The id that ends it.
+        draw: The same texts cut in other ways, as a function of the epoch; by default an epoch
+            is made of `tokens`, like any other.
     """
 
     def __init__(
@@ -32,31 +36,39 @@ class PairBatches(Batches):
         seed: int,
         beginning: int,
         end: int,
+        draw: Callable[[int], TokenRows] | None = None,
     ) -> None:
         super().__init__()
         self.rows, self.count, self.seed = tokens, len(tokens) // 2, seed
-        self.max_length, self.beginning, self.end = max_length, beginning, end
+        self.batch_tokens, self.max_length = batch_tokens, max_length
+        self.beginning, self.end = beginning, end
+        self.draw = draw or (lambda epoch: tokens)
+        # What other epochs have more is left out of them; what they have less is taken again.
+        self.steps_per_epoch = self._buckets(self.draw(0)).batches
+
+    def _buckets(self, tokens: TokenRows) -> Buckets:
         lengths = tokens.lengths.reshape(2, self.count).max(axis=0)
-        self.buckets = Buckets(
-            np.minimum(lengths, max_length) + 1,
-            lambda boundary: min(max(1, batch_tokens // boundary), self.count),
-            max_length + 1,
+        return Buckets(
+            np.minimum(lengths, self.max_length) + 1,
+            lambda boundary: min(max(1, self.batch_tokens // boundary), self.count),
+            self.max_length + 1,
             STEP,
         )
-        self.steps_per_epoch = self.buckets.batches
 
-    def _epoch(self, epoch: int) -> list[tuple[np.ndarray, int]]:
-        return self.buckets.order(np.random.default_rng((self.seed, epoch)))
+    def _epoch(self, epoch: int) -> tuple[TokenRows, list[tuple[np.ndarray, int]]]:
+        tokens = self.draw(epoch)
+        return tokens, self._buckets(tokens).order(np.random.default_rng((self.seed, epoch)))
 
-    def _batch(self, order: list[tuple[np.ndarray, int]], index: int) -> Batch:
-        rows, places = order[index]
-        batch = self.pairs(rows, places)
+    def _batch(self, drawn: tuple[TokenRows, list[tuple[np.ndarray, int]]], index: int) -> Batch:
+        tokens, order = drawn
+        rows, places = order[index % len(order)]
+        batch = self.pairs(tokens, rows, places)
         return batch._replace(weight=batch.weight * (batch.weight.size / batch.weight.sum()))
 
-    def pairs(self, rows: np.ndarray, places: int) -> Batch:
-        """The pairs `rows`, padded to `places`, with weights of 0 and 1."""
-        source = self.rows.padded(rows, min(places, self.max_length))
-        target = self.rows.padded(rows + self.count, places - 1)
+    def pairs(self, tokens: TokenRows, rows: np.ndarray, places: int) -> Batch:
+        """The pairs `rows` of `tokens`, padded to `places`, with weights of 0 and 1."""
+        source = tokens.padded(rows, min(places, self.max_length))
+        target = tokens.padded(rows + self.count, places - 1)
         read = np.insert(target, 0, self.beginning, axis=1)
         told = np.pad(target, ((0, 0), (0, 1)))
         told[np.arange(len(rows)), np.count_nonzero(target, axis=1)] = self.end
@@ -90,6 +102,6 @@ class HeldOutPairs(Batches):
     def _batch(self, order: None, index: int) -> Batch:
         rows = np.arange(index * self.batch_size, (index + 1) * self.batch_size)
         real = rows < self.pairs_of.count
-        batch = self.pairs_of.pairs(np.where(real, rows, 0), self.places)
+        batch = self.pairs_of.pairs(self.pairs_of.rows, np.where(real, rows, 0), self.places)
         weight = batch.weight * real[:, None] * self.scale
         return batch._replace(weight=weight.astype("float32"))

@@ -5,7 +5,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,7 @@ def padded(rows: Sequence[Sequence[int]], length: int) -> np.ndarray:
 
 def tokenize(tokenizer: Any, texts: Sequence[str], max_length: int) -> np.ndarray:
     """Token ids of all texts, cut and padded with 0: `(len(texts), max_length)` int32."""
-    return _made(tokenizer, texts).padded(range(len(texts)), max_length)
+    return _rows(tokenizer, tokenizer.encode, texts).padded(range(len(texts)), max_length)
 
 
 def tokenized(tokenizer: Any, texts: Sequence[str]) -> TokenRows:
@@ -75,10 +75,15 @@ def tokenized(tokenizer: Any, texts: Sequence[str]) -> TokenRows:
     with contextlib.suppress(OSError, ValueError, EOFError):  # Not there, or damaged.
         ids, ends = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("ids", "ends"))
         return TokenRows(ids, ends)
-    made = _made(tokenizer, texts)
+    made = _rows(tokenizer, tokenizer.encode, texts)
     with contextlib.suppress(OSError):  # A convenience: a full disk must not stop a run.
         _keep(made, folder)
     return made
+
+
+def sampled(tokenizer: Any, texts: Sequence[str], alpha: float, seed: int) -> TokenRows:
+    """The token ids of `texts`, each cut in a way that is drawn; see `Tokenizer.sample`."""
+    return _rows(tokenizer, lambda some: tokenizer.sample(some, alpha, seed), texts)
 
 
 def _key(tokenizer: Any, texts: Sequence[str]) -> str:
@@ -90,11 +95,11 @@ def _key(tokenizer: Any, texts: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def _made(tokenizer: Any, texts: Sequence[str]) -> TokenRows:
+def _rows(tokenizer: Any, encode: Callable, texts: Sequence[str]) -> TokenRows:
     dtype = "uint16" if tokenizer.vocabulary_size <= 1 << 16 else "int32"
     parts, lengths = [np.zeros(0, dtype)], []
     for start in range(0, len(texts), AT_ONCE):
-        for ids in tokenizer.encode(texts[start : start + AT_ONCE]):
+        for ids in encode(texts[start : start + AT_ONCE]):
             parts.append(np.asarray(ids, dtype))
             lengths.append(len(ids))
     return TokenRows(np.concatenate(parts), np.cumsum(lengths, dtype="int64"))

@@ -6,8 +6,8 @@ import io
 import random
 import re
 import zlib
-from collections.abc import Iterable, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property, partial
 from typing import Any
 
 import keras
@@ -154,19 +154,15 @@ class SentencePieceTokenizer(Tokenizer):
         return [*byte_pieces(), *(self._processor.IdToPiece(i).encode() for i in self._learnt)]
 
     def encode(self, texts: Iterable[str | bytes]) -> list[list[int]]:
-        rows = [(row, _decoded(row)) for row in in_utf8(texts)]
-        found = iter(self._processor.EncodeAsIds([text for _, text in rows if text is not None]))
-        return [self._encode_broken(row) if text is None else next(found) for row, text in rows]
+        return _cut(texts, self._processor.EncodeAsIds)
 
-    def _encode_broken(self, text: bytes) -> list[int]:
-        """Of bytes that are not UTF-8 altogether: those that are no character stand alone."""
-        ids: list[int] = []
-        for part in BROKEN.split(text.decode("utf-8", "surrogateescape")):
-            if BROKEN.fullmatch(part):
-                ids.append(FIRST_BYTE + ord(part) - 0xDC00)
-            else:
-                ids += self._processor.EncodeAsIds(part)
-        return ids
+    def sample(self, texts: Iterable[str | bytes], alpha: float, seed: int) -> list[list[int]]:
+        import sentencepiece
+
+        # Taken by the thread that each call of one thread starts, never by this one.
+        sentencepiece.set_random_generator_seed(seed)
+        draw = partial(self._processor.EncodeAsIds, enable_sampling=True, nbest_size=-1)
+        return _cut(texts, partial(draw, alpha=alpha, num_threads=1))
 
     def to_tensor(self, texts: Tensor, max_length: int) -> Tensor:
         import tensorflow as tf
@@ -238,6 +234,24 @@ def _changes(model: bytes) -> str:
         ),
     }
     return ", ".join(what for what, holds in expected.items() if not holds)
+
+
+def _cut(
+    texts: Iterable[str | bytes], cut: Callable[[list[str]], list[list[int]]]
+) -> list[list[int]]:
+    """The ids that `cut` gives for texts that are UTF-8 and for what is UTF-8 in others, where
+    bytes that are no character stand alone.
+    """
+    rows = [(row, _decoded(row)) for row in in_utf8(texts)]
+    found = iter(cut([text for _, text in rows if text is not None]))
+    return [_cut_broken(row, cut) if text is None else next(found) for row, text in rows]
+
+
+def _cut_broken(text: bytes, cut: Callable[[list[str]], list[list[int]]]) -> list[int]:
+    ids: list[int] = []
+    for part in BROKEN.split(text.decode("utf-8", "surrogateescape")):
+        ids += [FIRST_BYTE + ord(part) - 0xDC00] if BROKEN.fullmatch(part) else cut([part])[0]
+    return ids
 
 
 def _decoded(text: bytes) -> str | None:

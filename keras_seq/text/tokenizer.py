@@ -39,6 +39,17 @@ class Tokenizer:
         """Token ids of each text. Lone surrogates, which are no characters, become "?"."""
         raise NotImplementedError
 
+    def sample(self, texts: Iterable[str | bytes], alpha: float, seed: int) -> list[list[int]]:
+        """Token ids of each text, cut in one of the ways it can be, drawn (Kudo 2018).
+
+        Args:
+            texts: The texts.
+            alpha: A way is drawn with its probability to this power: near 0 any way is as likely
+                as another, at 1 nearly always the best one is drawn.
+            seed: The same texts and seed give the same ids.
+        """
+        raise NotImplementedError
+
     def decode(self, token_ids: Iterable[Sequence[int]]) -> list[str]:
         """The texts that ids stand for. What is not UTF-8 in them becomes U+FFFD."""
         return [text.decode("utf-8", "replace") for text in self.decode_bytes(token_ids)]

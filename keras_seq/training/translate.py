@@ -1,6 +1,6 @@
 """Trains and evaluates translators."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from keras_seq.backbones import (
 from keras_seq.console import stage
 from keras_seq.data.pair_batches import HeldOutPairs, PairBatches
 from keras_seq.data.pairs import PairCorpus, Pairs
-from keras_seq.data.tokens import TokenRows, tokenized
+from keras_seq.data.tokens import TokenRows, sampled, tokenized
 from keras_seq.errors import UserError
 from keras_seq.metrics import translation_metrics
 from keras_seq.models import Translator
@@ -39,6 +39,8 @@ class TranslationSettings(TrainingSettings):
         max_length: Tokens of a source, and of a target; longer ones are cut in training.
         intermediate_dim: Width of a Transformer's feed-forward networks.
         beam: Of the search that the results are reported with.
+        subword_alpha: Texts are cut into pieces in other ways each epoch; see `Tokenizer.sample`.
+            0 for the best way, always.
     """
 
     backbone: str = "transformer"
@@ -59,6 +61,7 @@ class TranslationSettings(TrainingSettings):
     clip_norm: float = 1.0
     average: float = 0.99
     beam: int = 4
+    subword_alpha: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,6 +78,12 @@ class TranslationSettings(TrainingSettings):
         self._require("261 or more", lambda x: x >= 261, "vocabulary_size")
         self._require("in [0, 1)", lambda x: 0 <= x < 1, "dropout")
         self._require(f"one of {', '.join(TOKENIZERS)}", TOKENIZERS.__contains__, "tokenizer")
+        self._require("0 or more", lambda x: x >= 0, "subword_alpha")
+        if self.subword_alpha and self.tokenizer == "bytes":
+            raise UserError(
+                "Bytes are cut in one way only: give no subword_alpha, or another tokenizer than "
+                f"bytes. Received: {self.subword_alpha}"
+            )
         if self.batch_tokens <= self.max_length:
             raise UserError(
                 f"batch_tokens is more than max_length, {self.max_length}: the longest pair has to "
@@ -186,7 +195,11 @@ def _train(
     )
     model = build_translator(settings, tokenizer, corpus.source, corpus.target)
     tokens = tokenized(tokenizer, both)
-    batches = _batches(tokens, settings)
+
+    def draw(epoch: int) -> TokenRows:
+        return sampled(tokenizer, both, settings.subword_alpha, settings.seed + epoch)
+
+    batches = _batches(tokens, settings, draw if settings.subword_alpha else None)
     longer = int((tokens.lengths > settings.max_length).sum())
     if longer:
         say(f"{longer:,} sides of pairs are longer than {settings.max_length} tokens and are cut")
@@ -229,9 +242,13 @@ def _train(
     )
 
 
-def _batches(tokens: TokenRows, settings: TranslationSettings) -> PairBatches:
+def _batches(
+    tokens: TokenRows,
+    settings: TranslationSettings,
+    draw: Callable[[int], TokenRows] | None = None,
+) -> PairBatches:
     return PairBatches(
-        tokens, settings.batch_tokens, settings.max_length, settings.seed, BEGINNING, END
+        tokens, settings.batch_tokens, settings.max_length, settings.seed, BEGINNING, END, draw
     )
 
 

@@ -39,6 +39,27 @@ def test_pairs_stand_beside_each_other():
     assert len(shapes) > 1
 
 
+def test_each_epoch_is_drawn_anew():
+    """The same pairs every epoch, of other lengths; a step gets the same batch when asked again."""
+    draw = [pairs(900, seed=seed) for seed in range(3)].__getitem__
+    batches = PairBatches(pairs(900, seed=9), 120, 16, 0, 2, 3, draw)
+    steps = len(batches)
+    for epoch in range(3):
+        seen = 0
+        for step in range(epoch * steps, (epoch + 1) * steps):
+            (source, _), told = batches[step].x, batches[step].y
+            assert told.size <= 120
+            lengths = np.minimum(draw(epoch).lengths, 16)
+            numbers = source[:, 0] - 10
+            np.testing.assert_array_equal((source > 0).sum(axis=1), lengths[numbers])
+            np.testing.assert_array_equal((told > 0).sum(axis=1), lengths[900 + numbers] + 1)
+            seen += len(numbers)
+        assert seen > 850
+    again = PairBatches(pairs(900, seed=9), 120, 16, 0, 2, 3, draw)
+    for found, expected in zip(again[steps + 3].x, batches[steps + 3].x, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_held_out_pairs_count_each_token_once():
     rows = pairs(21)
     batches = HeldOutPairs(PairBatches(rows, 1000, 16, 0, 2, 3), 8)

@@ -53,7 +53,7 @@ def test_tokenize_cuts_and_pads(tokenizer):
 def test_the_second_time_comes_from_the_cache(tokenizer, cache, monkeypatch):
     first = tokenized(tokenizer, TEXTS)
     assert len(list(cache.iterdir())) == 1
-    monkeypatch.setattr(tokens, "_made", None)
+    monkeypatch.setattr(tokens, "_rows", None)
     again = tokenized(tokenizer, TEXTS)
     assert isinstance(again.ids, np.memmap)
     assert as_lists(again) == as_lists(first)

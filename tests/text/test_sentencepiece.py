@@ -1,8 +1,10 @@
 """One tokenizer in three engines: SentencePiece, tensorflow-text, Hugging Face tokenizers."""
 
 import json
+from collections import Counter
 
 import keras
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from keras_seq.data.tokens import tokenize
 from keras_seq.errors import UserError
 from keras_seq.text import SentencePieceTokenizer
 from keras_seq.text.sentencepiece import SCORE_GRID
+from keras_seq.text.tokenizer import FIRST_PIECE
 from keras_seq.utf8 import to_bytes
 
 NASTY = [
@@ -240,3 +243,42 @@ def test_bytes_that_are_no_model(model):
 def test_a_model_cut_short(tokenizer):
     with pytest.raises(UserError, match="not a SentencePiece model"):
         SentencePieceTokenizer(tokenizer.model[: len(tokenizer.model) // 2])
+
+
+def ways(text, pieces):
+    """Every way to cut `text` into `pieces`."""
+    if not text:
+        return [()]
+    heads = [text[:n] for n in range(1, len(text) + 1) if text[:n] in pieces]
+    return [(head, *rest) for head in heads for rest in ways(text[len(head) :], pieces)]
+
+
+@pytest.mark.parametrize("alpha", [0.2, 0.5])
+def test_a_way_is_drawn_with_its_probability_to_the_power_alpha(tokenizer, alpha):
+    text, count = " better", 20_000
+    pieces = {piece.decode(): i for i, piece in enumerate(tokenizer.pieces()) if i >= FIRST_PIECE}
+    score = tokenizer._processor.GetScore
+    all_ways = ways(text, pieces)
+    weights = np.exp([alpha * sum(score(pieces[piece]) for piece in way) for way in all_ways])
+    drawn = Counter(map(tuple, tokenizer.sample([text] * count, alpha, seed=3)))
+    assert len(all_ways) > 10
+    ids = [tuple(pieces[piece] for piece in way) for way in all_ways]
+    assert drawn.keys() <= set(ids)
+    expected = weights / weights.sum()
+    found = np.array([drawn[way] for way in ids]) / count
+    # Five standard deviations of a share.
+    np.testing.assert_array_less(
+        np.abs(found - expected), 5 * np.sqrt(expected * (1 - expected) / count) + 1e-9
+    )
+
+
+def test_a_sample_is_the_text_and_its_seed_decides(tokenizer, reviews):
+    texts = [text for text in NASTY if len(text) < 1000] + reviews.held_out.texts[:300]
+    ids = tokenizer.sample(texts, 0.3, seed=1)
+    assert tokenizer.decode(ids) == list(map(to_unicode, texts))
+    tokenizer.sample(texts[:7], 0.3, seed=2)
+    assert tokenizer.sample(texts, 0.3, seed=1) == ids
+    assert tokenizer.sample(texts, 0.3, seed=2) != ids
+    assert sum(map(len, ids)) > 1.05 * sum(map(len, tokenizer.encode(texts)))
+    broken = b"better \xff\xfe than"
+    assert tokenizer.decode_bytes(tokenizer.sample([broken], 0.3, seed=1)) == [broken]
