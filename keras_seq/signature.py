@@ -47,6 +47,9 @@ class TensorSpec:
         return replace(self, shape=shape)
 
 
+UNREAD = TensorSpec("unread", "int32", ("B",))
+
+
 @dataclass(frozen=True)
 class SignatureSpec:
     """What a signature looks like from outside, as the manifest of a bundle has it."""
@@ -54,6 +57,13 @@ class SignatureSpec:
     name: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+
+    @property
+    def counts_unread(self) -> bool:
+        """Whether an output `unread`, int32 `[B]`, counts the bytes of a text that were not read,
+        as there were too many tokens.
+        """
+        return any(tensor.name == UNREAD.name for tensor in self.outputs)
 
     @property
     def texts(self) -> dict[str, str]:

@@ -12,7 +12,7 @@ import numpy as np
 from export import bundle
 from export.runtime import onnx, saved_model, tflite
 from keras_seq.errors import UserError
-from keras_seq.signature import SignatureSpec, TensorSpec
+from keras_seq.signature import UNREAD, SignatureSpec, TensorSpec
 from keras_seq.uniforms import drawn
 from keras_seq.utf8 import cut, cut_to_end, packed, to_bytes
 
@@ -131,7 +131,7 @@ class LoadedBundle:
             )
         spec = self.signatures[signature]
         inputs = _named(spec, texts, inputs)
-        inputs = _encoded(spec, inputs, self.manifest["limits"].get("L"))
+        inputs, left_out = _encoded(spec, inputs, self.manifest["limits"].get("L"))
         inputs = self._completed(spec, inputs, seed)
         names = [tensor.name for tensor in spec.inputs]
         if sorted(inputs) != sorted(names):
@@ -157,7 +157,23 @@ class LoadedBundle:
                 raise UserError(
                     f"{signature}: the {self.format} runtime refuses these inputs: {error}"
                 ) from error
-        return {t.name: _join(t, [p[t.name] for p in parts], dimensions) for t in spec.outputs}
+        found = {t.name: _join(t, [p[t.name] for p in parts], dimensions) for t in spec.outputs}
+        if spec.counts_unread:
+            found[UNREAD.name] = found[UNREAD.name] + left_out
+            left_out = found[UNREAD.name]
+        if np.any(left_out):
+            warnings.warn(self._too_long(spec, left_out), stacklevel=2)
+        return found
+
+    def _too_long(self, spec: SignatureSpec, unread: np.ndarray) -> str:
+        limits = {**self.manifest["limits"], **self._sizes}
+        which = "beginning" if "end" in {tensor.keep for tensor in spec.inputs} else "end"
+        most = f"{limits['T']:,} tokens and " * spec.counts_unread + f"{limits['L']:,} bytes"
+        return (
+            f"{spec.name}: {np.count_nonzero(unread)} of {len(unread)} texts are too long: the "
+            f"{which} of them was not read, up to {unread.max():,} bytes. The file reads {most} of "
+            "one at most: shorten it, or export with a larger --max-length or --max-bytes."
+        )
 
     def _completed(
         self, spec: SignatureSpec, inputs: Mapping[str, Any], seed: int | None
@@ -346,13 +362,16 @@ def _named(spec: SignatureSpec, texts: Sequence[Any], inputs: Mapping[str, Any])
     return {**dict(zip(names, texts, strict=False)), **inputs}
 
 
-def _encoded(spec: SignatureSpec, inputs: Mapping[str, Any], limit: int | None) -> dict[str, Any]:
-    """The inputs with texts as UTF-8 bytes and their lengths, where a caller gave strings.
+def _encoded(
+    spec: SignatureSpec, inputs: Mapping[str, Any], limit: int | None
+) -> tuple[dict[str, Any], Any]:
+    """The inputs with texts as UTF-8 bytes and their lengths, where a caller gave strings; and how
+    many bytes of each row's texts were left out, `(B,)`, or 0.
 
     Raises:
         UserError: If a text is no list of texts.
     """
-    found = dict(inputs)
+    found, left_out = dict(inputs), np.int32(0)
     keep = {tensor.name: tensor.keep for tensor in spec.inputs}
     for name, length in spec.texts.items():
         if name not in found or length in found:
@@ -360,15 +379,11 @@ def _encoded(spec: SignatureSpec, inputs: Mapping[str, Any], limit: int | None) 
         rows = _texts(spec.name, found[name])
         part = cut_to_end if keep[name] == "end" else cut
         read = rows if limit is None else [part(row, limit) for row in rows]
-        longer = [len(row) for row, kept in zip(rows, read, strict=True) if len(kept) < len(row)]
-        if longer:
-            warnings.warn(
-                f"{spec.name}: {len(longer)} of {len(rows)} texts were cut: {limit} bytes are read "
-                f"of one (--max-bytes when it was exported), and the longest has {max(longer)}.",
-                stacklevel=3,
-            )
+        left_out = left_out + np.array(
+            [len(row) - len(kept) for row, kept in zip(rows, read, strict=True)], "int32"
+        )
         found[name], found[length] = packed(read)
-    return found
+    return found, left_out
 
 
 class Stream:

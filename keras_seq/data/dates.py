@@ -2,7 +2,7 @@
 
 import random
 from datetime import date
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from keras_seq.data.pairs import Pairs
@@ -17,6 +17,11 @@ LOCALES = (
     *("sw", "bg", "ru", "uk", "sr", "mk", "kk", "el", "ka", "hy", "he", "ar", "fa", "ur", "hi"),
     *("mr", "bn", "ta", "te", "th", "ko", "ja", "zh_Hans", "zh_Hant"),
 )
+# The digits of the numbering systems that these locales have as their native ones, from zero on.
+_ZEROS = {
+    **{"arab": "\u0660", "arabext": "\u06f0", "deva": "\u0966", "beng": "\u09e6"},
+    **{"tamldec": "\u0be6", "telu": "\u0c66", "thai": "\u0e50"},
+}
 _PLAIN_SPACES = str.maketrans("\u00a0\u202f", "  ")  # No keyboard has the ones CLDR puts there.
 
 
@@ -24,7 +29,8 @@ def dates(count: int, seed: int) -> Pairs:
     """Pairs of a date as a language writes it and as ISO 8601 does: "3. März 2026", "2026-03-03".
 
     The dates lie between 1900 and 2099, in the Gregorian calendar. All sources are different, and
-    none can be read as two dates: where the month is a number, the order is year, month, day.
+    none can be read as two dates: where the month is a number, the order is year, month, day. A
+    language that has digits of its own is written in these every other time.
 
     Args:
         count: How many pairs; there are some ten million.
@@ -43,6 +49,8 @@ def dates(count: int, seed: int) -> Pairs:
         day = date.fromordinal(chance.randint(FIRST.toordinal(), LAST.toordinal()))
         pattern, locale = chance.choice(patterns)
         source = pattern.apply(day, locale).translate(_PLAIN_SPACES)
+        if chance.random() < 0.5:
+            source = source.translate(_native_digits(locale))
         # Babel's next data may have two dates in the same words, though none today.
         if source not in ambiguous and pairs.setdefault(source, day.isoformat()) != day.isoformat():
             ambiguous.add(source)
@@ -50,7 +58,7 @@ def dates(count: int, seed: int) -> Pairs:
     return Pairs(list(pairs), list(pairs.values()))
 
 
-@lru_cache(maxsize=len(LOCALES))
+@cache
 def _patterns(name: str) -> tuple[tuple[Any, Any], ...]:
     """The different patterns of a locale that are clear, each with the locale."""
     from babel import Locale
@@ -61,6 +69,13 @@ def _patterns(name: str) -> tuple[tuple[Any, Any], ...]:
     patterns += [skeletons[skeleton] for skeleton in SKELETONS if skeleton in skeletons]
     different = {pattern.pattern: pattern for pattern in patterns if _is_clear(pattern.pattern)}
     return tuple((pattern, locale) for pattern in different.values())
+
+
+@cache
+def _native_digits(locale: Any) -> dict[int, str]:
+    """For `str.translate`; empty where a locale writes digits as English does."""
+    zero = _ZEROS.get(locale.other_numbering_systems.get("native", ""))
+    return {} if zero is None else {ord(str(i)): chr(ord(zero) + i) for i in range(10)}
 
 
 def _is_clear(pattern: str) -> bool:

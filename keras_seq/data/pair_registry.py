@@ -200,8 +200,8 @@ def _dates(source: str, target: str, data_dir: str | Path | None) -> PairCorpus:
     if source == "iso" or target == "text":
         raise UserError('dates is from "text" to "iso" only. Leave out source and target.')
     source, target = _chosen("dates", ("text", "iso"), source, target)
-    pairs = dates(21_500, seed=0)
-    parts = (range(20_000), range(20_000, 20_500), range(20_500, 21_500))
+    pairs = dates(26_500, seed=0)
+    parts = (range(25_000), range(25_000, 25_500), range(25_500, 26_500))
     return PairCorpus("dates", *map(pairs.take, parts), source, target)
 
 
@@ -214,7 +214,7 @@ PAIR_SOURCES = {
         "18,055 sentences in en and zh, 1,000 to validate and 1,005 held out", _tatoeba
     ),
     "dates": PairSource(
-        "20,000 dates in words of many languages, as ISO 8601 writes them; 500 to validate and "
+        "25,000 dates in words of many languages, as ISO 8601 writes them; 500 to validate and "
         "1,000 held out; made on this machine",
         _dates,
     ),

@@ -133,12 +133,28 @@ def _rows(
         yield from _json_rows(path, content, columns)
         return
     csv.field_size_limit(LONGEST_FIELD)
-    reader = csv.DictReader(io.StringIO(content, newline=""), delimiter=delimiter)
+    quoted = delimiter != "\t" or _is_quoted(content)
+    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    lines = io.StringIO(content, newline="")
+    reader = csv.DictReader(lines, delimiter=delimiter, quoting=quoting)
     try:
         for row in reader:
             yield reader.line_num, row
     except csv.Error as error:
         raise UserError(f"{path}, line {reader.line_num}: {error}.") from error
+
+
+def _is_quoted(content: str) -> bool:
+    """Whether all quotation marks of a .tsv are as a spreadsheet writes them, around fields.
+
+    IANA's .tsv knows none: there a field may begin with one that is the text's own.
+    """
+    lines = io.StringIO(content, newline="")
+    try:
+        rows = [row for row in csv.reader(lines, delimiter="\t", strict=True) if row]
+    except csv.Error:
+        return False
+    return len({len(row) for row in rows}) == 1 and not any("\t" in x for row in rows for x in row)
 
 
 def _json_rows(

@@ -13,7 +13,7 @@ from keras_seq.data.tokens import padded
 from keras_seq.decoding import generate, margins
 from keras_seq.errors import UserError
 from keras_seq.models.language_model import choosable
-from keras_seq.signature import Arrays, Signature, TensorSpec
+from keras_seq.signature import UNREAD, Arrays, Signature, TensorSpec
 from keras_seq.text.tokenizer import BEGINNING, END
 from keras_seq.uniforms import LARGEST, drawn
 from keras_seq.utf8 import cut_to_end, packed, to_bytes
@@ -82,8 +82,9 @@ class GeneratorSignatures:
         ) -> dict[str, Tensor]:
             token_ids, count = self._prompt_of(text, length, prompt)
             ids, _ = generated(token_ids, count, uniforms, *map(numbers.get, SETTINGS))
+            unread = self._model.tokenizer.unread(token_ids, length)
             text, length = self._model.tokenizer.text(ids)
-            return {"text": text, "length": length}
+            return {"text": text, "length": length, "unread": unread}
 
         def spec(name: str, dtype: str, shape: tuple[int | str, ...], **rest: Any) -> TensorSpec:
             return TensorSpec(name, dtype, shape, **rest)
@@ -104,7 +105,7 @@ class GeneratorSignatures:
         )
         token = spec("token", "int32", ("B",), minimum=0, maximum=vocabulary - 1)
         new_ids = (spec("token_ids", "int32", ("B", "N")), spec("length", "int32", ("B",)))
-        new_text = (spec("text", "uint8", ("B", "M")), spec("length", "int32", ("B",)))
+        new_text = (spec("text", "uint8", ("B", "M")), spec("length", "int32", ("B",)), UNREAD)
         return (
             Signature("prefill", (ids, count), (logits, *states), prefill),
             Signature("decode", (token, *states), (logits, *states), decode),

@@ -12,7 +12,7 @@ from keras_seq.backbones.backbone import not_padding
 from keras_seq.data.tokens import tokenize
 from keras_seq.errors import UserError
 from keras_seq.layers import Dropout
-from keras_seq.signature import Signature, TensorSpec
+from keras_seq.signature import UNREAD, Signature, TensorSpec
 from keras_seq.text import Tokenizer
 from keras_seq.utf8 import cut, packed, to_bytes
 
@@ -189,7 +189,7 @@ class TextClassifier(keras.Model):
     def signatures(self, sizes: Mapping[str, int] | None = None) -> tuple[Signature, ...]:
         """`classify`: token_ids `[B, T]` int32 to probabilities `[B, C]` float32; `classify_text`:
         text `[B, L]` uint8 in UTF-8 and its length in bytes `[B]` int32 to the same, of its first
-        `sizes["T"]` tokens.
+        `sizes["T"]` tokens, and how many bytes stand behind these.
         """
         most = (sizes or {}).get("T", self.max_length)
         probabilities = TensorSpec("probabilities", "float32", ("B", len(self.labels)))
@@ -198,14 +198,15 @@ class TextClassifier(keras.Model):
             return {"probabilities": self(token_ids, training=False)}
 
         def classify_text(text: Tensor, length: Tensor) -> dict[str, Tensor]:
-            return classify(self.tokenizer.token_ids(text, length, most))
+            token_ids = self.tokenizer.token_ids(text, length, most)
+            return {**classify(token_ids), "unread": self.tokenizer.unread(token_ids, length)}
 
         largest = self.backbone.vocabulary_size - 1
         token_ids = TensorSpec("token_ids", "int32", ("B", "T"), minimum=0, maximum=largest)
         text = TensorSpec("text", "uint8", ("B", "L")), TensorSpec("length", "int32", ("B",))
         return (
             Signature("classify", (token_ids,), (probabilities,), classify),
-            Signature("classify_text", text, (probabilities,), classify_text),
+            Signature("classify_text", text, (probabilities, UNREAD), classify_text),
         )
 
     def signature_inputs(

@@ -21,8 +21,7 @@ from keras_seq.models.translator_signatures import TranslatorSignatures
 from keras_seq.signature import Arrays
 from keras_seq.text import Tokenizer
 from keras_seq.text.sentences import parts
-from keras_seq.text.tokenizer import BEGINNING, END
-from keras_seq.utf8 import to_bytes
+from keras_seq.text.tokenizer import BEGINNING, END, in_utf8
 
 Tensor = Any
 State = dict[str, Tensor]
@@ -136,7 +135,9 @@ class Translator(Exported, keras.Model):
         length_penalty: Tensor,
         no_repeat: int = 0,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The best targets of sources `(B, S)` int32; see `keras_seq.decoding.beam_search`."""
+        """The best targets of sources `(B, S)` int32; see `keras_seq.decoding.beam_search`. Of a
+        source without tokens they are empty, with the score 0.
+        """
         memory = self.encode(source_ids)
 
         def step(token: Tensor, state: State) -> tuple[Tensor, State]:
@@ -144,7 +145,7 @@ class Translator(Exported, keras.Model):
             return choosable(logits), state
 
         logits, state = self.begin(memory, size)
-        return beam_search(
+        ids, length, scores, ended = beam_search(
             step,
             choosable(logits),
             state,
@@ -155,6 +156,13 @@ class Translator(Exported, keras.Model):
             length_penalty,
             END,
             no_repeat,
+        )
+        is_text = source_ids[:, :1] > 0  # (B, 1)
+        return (
+            ops.where(ops.expand_dims(is_text, axis=2), ids, 0),
+            ops.where(is_text, length, 0),
+            ops.where(is_text, scores, 0.0),
+            ops.where(is_text, ended, 1),
         )
 
     def translate(self, texts: Sequence[str | bytes], **options: Any) -> list[str]:
@@ -203,7 +211,7 @@ class Translator(Exported, keras.Model):
         _require("no_repeat_ngram", no_repeat_ngram, 0, most)
         if not 0 <= length_penalty < float("inf"):
             raise UserError(f"length_penalty is 0 or more. Received: {length_penalty!r}")
-        pieces = [self._parts(text, split) for text in texts]
+        pieces = [self._parts(text, split) for text in in_utf8(texts)]
         rows = self.tokenizer.encode([part for found in pieces for part in found])
         # Those of about one length together; each result back to its place.
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
@@ -226,15 +234,17 @@ class Translator(Exported, keras.Model):
         longest = max(1, *map(len, rows))
         return padded(rows, min(-(-longest // SIZES) * SIZES, self.max_length))
 
-    def _parts(self, text: str | bytes, split: bool) -> list[str]:
-        """A text in parts that the model has place for; one part, if it has for all of it."""
-        text = to_bytes(text).decode("utf-8", "replace")
+    def _parts(self, content: bytes, split: bool) -> list[str]:
+        """A text in parts that the model has place for: one part, if it has for all of it, and
+        none, if there is nothing to translate.
+        """
+        text = content.decode("utf-8", "replace")
 
         def fits(part: str) -> bool:
             return len(self.tokenizer.encode([part])[0]) <= self.max_length
 
         if fits(text):
-            return [text]
+            return [text] if text.strip() else []
         if not split:
             count = len(self.tokenizer.encode([text])[0])
             raise UserError(

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_seq.data.tokens import padded
 from keras_seq.errors import UserError
-from keras_seq.signature import Arrays, Signature, TensorSpec
+from keras_seq.signature import UNREAD, Arrays, Signature, TensorSpec
 from keras_seq.text.tokenizer import END
 from keras_seq.utf8 import cut, packed, to_bytes
 
@@ -82,6 +82,7 @@ class TranslatorSignatures:
                 "length": ops.reshape(size, (-1, beams)),
                 "scores": scores,
                 "ended": ended,
+                "unread": self._model.tokenizer.unread(token_ids, length),
             }
 
         def ints(name: str, *shape: int | str) -> TensorSpec:
@@ -105,6 +106,7 @@ class TranslatorSignatures:
             TensorSpec("text", "uint8", ("B", beams, "M")),
             ints("length", beams),
             *scores,
+            UNREAD,
         )
         memory_specs, state_specs = specs(memory, longer), specs(state, state)
         return (

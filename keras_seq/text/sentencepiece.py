@@ -36,6 +36,10 @@ TRAINING_CHARACTERS = 5_000_000
 
 # Never in a piece: the end of a C string, and what SentencePiece keeps for itself.
 UNLEARNT = re.compile(f"[\0{SPACE}{RESERVED}]")
+
+# No piece crosses a unit separator, and none has one.
+BOUNDARY = "\x1f"
+DIGIT = re.compile(r"\d")
 BROKEN = re.compile("([\udc80-\udcff])")
 
 # Scores are multiples of 1/16: then every engine adds them without rounding, and two ways to cut a
@@ -100,6 +104,8 @@ class SentencePieceTokenizer(Tokenizer):
         if isinstance(texts, str):
             raise UserError(f"Give a list of texts. Received one: {texts[:40]!r}")
         sample = _sample(texts, TRAINING_CHARACTERS, seed)
+        if split_digits:
+            sample = [DIGIT.sub(rf"{BOUNDARY}\g<0>{BOUNDARY}", text) for text in sample]
         if not sample:
             raise UserError("A tokenizer is trained from texts, and every text given is empty.")
         model = io.BytesIO()
@@ -115,7 +121,8 @@ class SentencePieceTokenizer(Tokenizer):
                 remove_extra_whitespaces=False,
                 allow_whitespace_only_pieces=True,
                 add_dummy_prefix=False,
-                split_digits=split_digits,
+                # SentencePiece's own `split_digits` knows those of English only.
+                pretokenization_delimiter=BOUNDARY if split_digits else "",
                 max_sentence_length=1 << 24,
                 pad_id=PADDING,
                 unk_id=UNKNOWN,

@@ -4,7 +4,10 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
+from keras import ops
+
 from keras_seq.text.joining import PieceTables, joined
+from keras_seq.text.tables import take
 from keras_seq.utf8 import to_bytes
 
 Tensor = Any
@@ -91,6 +94,18 @@ class Tokenizer:
             else of `max_length` and what the longest text takes.
         """
         raise NotImplementedError
+
+    def unread(self, token_ids: Tensor, length: Tensor) -> Tensor:
+        """Inside a graph: how many bytes of each text are in none of its tokens.
+
+        Args:
+            token_ids: `(B, T)` int32, all that were kept of a text.
+            length: `(B,)` int32, its bytes.
+
+        Returns:
+            `(B,)` int32.
+        """
+        return length - ops.sum(take(self._piece_tables.lengths, token_ids), axis=1)
 
     @property
     def table_bytes(self) -> int:

@@ -83,6 +83,22 @@ def test_many_languages_and_scripts(pairs):
     assert not {"\u00a0", "\u202f", "\u200f"} & set(everything)
 
 
+def test_digits_of_a_language_are_those_that_unicode_says(pairs):
+    """Of its block, which is named for its script; they have the value of the digits they are."""
+    blocks = {"ARABIC-INDIC": 0, "EXTENDED": 0, "DEVANAGARI": 0, "BENGALI": 0, "THAI": 0}
+    blocks |= {"TAMIL": 0, "TELUGU": 0}
+    for source, target in pairs:
+        digits = [letter for letter in source if letter.isdecimal() and not letter.isascii()]
+        if digits:
+            (block,) = {unicodedata.name(digit).split()[0] for digit in digits}
+            blocks[block] += 1
+            assert not re.search("[0-9]", source)
+            day = date.fromisoformat(target)
+            assert {day.year, day.day} <= set(map(int, re.findall(r"\d+", source)))
+    assert len(blocks) == 7
+    assert min(blocks.values()) > 50
+
+
 def test_no_words_of_any_language_are_those_of_two_dates():
     """Of every pattern, on every day of a year."""
     days: dict[str, date] = {}
@@ -117,6 +133,6 @@ def test_refused_counts(count):
 def test_the_registry_has_them_in_three_parts():
     corpus = load_pairs("dates")
     parts = [corpus.train, corpus.validation, corpus.held_out]
-    assert [len(part) for part in parts] == [20_000, 500, 1_000]
-    assert len({source for part in parts for source in part.sources}) == 21_500
+    assert [len(part) for part in parts] == [25_000, 500, 1_000]
+    assert len({source for part in parts for source in part.sources}) == 26_500
     assert (corpus.source, corpus.target) == ("text", "iso")

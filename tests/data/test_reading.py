@@ -31,6 +31,17 @@ def test_formats_agree(tmp_path):
         assert list(zip(read.texts, read.labels, strict=True)) == ROWS
 
 
+@pytest.mark.parametrize(
+    "text",
+    ['"No," he said, and left', '"an opening one', 'an "inch" mark: 5"', '"a"b', '" \'", "x'],
+)
+def test_quotes_of_a_tsv_without_quoting(tmp_path, text):
+    path = tmp_path / "a.tsv"
+    path.write_text(f'label\ttext\n好\t{text}\n坏\tthe next\n好\tand a "last" one"\n')
+    read = read_labelled_texts(path)
+    assert read.texts == [text, "the next", 'and a "last" one"']
+
+
 def test_own_columns_and_number_labels(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"review": "a", "stars": 10}\n{"review": "b", "stars": 9}\n')

@@ -67,7 +67,7 @@ def test_texts_through_each_runtime_give_what_keras_gives(bundles, runs, reviews
     loaded = export.load(bundles[backbone], format)
     assert loaded.labels == ["negative", "positive"]
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".* texts were cut")
+        warnings.filterwarnings("ignore", ".* texts are too long")
         found = loaded.classify_text(texts)["probabilities"]
     expected = model.predict(texts, verbose=0)
     np.testing.assert_allclose(found, expected, atol=1e-5)
@@ -83,10 +83,18 @@ def test_of_a_long_text_the_beginning_is_read_and_a_warning_says_so(bundles, for
     """66 tokens are read of a text, and so 8 × 66 + 3 bytes: "é" has two, and is not cut in two."""
     loaded = export.load(bundles["rnn"], format)
     text = "x" + "é" * 400
-    with pytest.warns(UserWarning, match=r"1 of 2 texts were cut: 531 bytes.*--max-bytes.* 801"):
-        found = loaded.classify_text(["a film", text])["probabilities"]
-    expected = loaded.classify_text(["a film", text[:266]])["probabilities"]
-    np.testing.assert_array_equal(found, expected)
+    tokens = loaded.tokenize([text])[0]
+    read = sum(len(loaded._tokenizer.decode([i])) for i in tokens.tolist())
+    unread = 801 - len(text[:read].encode())
+    words = rf"1 of 2 texts are too long: the end .* up to {unread} bytes.* 66 tokens and 531 bytes"
+    with pytest.warns(UserWarning, match=words):
+        found = loaded.classify_text(["a film", text])
+    np.testing.assert_array_equal(found["unread"], [0, unread])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        expected = loaded.classify_text(["a film", text[:read]])
+    np.testing.assert_array_equal(expected["unread"], [0, 0])
+    np.testing.assert_array_equal(found["probabilities"], expected["probabilities"])
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
@@ -148,7 +156,7 @@ def test_a_model_on_bytes(reviews, tmp_path):
     texts = ["好" * 30, "a film", "x" + "é" * 40, b"\xff\xfe"]
     for format in formats.NAMES:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".* texts were cut")
+            warnings.filterwarnings("ignore", ".* texts are too long")
             found = export.load(tmp_path / "b", format).classify_text(texts)["probabilities"]
         np.testing.assert_allclose(found, model.predict(texts, verbose=0), atol=1e-5)
 

@@ -156,8 +156,10 @@ def test_a_long_prompt_is_read_from_its_end(exported):
     loaded = export.load(folder, "onnx")
     text = "we proceed any further, hear me speak before the people " * 3
     (ids,) = model.tokenizer.encode([text[-manifest["limits"]["L"] :]])
-    with pytest.warns(UserWarning, match="cut"):
+    with pytest.warns(UserWarning, match="1 of 1 texts are too long: the beginning of them"):
         found = loaded.generate_text([text], temperature=0.0)
+    (read,) = model.tokenizer.decode([ids[-PROMPT:]])
+    assert found["unread"].tolist() == [len(text) - len(read)]
     expected = loaded.generate(
         token_ids=np.array([ids[-PROMPT:]], "int32"), length=[PROMPT], temperature=0.0
     )

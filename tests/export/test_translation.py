@@ -60,6 +60,9 @@ def test_text_in_text_out_as_in_keras(exported, format):
                 assert text.decode("utf-8", "replace") == hypothesis.text
                 assert found["scores"][i, k] == pytest.approx(hypothesis.score, abs=1e-4)
                 assert bool(found["ended"][i, k]) == hypothesis.ended
+    with pytest.warns(UserWarning, match="1 of 2 texts are too long: the end .* up to 30 bytes"):
+        long = loaded.translate_text(["a man", "x" * 40])
+    assert long["unread"].tolist() == [0, 30]
     cut = loaded.translate_text(texts, max_new_tokens=2)
     assert cut["length"].max() <= 2
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_seq.backbones import RecurrentEncoderDecoder, TransformerEncoderDecoder
+from keras_seq.decoding import Hypothesis
 from keras_seq.errors import UserError
 from keras_seq.models import Translator
 from keras_seq.text import ByteTokenizer
@@ -65,8 +66,24 @@ def greedy(model, text, count):
 
 
 def test_one_beam_is_greedy(model):
-    expected = model.tokenizer.decode([greedy(model, text, 9) for text in TEXTS])
+    expected = model.tokenizer.decode([greedy(model, text, 9) if text else [] for text in TEXTS])
     assert model.translate(TEXTS, beam=1, max_new_tokens=9) == expected
+    assert all(found for text, found in zip(TEXTS, expected, strict=True) if text)
+
+
+def test_nothing_is_translated_into_nothing(transformer):
+    found = transformer.hypotheses(["", " \n ", "a man"], beam=3)
+    assert found[0] == found[1] == [Hypothesis("", 0.0, True)]
+    assert found[2][0].text
+    source = np.array([[0, 0], transformer.tokenizer.encode(["ab"])[0]], "int32")
+    numbers = (np.int32(8), np.int32(0), np.float32(0.6))
+    ids, length, scores, ended = (
+        keras.ops.convert_to_numpy(x) for x in transformer.search(source, 3, LENGTH, *numbers)
+    )
+    for value, expected in ((ids, 0), (length, 0), (scores, 0), (ended, 1)):
+        assert (value[0] == expected).all()
+    assert length[1].all()
+    assert scores[1].all()
 
 
 def test_scores_are_those_of_the_whole_text(model):
@@ -108,7 +125,7 @@ def test_least_and_no_repeats(transformer):
     transformer.head.bias.assign(ends)
     for n in (1, 2):
         options = {"no_repeat_ngram": n, "max_new_tokens": 20}
-        for row in transformer.hypotheses(TEXTS, beam=2, **options):
+        for row in transformer.hypotheses(["a man", "two dogs run"], beam=2, **options):
             assert all(not h.ended for h in row)
     ids = keras.ops.convert_to_numpy(
         transformer.search(
