@@ -19,11 +19,11 @@ class EncoderDecoder(keras.layers.Layer):
         hidden        = model((source_ids, target_ids))            (B, S), (B, T) -> (B, T, D)
         memory        = model.encode(source_ids)                   what `step` reads of the source
         state         = model.initial_state(memory, max_length)
-        hidden, state = model.step(token_ids, state, memory)       (R,) -> (R, D)
+        hidden, state = model.step(token_ids, state, memory)       (B,) -> (B, D)
 
-    Both ways compute the same. Memory and state are flat dicts of named tensors, batch first. R is
-    B, or a multiple of it, K rows of the target for each of the source (the beams of a search).
-    Source and target share one embedding. Token id 0 is padding.
+    Both ways compute the same. Memory and state are flat dicts of named tensors, batch first. A
+    source may have K targets, the beams of a search: then the state has B · K rows. Source and
+    target share one embedding. Token id 0 is padding.
 
     Args:
         vocabulary_size: Number of token ids.
@@ -65,8 +65,12 @@ class EncoderDecoder(keras.layers.Layer):
         """The state before the first token of the target, which has `max_length` at most."""
         raise NotImplementedError
 
-    def step(self, token_ids: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
-        """One token of each row of the target: `(R,)` int32 in, `(R, D)` and a state out."""
+    def step(
+        self, token_ids: Tensor, state: State, memory: Memory, beams: int = 1
+    ) -> tuple[Tensor, State]:
+        """One token of each target: `(B · K,)` int32 in, `(B · K, D)` and a state out, K being
+        `beams`.
+        """
         raise NotImplementedError
 
     def attention(self, target_ids: Tensor, memory: Memory) -> Tensor:

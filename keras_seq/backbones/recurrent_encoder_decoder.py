@@ -130,7 +130,9 @@ class RecurrentEncoderDecoder(EncoderDecoder):
             state |= dict(zip(self._names(i), [first, *others], strict=True))
         return state
 
-    def step(self, token_ids: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+    def step(
+        self, token_ids: Tensor, state: State, memory: Memory, beams: int = 1
+    ) -> tuple[Tensor, State]:
         hidden = self.embedded(token_ids)
         new_state = {}
         for i, layer in enumerate(self.decoder_layers):
@@ -138,7 +140,7 @@ class RecurrentEncoderDecoder(EncoderDecoder):
             new, values = layer.step(hidden, tuple(state[name] for name in names))
             new_state |= dict(zip(names, values, strict=True))
             if i == 0:
-                context = self.attention_layer.attend_rows(new, _pair(memory), _seen(memory))
+                context = self.attention_layer.attend_rows(new, _pair(memory), _seen(memory), beams)
                 hidden = self._combined(new, context)
             else:
                 hidden = hidden + new

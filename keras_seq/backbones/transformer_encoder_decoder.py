@@ -114,7 +114,9 @@ class TransformerEncoderDecoder(EncoderDecoder):
             state |= {f"layer_{i}_key": keys, f"layer_{i}_value": values}
         return state
 
-    def step(self, token_ids: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+    def step(
+        self, token_ids: Tensor, state: State, memory: Memory, beams: int = 1
+    ) -> tuple[Tensor, State]:
         position = state["position"]
         hidden = self.positions(self.embedded(token_ids), position=position)
         place = Place.at(position, state["layer_0_key"].shape[2])
@@ -122,7 +124,9 @@ class TransformerEncoderDecoder(EncoderDecoder):
         new_state = {"position": position + 1}
         for i, block in enumerate(self.decoder_blocks):
             cache = (state[f"layer_{i}_key"], state[f"layer_{i}_value"])
-            hidden, (keys, values) = block.step(hidden, cache, place, _of_block(memory, i), seen)
+            hidden, (keys, values) = block.step(
+                hidden, cache, place, _of_block(memory, i), seen, beams
+            )
             new_state |= {f"layer_{i}_key": keys, f"layer_{i}_value": values}
         return self.decoder_norm(hidden), new_state
 

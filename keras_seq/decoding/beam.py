@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_seq.decoding.generation import State, Step
+from keras_seq.lookup import take
 
 Tensor = Any
 
@@ -36,7 +37,7 @@ def beam_search(
     beams: int,
     size: int,
     max_new_tokens: Tensor,
-    min_new_tokens: Tensor,
+    min_new_tokens: Tensor | None,
     length_penalty: Tensor,
     end: int,
     no_repeat: int = 0,
@@ -58,7 +59,8 @@ def beam_search(
         beams: K.
         size: N, the tokens of a continuation at most.
         max_new_tokens: `()` int32, N at most: what has not ended there is cut.
-        min_new_tokens: `()` int32: no continuation has fewer tokens, its end not counted.
+        min_new_tokens: `()` int32: no continuation has fewer tokens, its end not counted; None for
+            any.
         length_penalty: α, `()` float32; 0 prefers short ones.
         end: Ends a continuation; it is not part of what is returned.
         no_repeat: No so many tokens, one after another, stand twice in a continuation; 0 for any.
@@ -72,24 +74,26 @@ def beam_search(
     vocabulary = logits.shape[-1]
     rows = ops.shape(logits)[0]
     places = np.arange(size, dtype="int32")
-    # From the first step on every row has K beams; all but one of them have no chance at first.
-    first = np.where(np.arange(beams) == 0, 0.0, NEVER).astype("float32")
     zeros = ops.zeros_like(ops.cast(logits[:, :1], "float32"))  # (B, 1)
-    alive = zeros + first  # (B, K): log P
-    nothing = ops.cast(ops.expand_dims(zeros, axis=2), "int32")
-    nothing = nothing + np.zeros((1, beams, size), "int32")  # (B, K, N)
+    # From the first step on every row has K beams; all but one of them have no chance at first.
+    alive = zeros + np.where(np.arange(beams) == 0, 0.0, NEVER).astype("float32")  # (B, K): log P
     done = zeros + np.full(beams, NEVER, "float32")
+    nothing = ops.cast(ops.reshape(zeros + np.zeros(beams, "float32"), (-1, 1)), "int32")
+    nothing = nothing + np.zeros((1, size), "int32")  # (B · K, N)
+    # Where the K, or twice as many, of each row begin in the rows of all.
     base = ops.expand_dims(ops.arange(rows, dtype="int32") * beams, axis=1)  # (B, 1)
+    twice = base * 2
 
     def repeated(x: Tensor) -> Tensor:
-        return ops.repeat(x, beams, axis=0)
+        return x if beams == 1 else ops.repeat(x, beams, axis=0)
 
     def penalty(count: Tensor) -> Tensor:
         return ops.power((5.0 + ops.cast(count, "float32")) / 6.0, length_penalty)
 
-    def chosen(x: Tensor, which: Tensor) -> Tensor:
-        """`(B, J, N)` and places `(B, K)` among J, to `(B, K, N)`."""
-        return ops.take_along_axis(x, ops.expand_dims(which, axis=2), axis=1)
+    def both(x: Tensor, y: Tensor) -> Tensor:
+        """`(B · K, N)` each, to `(B · 2 K, N)`: first the K of x, then those of y, for each row."""
+        halves = (ops.reshape(z, (-1, beams, size)) for z in (x, y))
+        return ops.reshape(ops.concatenate(list(halves), axis=1), (-1, size))
 
     def proceed(
         i: Tensor, ids: Tensor, alive: Tensor, done_ids: Tensor, done: Tensor, *_: Any
@@ -106,40 +110,38 @@ def beam_search(
         *values: Tensor,
     ) -> tuple:
         log_p = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
-        is_end = np.arange(vocabulary) == end
-        early = ops.cast(i < min_new_tokens, "float32") * NEVER
-        log_p = log_p + is_end.astype("float32") * early
-        total = ops.reshape(log_p, (-1, beams, vocabulary)) + ops.expand_dims(alive, axis=2)
+        if min_new_tokens is not None:
+            early = ops.cast(i < min_new_tokens, "float32") * NEVER
+            log_p = log_p + (np.arange(vocabulary) == end).astype("float32") * early
         if no_repeat:
-            total = total + NEVER * _repeats(ids, i, no_repeat, vocabulary)
+            repeats = _repeats(ops.reshape(ids, (-1, beams, size)), i, no_repeat, vocabulary)
+            log_p = log_p + NEVER * ops.reshape(repeats, (-1, vocabulary))
+        total = log_p + ops.reshape(alive, (-1, 1))
         # Twice as many as go on: half of them may end here.
         best, which = ops.top_k(ops.reshape(total, (-1, beams * vocabulary)), 2 * beams)
         which = ops.cast(which, "int32")
         parent = which // vocabulary
         token = which - parent * vocabulary
+        parent = base + parent  # (B, 2 K), of all B · K
         ended = ops.equal(token, end)
-        is_here = np.reshape(places, (1, 1, -1)) == i
-        written = ops.where(is_here, ops.expand_dims(token, axis=2), chosen(ids, parent))
-        without_end = ops.where(is_here, 0, written)
 
-        is_best = np.arange(2 * beams) < beams
         open_ = ops.expand_dims(ops.min(done, axis=1) < NO_CHANCE, axis=1)  # (B, 1)
-        counts = ops.logical_and(ops.logical_and(ended, is_best), open_)
-        scores = ops.where(counts, best / penalty(i + 1), NEVER)
-        scores = ops.concatenate([done, scores], axis=1)
-        done, kept = ops.top_k(scores, beams)
-        everything = ops.concatenate([done_ids, without_end], axis=1)
-        done_ids = chosen(everything, ops.cast(kept, "int32"))
+        counts = ops.logical_and(ended[:, :beams], open_)
+        scores = ops.where(counts, best[:, :beams] / penalty(i + 1), NEVER)
+        done, kept = ops.top_k(ops.concatenate([done, scores], axis=1), beams)
+        kept = ops.reshape(twice + ops.cast(kept, "int32"), (-1,))
+        ending = take(ids, ops.reshape(parent[:, :beams], (-1,)))
+        done_ids = take(both(done_ids, ending), kept)
 
         alive, going = ops.top_k(ops.where(ended, NEVER, best), beams)
-        going = ops.cast(going, "int32")
-        ids = chosen(written, going)
-        source = ops.reshape(base + ops.take_along_axis(parent, going, axis=1), (-1,))
-        token = ops.reshape(ops.take_along_axis(token, going, axis=1), (-1,))
-        gathered = {
-            name: ops.take(value, source, axis=0) for name, value in zip(names, values, strict=True)
-        }
-        logits, state = step(token, gathered)
+        going = ops.reshape(twice + ops.cast(going, "int32"), (-1,))
+        token = take(ops.reshape(token, (-1,)), going)  # (B · K,)
+        source = take(ops.reshape(parent, (-1,)), going)
+        if beams > 1:
+            ids = take(ids, source)
+            values = tuple(take(value, source) for value in values)
+        ids = ops.where(ops.expand_dims(ops.equal(places, i), 0), ops.expand_dims(token, 1), ids)
+        logits, state = step(token, dict(zip(names, values, strict=True)))
         return (i + 1, ids, alive, done_ids, done, logits, *(state[name] for name in names))
 
     count, ids, alive, done_ids, done, *_ = ops.while_loop(
@@ -157,10 +159,12 @@ def beam_search(
     )
     # What has not ended stands behind what has.
     cut = alive / penalty(count)
+    scores = ops.concatenate([done, cut], axis=1)
     _, which = ops.top_k(ops.concatenate([done, cut + NO_CHANCE], axis=1), beams)
     which = ops.cast(which, "int32")
-    found = chosen(ops.concatenate([done_ids, ids], axis=1), which)
-    scores = ops.take_along_axis(ops.concatenate([done, cut], axis=1), which, axis=1)
+    index = ops.reshape(twice + which, (-1,))
+    found = ops.reshape(take(both(done_ids, ids), index), (-1, beams, size))
+    scores = ops.reshape(take(ops.reshape(scores, (-1,)), index), (-1, beams))
     length = ops.sum(ops.cast(found > 0, "int32"), axis=2)
     return found, length, scores, ops.cast(which < beams, "int32")
 

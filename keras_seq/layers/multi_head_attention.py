@@ -165,16 +165,38 @@ class MultiHeadAttention(keras.layers.Layer):
         return output if self.output_bias is None else output + self.output_bias
 
     def attend_rows(
-        self, rows: Tensor, memory: tuple[Tensor, Tensor], mask: Tensor | None = None
+        self,
+        rows: Tensor,
+        memory: tuple[Tensor, Tensor],
+        mask: Tensor | None = None,
+        beams: int = 1,
     ) -> Tensor:
-        """Attends from one position of each row, `(R, D)` to `(R, D)`.
+        """Attends from one position of each row, `(B · K, D)` to `(B · K, D)`.
 
-        `memory` is projected keys and values of B sequences, `mask` as for `scores`. R is B, or a
-        multiple: as many rows for each sequence, which are then the queries of one product.
+        `memory` is projected keys and values of B sequences, `mask` as for `scores`; each sequence
+        has K rows, `beams`, which are the queries of one product.
         """
-        queries = ops.reshape(rows, (ops.shape(memory[0])[0], -1, rows.shape[-1]))
-        attended = self.attend(self.project_query(queries), *memory, mask)
-        return ops.reshape(attended, (-1, self.output_kernel.shape[-1]))
+        query = self._heads_of_rows(rows, self.query_kernel, self.query_bias, beams)
+        return self._joined(ops.matmul(self.scores(query, memory[0], mask), memory[1]), beams)
+
+    def _heads_of_rows(self, rows: Tensor, kernel: Any, bias: Any, beams: int = 1) -> Tensor:
+        """`(B · K, D)` to `(B, nh, K, hs)`."""
+        features, heads, size = kernel.shape
+        # As a matrix: what tf2onnx makes of a product of more axes takes ten operators.
+        x = ops.matmul(rows, ops.reshape(kernel, (features, heads * size)))
+        x = x if bias is None else x + ops.reshape(bias, (heads * size,))
+        if beams == 1:  # Nothing changes places.
+            return ops.reshape(x, (-1, heads, 1, size))
+        return ops.transpose(ops.reshape(x, (-1, beams, heads, size)), (0, 2, 1, 3))
+
+    def _joined(self, heads: Tensor, beams: int = 1) -> Tensor:
+        """Values of each head `(B, nh, K, hs)` to the output `(B · K, D)`."""
+        width = self.num_heads * self.value_dim
+        heads = heads if beams == 1 else ops.transpose(heads, (0, 2, 1, 3))
+        output = ops.matmul(
+            ops.reshape(heads, (-1, width)), ops.reshape(self.output_kernel, (width, -1))
+        )
+        return output if self.output_bias is None else output + self.output_bias
 
     def call(
         self,
@@ -267,24 +289,13 @@ class MultiHeadAttention(keras.layers.Layer):
         Returns:
             `(output, state)`; the output is `(B, D)`.
         """
-
-        def project(kernel: Any, bias: Any) -> Tensor:
-            # As a matrix: what tf2onnx makes of a product of more axes takes ten operators.
-            x = ops.matmul(inputs, ops.reshape(kernel, (kernel.shape[0], -1)))
-            x = x if bias is None else x + ops.reshape(bias, (-1,))
-            return ops.reshape(x, (-1, self.num_heads, 1, kernel.shape[2]))  # (B, nh, 1, hs)
-
-        query = rotated(project(self.query_kernel, self.query_bias), place.rotation)
-        new_key = rotated(project(self.key_kernel, self.key_bias), place.rotation)
-        new_value = project(self.value_kernel, self.value_bias)
-        keys, values = written(state[0], new_key, place), written(state[1], new_value, place)
-        heads = ops.matmul(self.scores(query, keys, place.seen), values)
-        width = self.num_heads * self.value_dim
-        output = ops.matmul(
-            ops.reshape(heads, (-1, width)), ops.reshape(self.output_kernel, (width, -1))
-        )
-        output = output if self.output_bias is None else output + self.output_bias
-        return output, (keys, values)
+        query = self._heads_of_rows(inputs, self.query_kernel, self.query_bias)
+        new_key = self._heads_of_rows(inputs, self.key_kernel, self.key_bias)
+        new_value = self._heads_of_rows(inputs, self.value_kernel, self.value_bias)
+        keys = written(state[0], rotated(new_key, place.rotation), place)
+        values = written(state[1], new_value, place)
+        weights = self.scores(rotated(query, place.rotation), keys, place.seen)
+        return self._joined(ops.matmul(weights, values)), (keys, values)
 
     def compute_output_shape(
         self, query_shape: tuple[int | None, ...], *_: Any, **__: Any

@@ -119,18 +119,20 @@ class TransformerDecoder(TransformerBlock):
         place: Place,
         memory: tuple[Tensor, Tensor],
         encoded_mask: Tensor | None = None,
+        beams: int = 1,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """One position.
 
         Args:
-            inputs: `(R, D)`; R is B, or a multiple: as many rows for each of the memory's.
+            inputs: `(B · K, D)`.
             state: As from `initial_state` or an earlier step.
             place: Where in the sequence this step stands.
             memory: As from `memory`.
             encoded_mask: `(B, S)` boolean, False where the encoder read padding.
+            beams: K, the rows for each of the memory's.
 
         Returns:
-            `(output, state)`; the output is `(R, D)`.
+            `(output, state)`; the output is `(B · K, D)`.
         """
         cache = [state]
 
@@ -139,7 +141,7 @@ class TransformerDecoder(TransformerBlock):
             return output
 
         def attend_memory(x: Tensor) -> Tensor:
-            return self.cross_attention.attend_rows(x, memory, _seen(encoded_mask))
+            return self.cross_attention.attend_rows(x, memory, _seen(encoded_mask), beams)
 
         x = self._residual(inputs, attend, self.attention_norm, False)
         x = self._residual(x, attend_memory, self.cross_attention_norm, False)

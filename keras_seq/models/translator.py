@@ -118,11 +118,13 @@ class Translator(Exported, keras.Model):
         token = ops.full_like(memory["source_ids"][:, 0], BEGINNING)
         return self.step(token, state, memory)
 
-    def step(self, token: Tensor, state: State, memory: State) -> tuple[Tensor, State]:
-        """One token of each row of the target, `(R,)` int32: `(logits, state)`, the logits `(R, V)`
-        being those of the token after it. R is B, or as many rows for each of the sources.
+    def step(
+        self, token: Tensor, state: State, memory: State, beams: int = 1
+    ) -> tuple[Tensor, State]:
+        """One token of each target, `(B · K,)` int32: `(logits, state)`, the logits `(B · K, V)`
+        being those of the token after it. K, `beams`, are the targets of each source.
         """
-        hidden, state = self.backbone.step(token, state, memory)
+        hidden, state = self.backbone.step(token, state, memory, beams)
         return self.logits(hidden), state
 
     def search(
@@ -131,7 +133,7 @@ class Translator(Exported, keras.Model):
         beams: int,
         size: int,
         max_new_tokens: Tensor,
-        min_new_tokens: Tensor,
+        min_new_tokens: Tensor | None,
         length_penalty: Tensor,
         no_repeat: int = 0,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -141,7 +143,7 @@ class Translator(Exported, keras.Model):
         memory = self.encode(source_ids)
 
         def step(token: Tensor, state: State) -> tuple[Tensor, State]:
-            logits, state = self.step(token, state, memory)
+            logits, state = self.step(token, state, memory, beams)
             return choosable(logits), state
 
         logits, state = self.begin(memory, size)

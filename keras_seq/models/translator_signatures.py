@@ -66,8 +66,7 @@ class TranslatorSignatures:
             return {"logits": logits, **{name: changed[name] for name in state}}
 
         def search(token_ids: Tensor, max_new_tokens: Tensor, length_penalty: Tensor) -> tuple:
-            least = ops.zeros((), "int32")
-            return self._model.search(token_ids, beams, new, max_new_tokens, least, length_penalty)
+            return self._model.search(token_ids, beams, new, max_new_tokens, None, length_penalty)
 
         def translate(token_ids: Tensor, **numbers: Tensor) -> dict[str, Tensor]:
             ids, length, scores, ended = search(token_ids, **numbers)

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
+
+from keras_seq import lookup
 
 Tensor = Any
 
@@ -16,12 +17,7 @@ def small(values: np.ndarray) -> np.ndarray:
 
 def take(table: Any, index: Tensor) -> Tensor:
     """`table[index]` along the first axis, as int32; no index is negative."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        # keras.ops.take looks for negative indices first, at the price of three more operators.
-        return tf.cast(tf.gather(table, index), "int32")
-    return ops.cast(ops.take(ops.convert_to_tensor(table), index, axis=0), "int32")
+    return ops.cast(lookup.take(table, index), "int32")
 
 
 def compacted(ids: Tensor, chosen: Tensor, width: int | Tensor) -> Tensor:

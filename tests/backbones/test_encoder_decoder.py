@@ -47,7 +47,7 @@ def test_several_rows_of_a_source(model):
         for name, value in model.initial_state(memory, T).items()
     }
     for t in range(T):
-        hidden, state = model.step(beams[:, :, t].reshape(-1), state, memory)
+        hidden, state = model.step(beams[:, :, t].reshape(-1), state, memory, beams=4)
         found = np.asarray(hidden).reshape(3, 4, D)
         for k in range(4):
             np.testing.assert_allclose(found[:, k], whole[k][:, t], atol=1e-5)
