@@ -6,6 +6,8 @@ onnxruntime does some of this itself, but not in the body of a loop, whose weigh
 from collections.abc import Iterator
 from typing import Any
 
+from export.formats.onnx_shapes import copy_sizes, join_reshapes, multiply_directly, replace
+
 
 def simplify(model: Any) -> None:
     """Changes `model` in place.
@@ -14,6 +16,8 @@ def simplify(model: Any) -> None:
     - A weight that is only given another shape is stored in that shape.
     - A layer normalisation is one `LayerNormalization`.
     - An index into a weight is not made positive before a `Gather`, which counts from the end, too.
+    - Sizes are not computed where they are those of the input; see `onnx_shapes`.
+    - What each turn of a loop would compute again from outside alone is computed once, before it.
     """
     for graph in list(_graphs(model.graph)):
         _read_from_outside(graph)
@@ -23,6 +27,11 @@ def simplify(model: Any) -> None:
         _reshape_weights(model.graph, graph, constants)
         _join_normalisations(graph, constants)
         _gather_from_the_end(graph, constants)
+        multiply_directly(graph, constants)
+        copy_sizes(graph, constants)
+        join_reshapes(graph, constants)
+    for graph in reversed(list(_graphs(model.graph))):  # A loop in a loop first.
+        _compute_before_loops(graph)
     _drop_unused(model.graph)
 
 
@@ -33,12 +42,6 @@ def _graphs(graph: Any) -> Iterator[Any]:
         for attribute in node.attribute:
             if attribute.HasField("g"):
                 yield from _graphs(attribute.g)
-
-
-def _replace(graph: Any, old: Any, new: Any) -> None:
-    place = list(graph.node).index(old)
-    graph.node.remove(old)
-    graph.node.insert(place, new)
 
 
 def _read_from_outside(graph: Any) -> None:
@@ -150,7 +153,7 @@ def _join_normalisations(graph: Any, constants: dict[str, Any]) -> None:
             axis=-1,
             epsilon=float(_values(epsilon).item()),
         )
-        _replace(graph, shift, joined)
+        replace(graph, shift, joined)
 
 
 def _gather_from_the_end(graph: Any, constants: dict[str, Any]) -> None:
@@ -186,6 +189,35 @@ def _gather_from_the_end(graph: Any, constants: dict[str, Any]) -> None:
             and is_number(moved.input[1], table.dims[axis])
         ):
             node.input[1] = index
+
+
+def _compute_before_loops(graph: Any) -> None:
+    """Of each loop in `graph`, what does not depend on the turn."""
+    for loop in [node for node in graph.node if node.op_type == "Loop"]:
+        body = next(a.g for a in loop.attribute if a.name == "body")
+        constants = {tensor.name: tensor for tensor in body.initializer}
+        inside = {value.name for value in body.input}
+        needed = {value.name for value in body.output}
+        moved, stay = [], []
+        for node in body.node:
+            has_body = any(attribute.HasField("g") for attribute in node.attribute)
+            if has_body or inside & set(node.input) or needed & set(node.output):
+                inside |= set(node.output)
+                stay.append(node)
+            else:
+                moved.append(node)
+        for name in {name for node in moved for name in node.input if name in constants}:
+            copy = graph.initializer.add()
+            copy.CopyFrom(constants[name])
+            copy.name = f"{name}/before"
+        for node in moved:
+            for i, name in enumerate(node.input):
+                node.input[i] = f"{name}/before" if name in constants else name
+        place = list(graph.node).index(loop)
+        for node in reversed(moved):
+            graph.node.insert(place, node)
+        del body.node[:]
+        body.node.extend(stay)
 
 
 def _values(tensor: Any) -> Any:

@@ -97,7 +97,9 @@ def run(made, **inputs):
 
 
 def operators(made):
-    return Counter(node.op_type for node in body_of(made).node)
+    """Before the loop, and in its body."""
+    before = [node for node in made.graph.node if node.op_type != "Loop"]
+    return tuple(Counter(node.op_type for node in part) for part in (before, body_of(made).node))
 
 
 def test_fewer_operators_the_same_values():
@@ -105,10 +107,11 @@ def test_fewer_operators_the_same_values():
     after = copy.deepcopy(before)
     simplify(after)
     onnx.checker.check_model(after)
-    assert operators(after) == Counter(
-        {"MatMul": 1, "LayerNormalization": 1, "Gather": 1, "Add": 1, "Identity": 1}
+    assert operators(after) == (
+        Counter({"Gather": 1}),
+        Counter({"MatMul": 1, "LayerNormalization": 1, "Add": 1, "Identity": 1}),
     )
-    assert len(after.graph.node[0].input) == 3
+    assert len(loop_of(after).input) == 3
     x = G.normal(size=(2, D)).astype("float32")
     for index in (2, -1):
         inputs = {"x": x, "index": np.array(index, "int64")}
@@ -120,13 +123,17 @@ def test_what_is_no_normalisation_stays():
     next(node for node in body_of(made).node if node.op_type == "Sqrt").op_type = "Exp"
     expected = run(made, x=np.ones((2, D), "float32"), index=np.array(0, "int64"))
     simplify(made)
-    assert operators(made)["LayerNormalization"] == 0
+    assert operators(made)[1]["LayerNormalization"] == 0
     found = run(made, x=np.ones((2, D), "float32"), index=np.array(0, "int64"))
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def body_of(made):
-    return next(a.g for a in made.graph.node[0].attribute if a.name == "body")
+    return next(a.g for a in loop_of(made).attribute if a.name == "body")
+
+
+def loop_of(made):
+    return next(node for node in made.graph.node if node.op_type == "Loop")
 
 
 def replace(made, name, value, dtype="float32"):
@@ -145,7 +152,7 @@ def test_another_choice_of_an_index_stays(name, value, index):
     inputs = {"x": np.ones((2, D), "float32"), "index": np.array(index, "int64")}
     expected = run(made, **inputs)
     simplify(made)
-    assert operators(made)["Where"] == 1
+    assert operators(made)[0]["Where"] == 1
     np.testing.assert_allclose(run(made, **inputs), expected, atol=1e-5)
 
 
@@ -155,5 +162,122 @@ def test_a_scale_that_is_no_vector_stays():
     inputs = {"x": G.normal(size=(2, D)).astype("float32"), "index": np.array(1, "int64")}
     expected = run(made, **inputs)
     simplify(made)
-    assert operators(made)["LayerNormalization"] == 0
+    assert operators(made)[1]["LayerNormalization"] == 0
     np.testing.assert_allclose(run(made, **inputs), expected, atol=1e-5)
+
+
+def value(name, kind=TensorProto.FLOAT, shape=None):
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+def asking(axes=(0, 1), flat=(-1, D), part=1):
+    """A product of (B, T, D) and a matrix, then heads, as tf2onnx writes them; a loop around it
+    that adds what it makes of the input anew in each turn.
+    """
+    node = helper.make_node
+    product = [
+        node("Reshape", ["x", "flat"], ["rows"]),
+        node("MatMul", ["rows", "matrix"], ["multiplied"]),
+        node("Shape", ["x"], ["x_shape"]),
+        node("Cast", ["x_shape"], ["x_sizes"], to=TensorProto.INT32),
+        node("Gather", ["x_sizes", "axes"], ["kept"]),
+        node("Concat", ["kept", "columns"], ["wanted_32"], axis=0),
+        node("Cast", ["wanted_32"], ["wanted"], to=TensorProto.INT64),
+        node("Reshape", ["multiplied", "wanted"], ["product"]),
+    ]
+    heads = [
+        node("Shape", ["product"], ["shape"]),
+        node("Slice", ["shape", "start", "stop", "first"], ["length"]),
+        node("Concat", ["minus", "length", "two", "half"], ["headed"], axis=0),
+        node("Reshape", ["product", "headed"], ["heads"]),
+    ]
+    turn = [
+        *product,
+        *heads,
+        node("Reshape", ["y_in", "flat_one"], ["column"]),
+        node("Squeeze", ["column", "second"], ["squeezed"]),
+        node("Reshape", ["squeezed", "like"], ["again"]),
+        node("Add", ["again", "heads"], ["y_out"]),
+        node("Identity", ["go_in"], ["go_out"]),
+    ]
+    numbers = {
+        "flat": flat,
+        "axes": axes,
+        "start": [part],
+        "stop": [part + 1],
+        "first": [0],
+        "minus": [-1],
+        "two": [2],
+        "half": [2],
+        "flat_one": [-1, 1, 2],
+        "second": [1],
+        "like": [2, 3, 2, 2],
+    }
+    constants = [constant(name, number, "int64") for name, number in numbers.items()]
+    constants.append(constant("columns", [4], "int32"))
+    body = helper.make_graph(
+        turn,
+        "body",
+        [value("i", TensorProto.INT64, []), value("go_in", TensorProto.BOOL, []), value("y_in")],
+        [value("go_out", TensorProto.BOOL, []), value("y_out")],
+        constants,
+    )
+    graph = helper.make_graph(
+        [node("Loop", ["count", "yes", "y"], ["z"], body=body)],
+        "main",
+        [value("x", shape=["B", "T", D]), value("y", shape=[None] * 4)],
+        [value("z", shape=[None] * 4)],
+        [
+            constant("count", 3, "int64"),
+            constant("yes", True, "bool"),
+            constant("matrix", G.normal(size=(D, 4))),
+        ],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.checker.check_model(made)
+    return made
+
+
+INPUTS = {
+    "x": G.normal(size=(2, 3, D)).astype("float32"),
+    "y": G.normal(size=(2, 3, 2, 2)).astype("float32"),
+}
+
+
+def test_sizes_are_not_computed_and_what_stays_the_same_once():
+    made = asking()
+    expected = run(made, **INPUTS)
+    simplify(made)
+    onnx.checker.check_model(made, full_check=True)
+    np.testing.assert_allclose(run(made, **INPUTS), expected, atol=1e-5)
+    assert operators(made) == (
+        Counter({"MatMul": 1, "Reshape": 1}),
+        Counter({"Reshape": 2, "Add": 1, "Identity": 1}),
+    )
+
+
+@pytest.mark.parametrize("part", [0, 2])
+def test_a_size_of_another_axis_is_computed(part):
+    """Heads of B = T texts that are asked for in B rows, or of T = D, are no copy of a size."""
+    rows, length = (3, 3) if part == 0 else (2, 4)
+    x = G.normal(size=(rows, length, D)).astype("float32")
+    y = G.normal(size=(rows, length, 2, 2)).astype("float32")
+    made = asking(part=part)
+    like = next(t for t in body_of(made).initializer if t.name == "like")
+    like.CopyFrom(constant("like", y.shape, "int64"))
+    expected = run(made, x=x, y=y)
+    simplify(made)
+    assert operators(made)[0]["Concat"] == 1
+    np.testing.assert_allclose(run(made, x=x, y=y), expected, atol=1e-5)
+
+
+def test_another_change_of_shape_around_a_product_stays():
+    """(B, T, D) as (B, T · D / 3, 3) is multiplied in other rows than before."""
+    made = asking(flat=(-1, 3))
+    matrix = next(t for t in made.graph.initializer if t.name == "matrix")
+    matrix.CopyFrom(constant("matrix", G.normal(size=(3, 2))))
+    columns = next(t for t in body_of(made).initializer if t.name == "columns")
+    columns.CopyFrom(constant("columns", [4], "int32"))
+    expected = run(made, **INPUTS)
+    simplify(made)
+    np.testing.assert_allclose(run(made, **INPUTS), expected, atol=1e-5)
