@@ -3,10 +3,10 @@
     python -m benchmarks.translation_quality preset:en-de    (pip install -e ".[bench]")
     python -m benchmarks.translation_quality runs/en-de --beams 1 5
 
-BLEU and chrF as sacrebleu counts them, with the signature; of lower-cased texts, too (`-lc`). In the
-last column as papers on Multi30k do that train on lower-cased, tokenised text (Wu et al. 2021, whose
-Transformer-Tiny of 2.6 million parameters has 41.02 from English to German): lower-cased texts, cut
-into words by Moses' tokenizer, without smoothing.
+BLEU and chrF as sacrebleu counts them, with the signature; of lower-cased texts, too (`-lc`). In
+the last column as papers on Multi30k do that train on lower-cased, tokenised text (Wu et al. 2021,
+whose Transformer-Tiny of 2.6 million parameters has 41.02 from English to German): lower-cased
+texts, cut into words by Moses' tokenizer, without smoothing.
 """
 
 import argparse

@@ -181,6 +181,22 @@ def test_bad_settings(reviews_file, runs, tmp_path, capsys):
     fails(capsys, [*train[:-1], runs["lstm"]], runs["lstm"], "not empty")
 
 
+def test_options_that_a_model_has_no_use_for(reviews_file, tmp_path, capsys):
+    run = ["--output", tmp_path / "run"]
+    words = ["train", "generate", "--data", reviews_file, *run]
+    fails(capsys, [*words, "--vocabulary-size", "500"], "--tokenizer bytes", "ary-size 500")
+    lstm = [*words, "--backbone", "lstm", "--num-heads", "2"]
+    fails(capsys, lstm, "--backbone lstm has no num heads", "--num-heads 2")
+    pairs = ["train", "translate", *run, "--backbone", "rnn", "--intermediate-dim", "8"]
+    fails(capsys, pairs, "--backbone rnn", "--intermediate-dim 8")
+    subwords = ["train", "translate", *run, "--tokenizer", "bytes", "--subword-alpha", "0.2"]
+    fails(capsys, subwords, "one way only", "0.2")
+    (tmp_path / "a.txt").write_text("To be, or not to be. " * 99)
+    column = ["train", "generate", "--data", tmp_path / "a.txt", *run, "--text-column", "review"]
+    fails(capsys, column, "a.txt", "no table", "'review'")
+    assert not (tmp_path / "run").exists()
+
+
 def test_unseen_label(runs, tmp_path, capsys, write_csv):
     write_csv(tmp_path / "a.csv", [("great", "positive"), ("so so", "mixed")])
     fails(

@@ -130,6 +130,12 @@ class LoadedBundle:
                 f"{', '.join(self.signatures)}"
             )
         spec = self.signatures[signature]
+        unknown = inputs.keys() - {tensor.name for tensor in spec.inputs}
+        if unknown:
+            raise UserError(
+                f"{signature} takes {', '.join(t.name for t in spec.inputs)}. Received: "
+                f"{', '.join(sorted(unknown))}"
+            )
         inputs = _named(spec, texts, inputs)
         inputs, left_out = _encoded(spec, inputs, self.manifest["limits"].get("L"))
         inputs = self._completed(spec, inputs, seed)

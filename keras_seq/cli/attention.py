@@ -1,11 +1,24 @@
 """The picture of where a translator looked."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
+from keras_seq.console import stage
 from keras_seq.errors import UserError
 
 SUFFIXES = (".png", ".svg", ".pdf")
+MORE_LETTERS = (
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Source Han Sans SC"),
+    *("WenQuanYi Zen Hei", "PingFang SC", "Hiragino Sans", "Microsoft YaHei", "Malgun Gothic"),
+    *(
+        "Arial Unicode MS",
+        "Noto Sans",
+        "Noto Sans Arabic",
+        "Noto Sans Devanagari",
+        "Noto Sans Thai",
+    ),
+)
 
 
 def require_picture(path: str | Path) -> None:
@@ -21,18 +34,37 @@ def draw_attention(path: str | Path, found: dict[str, Any]) -> None:
     """Draws what `Translator.attention` gives: a row for each token written, a column for each
     token read, the darker the more.
     """
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     source, target = ([_shown(token) for token in found[side]] for side in ("source", "target"))
     size = (2 + 0.32 * len(source), 1.6 + 0.32 * len(target))
-    figure = Figure(figsize=size, layout="constrained")
-    axes = figure.subplots()
-    axes.imshow(found["weights"], cmap="Blues", vmin=0, aspect="auto")
-    axes.set_xticks(range(len(source)), source, rotation=90)
-    axes.set_yticks(range(len(target)), target)
-    axes.xaxis.tick_top()
-    axes.tick_params(length=0)
-    figure.savefig(path, dpi=120)
+    # A browser that shows an .svg takes letters from all fonts it has.
+    style = {"font.family": _fonts(), "svg.fonttype": "none"}
+    with rc_context(style), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.subplots()
+        axes.imshow(found["weights"], cmap="Blues", vmin=0, aspect="auto")
+        axes.set_xticks(range(len(source)), source, rotation=90)
+        axes.set_yticks(range(len(target)), target)
+        axes.xaxis.tick_top()
+        axes.tick_params(length=0)
+        figure.savefig(path, dpi=120)
+    missing = any("missing from font" in str(warning.message) for warning in caught)
+    if missing and Path(path).suffix.lower() != ".svg":
+        stage(
+            "No font on this machine has all of these letters: boxes stand for some. Install Noto "
+            "Sans CJK or another that has them, or draw an .svg."
+        )
+
+
+def _fonts() -> list[str]:
+    """Matplotlib's own, and those with more letters that this machine has."""
+    from matplotlib import font_manager
+
+    installed = set(font_manager.get_font_names())
+    return ["DejaVu Sans", *(name for name in MORE_LETTERS if name in installed)]
 
 
 def _shown(token: str) -> str:

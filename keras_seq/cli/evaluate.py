@@ -24,6 +24,9 @@ def add(commands: Any) -> None:
     add_data(evaluate, None)
     evaluate.add_argument("--source", default="", metavar="NAME", help="language, or its column")
     evaluate.add_argument("--target", default="", metavar="NAME", help="that it is translated into")
+    evaluate.add_argument(
+        "--beam", type=int, metavar="N", help="of the search (default: as the run was trained with)"
+    )
     evaluate.add_argument("--json", action="store_true", help="print the metrics as JSON")
     evaluate.set_defaults(command=_evaluate)
 
@@ -31,12 +34,13 @@ def add(commands: Any) -> None:
 def _evaluate(arguments: argparse.Namespace) -> int:
     import_quietly("keras_seq.models")
     from keras_seq.training.run import find_model
-    from keras_seq.training.tasks import TASKS
+    from keras_seq.training.tasks import evaluated
 
     model, run = find_model(arguments.model)
     if not arguments.data and run is None:
         raise UserError(f"{arguments.model} does not say on what to evaluate it: name --data.")
-    metrics = TASKS[model.task].evaluate(model, *_held_out(model.task, run, arguments))
+    examples, name = _held_out(model.task, run, arguments)
+    metrics = evaluated(model, run, examples, name, arguments.beam)
     if arguments.json:
         print(json.dumps(metrics, ensure_ascii=False, indent=2))
     else:

@@ -202,6 +202,27 @@ def refuse_settings(arguments: argparse.Namespace) -> None:
             )
 
 
+def refuse_unused(arguments: argparse.Namespace, settings: Any) -> None:
+    """What a model of these settings has no use for is not passed over in silence."""
+    is_transformer = settings.backbone == "transformer"
+    used = {
+        "vocabulary_size": (settings.tokenizer != "bytes", "--tokenizer bytes"),
+        "intermediate_dim": (is_transformer, f"--backbone {settings.backbone}"),
+        "num_heads": (
+            is_transformer or arguments.task == "translate",
+            f"--backbone {settings.backbone}",
+        ),
+    }
+    for name, (is_used, why) in used.items():
+        value = getattr(arguments, name, None)
+        if value is not None and not is_used:
+            raise UserError(
+                f"A model with {why} has no {name.replace('_', ' ')}. Received: "
+                f"--{name.replace('_', '-')} {value}. Leave it out, or choose another "
+                f"{why.split()[0]}."
+            )
+
+
 def given_settings(arguments: argparse.Namespace, kind: type) -> dict[str, Any]:
     """The arguments that are settings."""
     names = {field.name for field in dataclasses.fields(kind)}

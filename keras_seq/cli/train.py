@@ -16,6 +16,7 @@ from keras_seq.cli.options import (
     load_texts,
     pairs_source,
     refuse_settings,
+    refuse_unused,
     texts_source,
 )
 from keras_seq.console import import_quietly, stage
@@ -48,7 +49,7 @@ def _add_classify(tasks: Any) -> None:
     )
     add_data(classify, "movie_reviews")
     classify.add_argument(
-        "--limit", type=int, metavar="N", help="labelled texts to learn from (default: all)"
+        "--limit", type=int, metavar="N", help="labelled texts to learn from (default: 0, all)"
     )
     model = classify.add_argument_group("model")
     add = model.add_argument
@@ -251,6 +252,7 @@ def _train(arguments: argparse.Namespace) -> int:
         corpus = task.load(**source)
     else:
         settings = defaults.changed(**given_settings(arguments, type(defaults)))
+        refuse_unused(arguments, settings)
         run = Run.new(arguments.output, f"{name}-{arguments.backbone}", places.chief)
     task.train(corpus, settings, run, source, places)
     if places.chief:

@@ -81,10 +81,15 @@ def read_texts(path: str | Path, text_column: str = "text") -> list[str]:
         raise UserError(
             f"{str(path)!r} is neither a data set nor a file or folder. Data sets: {known}."
         )
+    if path.suffix.lower() in FORMATS and not path.is_dir():
+        return read_column(path, text_column)
+    if text_column != "text":
+        raise UserError(
+            f"{path} is no table ({', '.join(FORMATS)}): it has no columns. Received: the column "
+            f"{text_column!r}"
+        )
     if path.is_dir():
         return _folder(path)
-    if path.suffix.lower() in FORMATS:
-        return read_column(path, text_column)
     return [decoded(path)]
 
 

@@ -30,7 +30,7 @@ def _make(arguments: argparse.Namespace) -> int:
     import_quietly("keras_seq.models")
     from keras_seq.models import load_model
     from keras_seq.training.run import Run, uncompiled, write_json
-    from keras_seq.training.tasks import TASKS, held_out
+    from keras_seq.training.tasks import evaluated, held_out
 
     run = Run.open(arguments.run)
     folder = presets.FOLDER / arguments.name
@@ -39,8 +39,7 @@ def _make(arguments: argparse.Namespace) -> int:
     uncompiled(load_model(run.model_path)).save(path)
     _halve(path)
     corpus = held_out(run)
-    evaluate = TASKS[run.config["task"]].evaluate
-    metrics = evaluate(load_model(path), corpus.held_out, corpus.name)
+    metrics = evaluated(load_model(path), run, corpus.held_out, corpus.name)
     settings = {key: run.config[key] for key in ("task", "settings")}
     made = {"command": arguments.made_by, "data": metrics["data"], **settings, "metrics": metrics}
     write_json(folder / "preset.json", made)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_seq import data
+from keras_seq.errors import UserError
 from keras_seq.training import classify, language, translate
 from keras_seq.training.run import Run
 from keras_seq.training.settings import TrainingSettings
@@ -22,13 +23,14 @@ class Task:
         defaults: The settings of each backbone.
         load: Takes what a run's config says of its data, and loads it.
         train: Takes corpus, settings, run, source and devices; see `train_classifier`.
-        evaluate: Takes a model, what was held out, and its name; returns the results.
+        evaluate: Takes a model, what was held out, and its name, and of a translator how many
+            beams; returns the results.
     """
 
     defaults: Mapping[str, TrainingSettings]
     load: Callable[..., Corpus]
     train: Callable[..., Any]
-    evaluate: Callable[[Any, Any, str], dict[str, Any]]
+    evaluate: Callable[..., dict[str, Any]]
 
 
 def _of_language(name: str) -> Task:
@@ -52,6 +54,31 @@ TASKS = {
         translate.evaluate_translator,
     ),
 }
+
+
+def evaluated(
+    model: Any, run: Run | None, examples: Any, name: str, beam: int | None = None
+) -> dict[str, Any]:
+    """The results of `model` on what was held out.
+
+    Args:
+        model: Of any task.
+        run: That it is of, if of any.
+        examples: As the task's `evaluate` takes them.
+        name: Of the data.
+        beam: Of a translator's search; that of the run by default.
+
+    Raises:
+        UserError: If a beam is given for a model that does not translate.
+    """
+    options = {}
+    if model.task == "translate":
+        settings = run.config["settings"] if run else {}
+        asked = settings.get("beam", translate.TranslationSettings.beam)
+        options["beam"] = asked if beam is None else beam
+    elif beam is not None:
+        raise UserError(f"--beam is of a search for translations. Received a {model.task} model.")
+    return TASKS[model.task].evaluate(model, examples, name, **options)
 
 
 def held_out(run: Run, data_dir: str | Path | None = None) -> Corpus:

@@ -64,12 +64,21 @@ def test_what_is_printed(trained, tmp_path, capsys):
     picture = tmp_path / "attention.png"
     assert main(["predict", str(trained), TEXT, "--attention", str(picture)]) == 0
     assert picture.read_bytes().startswith(b"\x89PNG")
+    drawing = picture.with_suffix(".svg")
+    capsys.readouterr()
+    assert main(["predict", str(trained), "犬 23, 2026", "--attention", str(drawing)]) == 0
+    assert "6" in drawing.read_text()
+    assert "No font" not in capsys.readouterr().err
 
 
 def test_evaluated_again(trained, capsys):
     capsys.readouterr()
     assert main(["evaluate", str(trained), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == Run(trained).evaluation
+    assert main(["evaluate", str(trained), "--json", "--beam", "1"]) == 0
+    assert json.loads(capsys.readouterr().out)["beam"] == 1
+    assert main(["evaluate", str(trained), "--beam", "0"]) == 2
+    assert "beam is a whole number" in capsys.readouterr().err
 
 
 def test_exported_on_what_was_held_out(trained, tmp_path, capsys):
