@@ -204,6 +204,12 @@ def _add_translate(tasks: Any) -> None:
     add("--dropout", type=float, metavar="X", help="(default: 0.1)")
     add("--beam", type=int, metavar="N", help="of the search for the results (default: 4)")
     add(
+        "--init-from",
+        metavar="RUN",
+        help="begin as the translator of a run, a .keras file or preset:NAME is, and learn from "
+        "other pairs; its vocabulary and its shape stay, what describes them is not used",
+    )
+    add(
         "--subword-alpha",
         type=float,
         metavar="X",

@@ -16,12 +16,12 @@ from keras_seq.data.tokens import TokenRows, sampled, tokenized
 from keras_seq.errors import UserError
 from keras_seq.metrics import translation_metrics
 from keras_seq.models import Translator
-from keras_seq.text import Tokenizer
+from keras_seq.text import ByteTokenizer, Tokenizer
 from keras_seq.text.tokenizer import BEGINNING, END
 from keras_seq.training.beginning import begin, conducted, tokenizer_for
 from keras_seq.training.devices import Devices
 from keras_seq.training.losses import CrossEntropy
-from keras_seq.training.run import Run
+from keras_seq.training.run import Run, find_model
 from keras_seq.training.settings import TrainingSettings
 from keras_seq.training.trainer import train
 
@@ -41,6 +41,7 @@ class TranslationSettings(TrainingSettings):
         beam: Of the search that the results are reported with.
         subword_alpha: Texts are cut into pieces in other ways each epoch; see `Tokenizer.sample`.
             0 for the best way, always.
+        init_from: A translator to begin with, its vocabulary and its shape included.
     """
 
     backbone: str = "transformer"
@@ -62,6 +63,7 @@ class TranslationSettings(TrainingSettings):
     average: float = 0.99
     beam: int = 4
     subword_alpha: float = 0.0
+    init_from: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -79,11 +81,6 @@ class TranslationSettings(TrainingSettings):
         self._require("in [0, 1)", lambda x: 0 <= x < 1, "dropout")
         self._require(f"one of {', '.join(TOKENIZERS)}", TOKENIZERS.__contains__, "tokenizer")
         self._require("0 or more", lambda x: x >= 0, "subword_alpha")
-        if self.subword_alpha and self.tokenizer == "bytes":
-            raise UserError(
-                "Bytes are cut in one way only: give no subword_alpha, or another tokenizer than "
-                f"bytes. Received: {self.subword_alpha}"
-            )
         if self.batch_tokens <= self.max_length:
             raise UserError(
                 f"batch_tokens is more than max_length, {self.max_length}: the longest pair has to "
@@ -130,6 +127,27 @@ def _backbone(settings: TranslationSettings, vocabulary_size: int) -> EncoderDec
     return RecurrentEncoderDecoder(
         vocabulary_size, settings.hidden_dim, cell=settings.backbone, **sizes
     )
+
+
+def translator_from(
+    initial: Any, settings: TranslationSettings, source: str = "", target: str = ""
+) -> Translator:
+    """A translator that begins as `initial` is, with the dropout of `settings`.
+
+    Raises:
+        UserError: If it is none.
+    """
+    if not isinstance(initial, Translator):
+        raise UserError(
+            f"{settings.init_from} is no translator to begin with: it is a "
+            f"{type(initial).__name__}. Make one with: keras-seq train translate"
+        )
+    backbone = type(initial.backbone).from_config(
+        {**initial.backbone.get_config(), "dropout": settings.dropout}
+    )
+    model = Translator(backbone, initial.tokenizer, initial.max_length, source, target)
+    model.set_weights(initial.get_weights())
+    return model
 
 
 def train_translator(
@@ -184,28 +202,47 @@ def _train(
         + (f"; {corpus.dropped:,} dropped, a side of them is empty" if corpus.dropped else "")
     )
     both = [*corpus.train.sources, *corpus.train.targets]
-    tokenizer = tokenizer_for(
-        run,
-        settings.tokenizer,
-        settings.vocabulary_size,
-        both,
-        settings.seed,
-        say,
-        split_digits=True,
-    )
-    model = build_translator(settings, tokenizer, corpus.source, corpus.target)
+    initial = None
+    if settings.init_from:
+        initial, _ = find_model(run.initial_path if run.started else settings.init_from)
+        model = translator_from(initial, settings, corpus.source, corpus.target)
+        tokenizer = model.tokenizer
+        say(f"Beginning with {settings.init_from}")
+    else:
+        tokenizer = tokenizer_for(
+            run,
+            settings.tokenizer,
+            settings.vocabulary_size,
+            both,
+            settings.seed,
+            say,
+            split_digits=True,
+        )
+        model = build_translator(settings, tokenizer, corpus.source, corpus.target)
+    if settings.subword_alpha and isinstance(tokenizer, ByteTokenizer):
+        raise UserError(
+            "Bytes are cut in one way only: give no subword_alpha, or another tokenizer than "
+            f"bytes. Received: {settings.subword_alpha}"
+        )
     tokens = tokenized(tokenizer, both)
 
     def draw(epoch: int) -> TokenRows:
         return sampled(tokenizer, both, settings.subword_alpha, settings.seed + epoch)
 
-    batches = _batches(tokens, settings, draw if settings.subword_alpha else None)
-    longer = int((tokens.lengths > settings.max_length).sum())
+    def batches_of(
+        tokens: TokenRows, draw: Callable[[int], TokenRows] | None = None
+    ) -> PairBatches:
+        return PairBatches(
+            tokens, settings.batch_tokens, model.max_length, settings.seed, BEGINNING, END, draw
+        )
+
+    batches = batches_of(tokens, draw if settings.subword_alpha else None)
+    longer = int((tokens.lengths > model.max_length).sum())
     if longer:
-        say(f"{longer:,} sides of pairs are longer than {settings.max_length} tokens and are cut")
+        say(f"{longer:,} sides of pairs are longer than {model.max_length} tokens and are cut")
     some = corpus.validation.take(range(min(VALIDATED, len(corpus.validation))))
     sides = [*corpus.validation.sources, *corpus.validation.targets]
-    validation = HeldOutPairs(_batches(tokenized(tokenizer, sides), settings), EVALUATED_AT_ONCE)
+    validation = HeldOutPairs(batches_of(tokenized(tokenizer, sides)), EVALUATED_AT_ONCE)
     optimizer = settings.optimizer(settings.epochs * len(batches))
     begin(
         run,
@@ -217,6 +254,7 @@ def _train(
         tokenizer,
         devices,
         say,
+        initial,
     )
     model.compile(optimizer, CrossEntropy(settings.label_smoothing, from_logits=True))
     say(
@@ -239,16 +277,6 @@ def _train(
         monitor="bleu",
         visible=visible,
         scores=scores,
-    )
-
-
-def _batches(
-    tokens: TokenRows,
-    settings: TranslationSettings,
-    draw: Callable[[int], TokenRows] | None = None,
-) -> PairBatches:
-    return PairBatches(
-        tokens, settings.batch_tokens, settings.max_length, settings.seed, BEGINNING, END, draw
     )
 
 

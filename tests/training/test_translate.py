@@ -81,6 +81,27 @@ def test_evaluated_again(trained, capsys):
     assert "beam is a whole number" in capsys.readouterr().err
 
 
+def test_a_translator_learns_on(trained, table, tmp_path, capsys):
+    """It begins with what it knew: as good after an epoch as it was, and in the same pieces."""
+    run, before = tmp_path / "run", Run(trained).evaluation
+    words = ["train", "translate", "--data", str(table), "--source", "text", "--target", "iso"]
+    words += ["--output", str(run), "--epochs", "1", "--init-from", str(trained)]
+    words += ["--learning-rate", "0.0001", "--warmup-steps", "1", "--batch-tokens", "1024"]
+    assert main([*words, "--backbone", "lstm", "--average", "0"]) == 0
+    capsys.readouterr()
+    assert Run(run).evaluation["exact"] > before["exact"] - 0.03
+    assert main(["train", "translate", "--resume", str(run)]) == 0
+    assert main(["predict", str(run), TEXT]) == 0
+    assert capsys.readouterr().out.endswith("2026-11-23\n")
+
+
+def test_what_is_no_translator_is_nothing_to_begin_with(runs, tmp_path, capsys):
+    words = ["train", "translate", "--output", str(tmp_path / "run"), "--init-from"]
+    assert main([*words, str(runs["rnn"])]) == 2
+    assert "is no translator to begin with: it is a TextClassifier" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_exported_on_what_was_held_out(trained, tmp_path, capsys):
     bundle = tmp_path / "bundle"
     arguments = [str(trained), "--format", "onnx", "--output", str(bundle), "--samples", "40"]
