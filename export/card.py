@@ -34,6 +34,10 @@ def model_card(name: str, manifest: Mapping[str, Any]) -> str:
         f"{manifest['created_with']['keras-seq']}.",
         "",
     ]
+    if manifest["trained_on"]:
+        data, licence = (manifest["trained_on"].get(key) for key in ("data", "licence"))
+        terms = f" ({licence}, which holds for what is made of it)" if licence else ""
+        lines += [f"Trained on {data}{terms}.", ""]
     if manifest["labels"]:
         lines += [f"Labels, in the order of the output: {', '.join(manifest['labels'])}.", ""]
     metrics = manifest["metrics"]
@@ -87,6 +91,10 @@ def _results(metrics: Mapping[str, Any]) -> list[str]:
         "loss": "loss, nats a token",
         "perplexity": "perplexity",
         "bits_per_byte": "bits a byte",
+        "bleu": "BLEU",
+        "bleu_lowercase": "BLEU, lower case",
+        "chrf": "chrF",
+        "exact": "exact matches",
     }
     count = next(f"{metrics[name]:,} {name}" for name in ("examples", "tokens") if name in metrics)
     lines = [f"## Results on {count} of {metrics['data']}, held out", ""]

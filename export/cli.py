@@ -167,13 +167,26 @@ def _export(arguments: argparse.Namespace) -> int:
         sample=sample,
         dynamic=[size for size, wanted in dynamic.items() if wanted],
         stream=arguments.stream,
-        metrics=run.evaluation if run else None,
+        **_history(str(path), run),
         overwrite=arguments.overwrite,
         say=stage,
     )
     print_parity(manifest)
     stage(f"The bundle is in {output}.")
     return 0
+
+
+def _history(path: str, run: Any) -> dict[str, Any]:
+    """What the model was trained on, and how well it did there, where that is known."""
+    from keras_seq.data.licences import described
+
+    if path.startswith(presets.PREFIX):
+        about = presets.about(path)
+        return {"metrics": about["metrics"], "trained_on": described(about["data"])}
+    if run is None:
+        return {}
+    name = Path(run.config["data"]["name_or_path"]).name
+    return {"metrics": run.evaluation, "trained_on": described(name)}
 
 
 def _import(name: str) -> None:

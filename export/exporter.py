@@ -37,6 +37,7 @@ def export(
     dynamic: Collection[str] = (),
     stream: bool = False,
     metrics: Mapping[str, Any] | None = None,
+    trained_on: Mapping[str, str] | None = None,
     overwrite: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
@@ -63,6 +64,8 @@ def export(
         dynamic: Of "batch" and "length": sizes that TFLite is to leave open, too.
         stream: Also write `stream`, one step of a recurrent Keras model with its state.
         metrics: Results of the model on held-out data, for manifest and model card.
+        trained_on: "data", the name of what the model learnt from, and its "licence" if it has one,
+            likewise.
         overwrite: Replace a folder that is not empty.
         say: Called with a line of progress at each step.
 
@@ -152,6 +155,7 @@ def export(
             "signatures": _described(signatures, names),
             "formats": {},
             "metrics": dict(metrics or {}),
+            "trained_on": dict(trained_on or {}),
         }
         for name in names:
             say(f"Writing {name}")

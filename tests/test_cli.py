@@ -110,7 +110,9 @@ def test_newest_run_exports_to_every_format(runs, tmp_path, monkeypatch, capsys)
     manifest = json.loads((tmp_path / "bundles" / "lstm" / "manifest.json").read_text())
     assert manifest["parity"]["inputs"] == "20 held-out texts of reviews.csv"
     assert manifest["metrics"]["data"] == "reviews.csv"
+    assert manifest["trained_on"] == {"data": "reviews.csv"}
     card = (tmp_path / "bundles" / "lstm" / "README.md").read_text()
+    assert "Trained on reviews.csv." in card
     assert "examples of reviews.csv, held out" in card
 
     assert export_main(["check", "bundles/lstm"]) == 0

@@ -5,7 +5,9 @@ PRESET/
   preset.json       what was trained on what, by which command, with which results
 """
 
+import json
 from pathlib import Path
+from typing import Any
 
 from keras_seq.errors import UserError
 
@@ -28,3 +30,13 @@ def model_path(name: str) -> Path:
     if name not in names():
         raise UserError(f"The presets are {', '.join(names())}. Received: {name!r}")
     return FOLDER / name / "model.keras"
+
+
+def about(name: str) -> dict[str, Any]:
+    """What a preset's `preset.json` says: "command", "task", "settings", "metrics", and "data",
+    what it was trained on, with its "licence" where it is known.
+
+    Raises:
+        UserError: If there is no such preset.
+    """
+    return json.loads((model_path(name).parent / "preset.json").read_text())

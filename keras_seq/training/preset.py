@@ -28,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _make(arguments: argparse.Namespace) -> int:
     import_quietly("keras_seq.models")
+    from keras_seq.data.licences import described
     from keras_seq.models import load_model
     from keras_seq.training.run import Run, uncompiled, write_json
     from keras_seq.training.tasks import evaluated, held_out
@@ -41,7 +42,7 @@ def _make(arguments: argparse.Namespace) -> int:
     corpus = held_out(run)
     metrics = evaluated(load_model(path), run, corpus.held_out, corpus.name)
     settings = {key: run.config[key] for key in ("task", "settings")}
-    made = {"command": arguments.made_by, "data": metrics["data"], **settings, "metrics": metrics}
+    made = {"command": arguments.made_by, **described(corpus.name), **settings, "metrics": metrics}
     write_json(folder / "preset.json", made)
     stage(f"{path}: {path.stat().st_size:,} bytes")
     print(json.dumps(metrics))
