@@ -214,7 +214,7 @@ def _add_translate(tasks: Any) -> None:
         type=float,
         metavar="X",
         help="texts are cut into pieces in other ways each epoch, such as 0.2; the less, the more "
-        "freely; helps where there is little text (default: 0, the best way always)",
+        "freely; for little text and long training (default: 0, the best way always)",
     )
     add_training(
         translate,
