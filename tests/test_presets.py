@@ -8,7 +8,7 @@ from keras_seq import data, presets
 from keras_seq.cli import main
 from keras_seq.errors import UserError
 from keras_seq.models import load_model
-from keras_seq.training import evaluate_generator
+from keras_seq.training import evaluate_generator, evaluate_translator
 
 
 def test_shakespeare_answers(capsys):
@@ -32,6 +32,31 @@ def test_shakespeare_is_what_it_says():
     assert found["loss"] == pytest.approx(told["metrics"]["loss"], abs=1e-3)
 
 
+def test_a_sentence_in_german(capsys):
+    assert main(["predict", "preset:en-de", "A man in a blue shirt is standing on a ladder."]) == 0
+    german = capsys.readouterr().out
+    assert german.startswith("Ein Mann in einem blauen ")
+    assert "Leiter" in german
+    text = "Two dogs are running in the snow. A woman is reading a book. " * 12
+    assert main(["predict", "preset:en-de", text, "--beam", "1"]) == 0  # in sentences
+    assert capsys.readouterr().out.count("Hunde") == 12
+
+
+def test_en_de_is_what_it_says():
+    """On the first of its held-out sentences; it says so of all of them."""
+    path = presets.model_path("en-de")
+    assert path.stat().st_size <= 6_000_000
+    told = presets.about("en-de")
+    assert told["licence"] == "CC BY-NC-SA 4.0"
+    assert told["metrics"]["examples"] == 1_000
+    model = load_model(path)
+    assert model.count_params() <= 3_000_000
+    pairs = data.load_pairs("multi30k", source="en", target="de").held_out.take(range(200))
+    found = evaluate_translator(model, pairs, "multi30k", beam=1)
+    assert found["chrf"] == pytest.approx(told["metrics"]["chrf"], abs=3)
+    assert found["cut"] == 0
+
+
 def test_there_is_no_other():
-    with pytest.raises(UserError, match="presets are shakespeare. Received: 'milton'"):
+    with pytest.raises(UserError, match="presets are en-de, shakespeare. Received: 'milton'"):
         presets.model_path("preset:milton")

@@ -206,13 +206,19 @@ def _compute_before_loops(graph: Any) -> None:
                 stay.append(node)
             else:
                 moved.append(node)
-        for name in {name for node in moved for name in node.input if name in constants}:
+        renamed = {
+            name: f"{loop.output[0]}/{name}"
+            for node in moved
+            for name in node.input
+            if name in constants
+        }
+        for name, outside in renamed.items():
             copy = graph.initializer.add()
             copy.CopyFrom(constants[name])
-            copy.name = f"{name}/before"
+            copy.name = outside
         for node in moved:
             for i, name in enumerate(node.input):
-                node.input[i] = f"{name}/before" if name in constants else name
+                node.input[i] = renamed.get(name, name)
         place = list(graph.node).index(loop)
         for node in reversed(moved):
             graph.node.insert(place, node)
