@@ -3,10 +3,10 @@
 onnxruntime does some of this itself, but not in the body of a loop, whose weights stand outside.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
-from export.formats.onnx_shapes import copy_sizes, join_reshapes, multiply_directly, replace
+from export.formats.onnx_links import Links, array_of, graphs, loops, replace
+from export.formats.onnx_shapes import copy_sizes, join_reshapes, multiply_directly
 
 
 def simplify(model: Any) -> None:
@@ -19,10 +19,10 @@ def simplify(model: Any) -> None:
     - Sizes are not computed where they are those of the input; see `onnx_shapes`.
     - What each turn of a loop would compute again from outside alone is computed once, before it.
     """
-    for graph in list(_graphs(model.graph)):
+    for graph in list(graphs(model.graph)):
         _read_from_outside(graph)
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
-    for graph in list(_graphs(model.graph)):
+    for graph in list(graphs(model.graph)):
         constants = weights | {tensor.name: tensor for tensor in graph.initializer}
         _reshape_weights(model.graph, graph, constants)
         _join_normalisations(graph, constants)
@@ -30,24 +30,14 @@ def simplify(model: Any) -> None:
         multiply_directly(graph, constants)
         copy_sizes(graph, constants)
         join_reshapes(graph, constants)
-    for graph in reversed(list(_graphs(model.graph))):  # A loop in a loop first.
+    for graph in reversed(list(graphs(model.graph))):  # A loop in a loop first.
         _compute_before_loops(graph)
     _drop_unused(model.graph)
 
 
-def _graphs(graph: Any) -> Iterator[Any]:
-    """The graph and the bodies in it."""
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield from _graphs(attribute.g)
-
-
 def _read_from_outside(graph: Any) -> None:
     """Of each loop in `graph`, what its body returns as it was given."""
-    for loop in [node for node in graph.node if node.op_type == "Loop"]:
-        body = next(a.g for a in loop.attribute if a.name == "body")
+    for loop, body in loops(graph):
         copies = {n.output[0]: n.input[0] for n in body.node if n.op_type == "Identity"}
         for i in reversed(range(len(loop.input) - 2)):
             inside, returned = body.input[2 + i].name, body.output[1 + i].name
@@ -72,11 +62,9 @@ def _reshape_weights(main: Any, graph: Any, constants: dict[str, Any]) -> None:
         weight, shape = (constants.get(name) for name in node.input[:2])
         if weight is None or shape is None:
             continue
-        values = _values(weight)
-        sizes = [
-            values.shape[i] if size == 0 else int(size) for i, size in enumerate(_values(shape))
-        ]
-        made = numpy_helper.from_array(values.reshape(sizes), f"{node.output[0]}/weight")
+        array, wanted = array_of(weight), array_of(shape)
+        sizes = [array.shape[i] if size == 0 else int(size) for i, size in enumerate(wanted)]
+        made = numpy_helper.from_array(array.reshape(sizes), f"{node.output[0]}/weight")
         main.initializer.append(made)
         constants[made.name] = made
         _rename_uses(graph, node.output[0], made.name)
@@ -86,7 +74,7 @@ def _reshape_weights(main: Any, graph: Any, constants: dict[str, Any]) -> None:
 def _rename_uses(graph: Any, old: str, new: str) -> None:
     from onnx import helper
 
-    for part in _graphs(graph):
+    for part in graphs(graph):
         for node in part.node:
             for i, name in enumerate(node.input):
                 if name == old:
@@ -100,40 +88,28 @@ def _join_normalisations(graph: Any, constants: dict[str, Any]) -> None:
     """(x - mean) / sqrt(mean((x - mean)²) + ε) · γ + β, as `LayerNormalization` in `layers`."""
     from onnx import helper
 
-    made_by = {output: node for node in graph.node for output in node.output}
-    uses: dict[str, list[Any]] = {}
-    for node in graph.node:
-        for name in node.input:
-            uses.setdefault(name, []).append(node)
-
-    def source(name: str, *kinds: str) -> Any:
-        node = made_by.get(name)
-        return node if node is not None and node.op_type in kinds else None
-
-    def only_use(node: Any, kind: str) -> Any:
-        found = uses.get(node.output[0], [])
-        return found[0] if len(found) == 1 and found[0].op_type == kind else None
+    links = Links(graph, constants)
 
     def other(node: Any, name: str) -> str:
         return node.input[1] if node.input[0] == name else node.input[0]
 
     for division in [n for n in graph.node if n.op_type == "Div"]:
-        root = source(division.input[1], "Sqrt")
-        total = root and source(root.input[0], "Add")
+        root = links.maker(division.input[1], "Sqrt")
+        total = root and links.maker(root.input[0], "Add")
         mean = total and next(
-            (found for name in total.input if (found := source(name, "ReduceMean"))), None
+            (found for name in total.input if (found := links.maker(name, "ReduceMean"))), None
         )
-        square = mean and source(mean.input[0], "Mul")
-        centred = square and source(square.input[0], "Sub")
+        square = mean and links.maker(mean.input[0], "Mul")
+        centred = square and links.maker(square.input[0], "Sub")
         if not centred or set(square.input) != {centred.output[0]}:
             continue
-        first = source(centred.input[1], "ReduceMean")
+        first = links.maker(centred.input[1], "ReduceMean")
         if centred.output[0] != division.input[0] or not first:
             continue
         x = centred.input[0]
         epsilon = constants.get(other(total, mean.output[0]))
-        scale = only_use(division, "Mul")
-        shift = scale and only_use(scale, "Add")
+        scale = links.only_reader(division.output[0], "Mul")
+        shift = scale and links.only_reader(scale.output[0], "Add")
         if first.input[0] != x or epsilon is None or not shift:
             continue
         gamma = other(scale, division.output[0])
@@ -142,8 +118,7 @@ def _join_normalisations(graph: Any, constants: dict[str, Any]) -> None:
         vectors = [constants.get(name) for name in (gamma, beta)]
         if not all(vector is not None and len(vector.dims) == 1 for vector in vectors):
             continue
-        axes = [constants.get(reduction.input[1]) for reduction in (first, mean)]
-        if not all(axis is not None and _values(axis).tolist() == [-1] for axis in axes):
+        if not all(links.numbers(reduction.input[1]) == [-1] for reduction in (first, mean)):
             continue
         joined = helper.make_node(
             "LayerNormalization",
@@ -151,50 +126,42 @@ def _join_normalisations(graph: Any, constants: dict[str, Any]) -> None:
             [shift.output[0]],
             name=shift.name,
             axis=-1,
-            epsilon=float(_values(epsilon).item()),
+            epsilon=float(array_of(epsilon).item()),
         )
         replace(graph, shift, joined)
 
 
 def _gather_from_the_end(graph: Any, constants: dict[str, Any]) -> None:
     """Of `where(i < 0, i + n, i)`, i, where a table of n rows is read."""
-    made_by = {output: node for node in graph.node for output in node.output}
-
-    def is_number(name: str, value: int) -> bool:
-        return name in constants and _values(constants[name]).tolist() in (value, [value])
+    links = Links(graph, constants)
 
     def is_index(name: str, index: str) -> bool:
         """Also in another integer type, in which it is compared."""
-        node = made_by.get(name)
-        return name == index or (
-            node is not None and node.op_type == "Cast" and node.input[0] == index
-        )
+        cast = links.maker(name, "Cast")
+        return name == index or (cast is not None and cast.input[0] == index)
 
-    for node in graph.node:
-        choice = made_by.get(node.input[1]) if node.op_type == "Gather" else None
-        table = constants.get(node.input[0]) if node.op_type == "Gather" else None
-        if choice is None or choice.op_type != "Where" or table is None:
+    for node in [node for node in graph.node if node.op_type == "Gather"]:
+        choice, table = links.maker(node.input[1], "Where"), constants.get(node.input[0])
+        if choice is None or table is None:
             continue
-        negative, moved = (made_by.get(name) for name in choice.input[:2])
+        negative = links.maker(choice.input[0], "Less")
+        moved = links.maker(choice.input[1], "Add")
         index = choice.input[2]
         axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
         if (
             negative is not None
-            and negative.op_type == "Less"
             and is_index(negative.input[0], index)
-            and is_number(negative.input[1], 0)
+            and links.numbers(negative.input[1]) == [0]
             and moved is not None
-            and moved.op_type == "Add"
             and moved.input[0] == index
-            and is_number(moved.input[1], table.dims[axis])
+            and links.numbers(moved.input[1]) == [table.dims[axis]]
         ):
             node.input[1] = index
 
 
 def _compute_before_loops(graph: Any) -> None:
     """Of each loop in `graph`, what does not depend on the turn."""
-    for loop in [node for node in graph.node if node.op_type == "Loop"]:
-        body = next(a.g for a in loop.attribute if a.name == "body")
+    for loop, body in loops(graph):
         constants = {tensor.name: tensor for tensor in body.initializer}
         inside = {value.name for value in body.input}
         needed = {value.name for value in body.output}
@@ -226,24 +193,18 @@ def _compute_before_loops(graph: Any) -> None:
         body.node.extend(stay)
 
 
-def _values(tensor: Any) -> Any:
-    from onnx import numpy_helper
-
-    return numpy_helper.to_array(tensor)
-
-
 def _drop_unused(graph: Any) -> None:
     """Nodes and weights that nothing reads any more."""
     while True:
-        read = {value.name for part in _graphs(graph) for value in part.output}
-        read |= {name for part in _graphs(graph) for node in part.node for name in node.input}
+        read = {value.name for part in graphs(graph) for value in part.output}
+        read |= {name for part in graphs(graph) for node in part.node for name in node.input}
         dropped = 0
-        for part in _graphs(graph):
+        for part in graphs(graph):
             for node in [n for n in part.node if not read & set(n.output)]:
                 part.node.remove(node)
                 dropped += 1
         if not dropped:
             break
-    for part in _graphs(graph):
+    for part in graphs(graph):
         for tensor in [t for t in part.initializer if t.name not in read]:
             part.initializer.remove(tensor)

@@ -130,20 +130,13 @@ class LoadedBundle:
                 f"{', '.join(self.signatures)}"
             )
         spec = self.signatures[signature]
-        unknown = inputs.keys() - {tensor.name for tensor in spec.inputs}
-        if unknown:
-            raise UserError(
-                f"{signature} takes {', '.join(t.name for t in spec.inputs)}. Received: "
-                f"{', '.join(sorted(unknown))}"
-            )
         inputs = _named(spec, texts, inputs)
+        received = ", ".join(inputs) or "nothing"  # without what is about to be completed
         inputs, left_out = _encoded(spec, inputs, self.manifest["limits"].get("L"))
         inputs = self._completed(spec, inputs, seed)
         names = [tensor.name for tensor in spec.inputs]
         if sorted(inputs) != sorted(names):
-            raise UserError(
-                f"{signature} takes {', '.join(names)}. Received: {', '.join(inputs) or 'nothing'}"
-            )
+            raise UserError(f"{signature} takes {', '.join(names)}. Received: {received}")
         arrays = {tensor.name: _as_array(tensor, inputs[tensor.name]) for tensor in spec.inputs}
         dimensions = self._dimensions(spec, arrays)
         for text, length in spec.texts.items():

@@ -11,13 +11,8 @@ SUFFIXES = (".png", ".svg", ".pdf")
 MORE_LETTERS = (
     *("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Source Han Sans SC"),
     *("WenQuanYi Zen Hei", "PingFang SC", "Hiragino Sans", "Microsoft YaHei", "Malgun Gothic"),
-    *(
-        "Arial Unicode MS",
-        "Noto Sans",
-        "Noto Sans Arabic",
-        "Noto Sans Devanagari",
-        "Noto Sans Thai",
-    ),
+    *("Arial Unicode MS", "Noto Sans", "Noto Sans Arabic", "Noto Sans Devanagari"),
+    "Noto Sans Thai",
 )
 
 

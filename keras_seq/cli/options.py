@@ -205,21 +205,18 @@ def refuse_settings(arguments: argparse.Namespace) -> None:
 def refuse_unused(arguments: argparse.Namespace, settings: Any) -> None:
     """What a model of these settings has no use for is not passed over in silence."""
     is_transformer = settings.backbone == "transformer"
-    used = {
-        "vocabulary_size": (settings.tokenizer != "bytes", "--tokenizer bytes"),
-        "intermediate_dim": (is_transformer, f"--backbone {settings.backbone}"),
-        "num_heads": (
-            is_transformer or arguments.task == "translate",
-            f"--backbone {settings.backbone}",
-        ),
+    has = {
+        "vocabulary_size": ("tokenizer", settings.tokenizer != "bytes"),
+        "intermediate_dim": ("backbone", is_transformer),
+        "num_heads": ("backbone", is_transformer or arguments.task == "translate"),
     }
-    for name, (is_used, why) in used.items():
+    for name, (decided_by, is_used) in has.items():
         value = getattr(arguments, name, None)
         if value is not None and not is_used:
             raise UserError(
-                f"A model with {why} has no {name.replace('_', ' ')}. Received: "
-                f"--{name.replace('_', '-')} {value}. Leave it out, or choose another "
-                f"{why.split()[0]}."
+                f"A model with --{decided_by} {getattr(settings, decided_by)} has no "
+                f"{name.replace('_', ' ')}. Received: --{name.replace('_', '-')} {value}. Leave it "
+                f"out, or choose another --{decided_by}."
             )
 
 

@@ -43,21 +43,21 @@ class PairBatches(Batches):
         self.batch_tokens, self.max_length = batch_tokens, max_length
         self.beginning, self.end = beginning, end
         self.draw = draw or (lambda epoch: tokens)
+        first = self._epoch(0)
+        self._current = (0, first)
         # What other epochs have more is left out of them; what they have less is taken again.
-        self.steps_per_epoch = self._buckets(self.draw(0)).batches
+        self.steps_per_epoch = len(first[1])
 
-    def _buckets(self, tokens: TokenRows) -> Buckets:
+    def _epoch(self, epoch: int) -> tuple[TokenRows, list[tuple[np.ndarray, int]]]:
+        tokens = self.draw(epoch)
         lengths = tokens.lengths.reshape(2, self.count).max(axis=0)
-        return Buckets(
+        buckets = Buckets(
             np.minimum(lengths, self.max_length) + 1,
             lambda boundary: min(max(1, self.batch_tokens // boundary), self.count),
             self.max_length + 1,
             STEP,
         )
-
-    def _epoch(self, epoch: int) -> tuple[TokenRows, list[tuple[np.ndarray, int]]]:
-        tokens = self.draw(epoch)
-        return tokens, self._buckets(tokens).order(np.random.default_rng((self.seed, epoch)))
+        return tokens, buckets.order(np.random.default_rng((self.seed, epoch)))
 
     def _batch(self, drawn: tuple[TokenRows, list[tuple[np.ndarray, int]]], index: int) -> Batch:
         tokens, order = drawn

@@ -31,6 +31,9 @@ class ByteTokenizer(Tokenizer):
     def encode(self, texts: Iterable[str | bytes]) -> list[list[int]]:
         return [[byte + FIRST_BYTE for byte in text] for text in in_utf8(texts)]
 
+    def sample(self, texts: Iterable[str | bytes], alpha: float, seed: int) -> list[list[int]]:
+        return self.encode(texts)  # There is no other way.
+
     def to_tensor(self, texts: Tensor, max_length: int) -> Tensor:
         import tensorflow as tf
 

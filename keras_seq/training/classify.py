@@ -19,7 +19,7 @@ from keras_seq.text import Tokenizer
 from keras_seq.training.beginning import begin, conducted, tokenizer_for
 from keras_seq.training.devices import Devices
 from keras_seq.training.losses import CrossEntropy
-from keras_seq.training.run import Run, find_model
+from keras_seq.training.run import Run
 from keras_seq.training.settings import TrainingSettings
 from keras_seq.training.trainer import train
 
@@ -215,7 +215,7 @@ def _train(
     )
     initial = None
     if settings.init_from:
-        initial, _ = find_model(run.initial_path if run.started else settings.init_from)
+        initial = run.initial(settings.init_from)
         classifier = classifier_from(initial, settings, labels)
         tokenizer = classifier.tokenizer
         say(f"Beginning with the backbone of {settings.init_from}")

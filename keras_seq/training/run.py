@@ -73,6 +73,11 @@ class Run:
         write_file(self.path / "tokenizer.json", tokenizer.to_json().encode())
         write_json(self.config_path, config)
 
+    def initial(self, init_from: str) -> Any:
+        """The model that the run begins with: `init_from`, or its own copy, once it has one."""
+        found, _ = find_model(self.initial_path if self.started else init_from)
+        return found
+
     @property
     def started(self) -> bool:
         """Whether the folder says what is trained."""

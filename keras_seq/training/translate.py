@@ -21,7 +21,7 @@ from keras_seq.text.tokenizer import BEGINNING, END
 from keras_seq.training.beginning import begin, conducted, tokenizer_for
 from keras_seq.training.devices import Devices
 from keras_seq.training.losses import CrossEntropy
-from keras_seq.training.run import Run, find_model
+from keras_seq.training.run import Run
 from keras_seq.training.settings import TrainingSettings
 from keras_seq.training.trainer import train
 
@@ -204,7 +204,7 @@ def _train(
     both = [*corpus.train.sources, *corpus.train.targets]
     initial = None
     if settings.init_from:
-        initial, _ = find_model(run.initial_path if run.started else settings.init_from)
+        initial = run.initial(settings.init_from)
         model = translator_from(initial, settings, corpus.source, corpus.target)
         tokenizer = model.tokenizer
         say(f"Beginning with {settings.init_from}")

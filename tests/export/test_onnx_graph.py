@@ -281,3 +281,37 @@ def test_another_change_of_shape_around_a_product_stays():
     expected = run(made, **INPUTS)
     simplify(made)
     np.testing.assert_allclose(run(made, **INPUTS), expected, atol=1e-5)
+
+
+def test_a_shape_that_a_body_reads_stays():
+    """A Squeeze outside is not joined with a Reshape that is read in a loop, too."""
+    node = helper.make_node
+    body = helper.make_graph(
+        [node("Add", ["y_in", "column"], ["y_out"]), node("Identity", ["go_in"], ["go_out"])],
+        "body",
+        [value("i", TensorProto.INT64, []), value("go_in", TensorProto.BOOL, []), value("y_in")],
+        [value("go_out", TensorProto.BOOL, []), value("y_out")],
+    )
+    graph = helper.make_graph(
+        [
+            node("Reshape", ["x", "tall"], ["column"]),
+            node("Squeeze", ["column", "last"], ["row"]),
+            node("Loop", ["count", "yes", "row"], ["z"], body=body),
+        ],
+        "main",
+        [value("x", shape=[2, 3])],
+        [value("z", shape=[None] * 2)],
+        [
+            constant("tall", [6, 1], "int64"),
+            constant("last", [1], "int64"),
+            constant("count", 1, "int64"),
+            constant("yes", True, "bool"),
+        ],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    x = G.normal(size=(2, 3)).astype("float32")
+    expected = x.reshape(6) + x.reshape(6, 1)
+    np.testing.assert_allclose(run(made, x=x), expected, atol=1e-6)
+    simplify(made)
+    onnx.checker.check_model(made, full_check=True)
+    np.testing.assert_allclose(run(made, x=x), expected, atol=1e-6)
