@@ -157,10 +157,12 @@ class LoadedBundle:
                     f"{signature}: the {self.format} runtime refuses these inputs: {error}"
                 ) from error
         found = {t.name: _join(t, [p[t.name] for p in parts], dimensions) for t in spec.outputs}
+        if left_out is None:  # Whoever gives bytes reads `unread`.
+            return found
         if spec.counts_unread:
-            found[UNREAD.name] = found[UNREAD.name] + left_out
-            left_out = found[UNREAD.name]
-        if np.any(left_out):
+            left_out = left_out + found[UNREAD.name]
+            found[UNREAD.name] = left_out
+        if left_out.any():
             warnings.warn(self._too_long(spec, left_out), stacklevel=2)
         return found
 
@@ -363,14 +365,14 @@ def _named(spec: SignatureSpec, texts: Sequence[Any], inputs: Mapping[str, Any])
 
 def _encoded(
     spec: SignatureSpec, inputs: Mapping[str, Any], limit: int | None
-) -> tuple[dict[str, Any], Any]:
+) -> tuple[dict[str, Any], np.ndarray | None]:
     """The inputs with texts as UTF-8 bytes and their lengths, where a caller gave strings; and how
-    many bytes of each row's texts were left out, `(B,)`, or 0.
+    many bytes of each row's texts were left out, `(B,)`, None where all are bytes already.
 
     Raises:
         UserError: If a text is no list of texts.
     """
-    found, left_out = dict(inputs), np.int32(0)
+    found, left_out = dict(inputs), None
     keep = {tensor.name: tensor.keep for tensor in spec.inputs}
     for name, length in spec.texts.items():
         if name not in found or length in found:
@@ -378,9 +380,8 @@ def _encoded(
         rows = _texts(spec.name, found[name])
         part = cut_to_end if keep[name] == "end" else cut
         read = rows if limit is None else [part(row, limit) for row in rows]
-        left_out = left_out + np.array(
-            [len(row) - len(kept) for row, kept in zip(rows, read, strict=True)], "int32"
-        )
+        longer = [len(row) - len(kept) for row, kept in zip(rows, read, strict=True)]
+        left_out = np.array(longer, "int32") + (0 if left_out is None else left_out)
         found[name], found[length] = packed(read)
     return found, left_out
 

@@ -93,7 +93,9 @@ def test_of_a_long_text_the_beginning_is_read_and_a_warning_says_so(bundles, run
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         expected = loaded.classify_text(["a film", read])
+        given = loaded.classify_text(text=np.frombuffer(read + b"x", "uint8")[None], length=[67])
     np.testing.assert_array_equal(expected["unread"], [0, 0])
+    np.testing.assert_array_equal(given["unread"], [1])  # bytes: counted, and no warning
     np.testing.assert_array_equal(found["probabilities"], expected["probabilities"])
 
 
