@@ -7,24 +7,26 @@ import numpy as np
 import pytest
 
 from keras_seq.backbones import RecurrentEncoderDecoder, TransformerEncoderDecoder
+from keras_seq.data.tokens import padded
 from keras_seq.decoding import Hypothesis
 from keras_seq.errors import UserError
 from keras_seq.models import Translator
+from keras_seq.models.translator import SIZES, TIMES
 from keras_seq.text import ByteTokenizer
 
 LENGTH = 24
 TEXTS = ["a man", "", "two dogs run", "犬"]
 
 
-def made(kind):
+def made(kind, length=LENGTH):
     tokenizer = ByteTokenizer()
     if kind == "transformer":
         backbone = TransformerEncoderDecoder(
-            tokenizer.vocabulary_size, 16, 2, 2, max_length=LENGTH + 1
+            tokenizer.vocabulary_size, 16, 2, 2, max_length=length + 1
         )
     else:
         backbone = RecurrentEncoderDecoder(tokenizer.vocabulary_size, 16, kind, num_layers=2)
-    model = Translator(backbone, tokenizer, LENGTH, "en", "de")
+    model = Translator(backbone, tokenizer, length, "en", "de")
     generator = np.random.default_rng(5)
     for variable in model.trainable_variables:
         variable.assign(generator.normal(size=variable.shape) / 2)
@@ -112,6 +114,32 @@ def test_a_text_does_not_depend_on_the_others(model):
     for text, expected in zip(TEXTS, together, strict=True):
         (alone,) = model.hypotheses([text], beam=3, max_new_tokens=8)
         assert [h.text for h in alone] == [h.text for h in expected]
+
+
+@pytest.mark.parametrize("no_repeat", [0, 40])
+def test_places_are_few_at_first_and_as_many_as_it_takes(no_repeat):
+    model = made("transformer", 90)
+    bias = model.head.bias.numpy()
+    bias[3] += 3.5  # Some end early, some late, and some never.
+    model.head.bias.assign(bias)
+    texts = [*TEXTS, "two men", "b", "a small dog", "c c c"]
+    found = model.hypotheses(texts, beam=2, no_repeat_ngram=no_repeat)
+    source = padded(model.tokenizer.encode(texts), 90)
+    numbers = (np.int32(90), np.int32(0), np.float32(0.6), no_repeat)
+    ids, length, scores, ended = (
+        keras.ops.convert_to_numpy(x) for x in model.search(source, 2, 90, *numbers)
+    )
+    for row, *expected in zip(found, ids, length, scores, ended, strict=True):
+        if row[0].text:
+            tokens, counts, values, ends = expected
+            kept = [t[:n].tolist() for t, n in zip(tokens, counts, strict=True)]
+            assert [h.text for h in row] == model.tokenizer.decode(kept)
+            assert [h.ended for h in row] == ends.astype(bool).tolist()
+            np.testing.assert_allclose([h.score for h in row], values, rtol=1e-4)
+    few = TIMES * SIZES  # Places for texts as short as these.
+    assert (length[1:] < few).all(axis=1).any()
+    assert (length[ended.astype(bool)] > few).any()
+    assert not ended.all()
 
 
 def test_least_and_no_repeats(transformer):
