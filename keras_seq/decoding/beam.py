@@ -126,8 +126,8 @@ def beam_search(
         ended = ops.equal(token, end)
 
         open_ = ops.expand_dims(ops.min(done, axis=1) < NO_CHANCE, axis=1)  # (B, 1)
-        counts = ops.logical_and(ended[:, :beams], open_)
-        scores = ops.where(counts, best[:, :beams] / penalty(i + 1), NEVER)
+        # Sliced last: XLA sorts all of a row where it is asked for two slices of what is best.
+        scores = ops.where(ops.logical_and(ended, open_), best / penalty(i + 1), NEVER)[:, :beams]
         done, kept = ops.top_k(ops.concatenate([done, scores], axis=1), beams)
         kept = ops.reshape(twice + ops.cast(kept, "int32"), (-1,))
         ending = take(ids, ops.reshape(parent[:, :beams], (-1,)))
