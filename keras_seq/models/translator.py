@@ -1,7 +1,7 @@
 """An encoder-decoder with a vocabulary: a text in one language to a text in another."""
 
 from collections.abc import Sequence
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from typing import Any
 
 import keras
@@ -27,7 +27,6 @@ Tensor = Any
 State = dict[str, Tensor]
 
 AT_ONCE = 64  # Rows of a search, beams included.
-TIMES = 2  # Tokens that a translation is given at first for each of the source.
 SIZES = 16  # Compiled functions are kept for lengths that are multiples of it.
 
 
@@ -216,31 +215,19 @@ class Translator(Exported, keras.Model):
             raise UserError(f"length_penalty is 0 or more. Received: {length_penalty!r}")
         pieces = [self._parts(text, split) for text in in_utf8(texts)]
         rows = self.tokenizer.encode([part for found in pieces for part in found])
+        # Those of about one length together; each result back to its place.
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         results: list[list[Hypothesis]] = [[] for _ in rows]
-        numbers = (np.int32(min_new_tokens), np.float32(length_penalty))
         at_once = max(1, AT_ONCE // beam)
+        numbers = (np.int32(most), np.int32(min_new_tokens), np.float32(length_penalty))
         # One call does not repay what XLA takes to compile.
-        search = partial(self._searches, beam, no_repeat_ngram, len(rows) <= at_once)
-
-        def translated(order: list[int], full: bool) -> list[int]:
-            """Fills in the results of these rows, and returns those that want more places."""
-            wanting = []
-            for start in counted(range(0, len(order), at_once), "Translating"):
-                some = order[start : start + at_once]
-                source_ids = self._padded([rows[i] for i in some])
-                few = max(TIMES * source_ids.shape[1], no_repeat_ngram)
-                size = self.max_length if full else min(few, self.max_length)
-                found = search(size)(source_ids, np.int32(min(size, most)), *numbers)
-                for i, *values in zip(some, *map(ops.convert_to_numpy, found), strict=True):
-                    results[i], all_ended = self._hypotheses(*values)
-                    if size < most and not all_ended:
-                        wanting.append(i)
-            return wanting
-
-        # Those of about one length together. A turn costs what the caches have places: few at
-        # first, and as many as are allowed for what does not end there.
-        wanting = translated(sorted(range(len(rows)), key=lambda i: len(rows[i])), full=False)
-        translated(wanting, full=True)
+        run = self._searches(beam, no_repeat_ngram, len(rows) <= at_once)
+        for start in counted(range(0, len(rows), at_once), "Translating"):
+            some = order[start : start + at_once]
+            source_ids = self._padded([rows[i] for i in some])
+            found = map(ops.convert_to_numpy, run(source_ids, *numbers))
+            for i, ids, count, scores, ended in zip(some, *found, strict=True):
+                results[i] = self._hypotheses(ids, count, scores, ended)
         found = iter(results)
         return [_joined([next(found) for _ in parts], self.target) for parts in pieces]
 
@@ -270,26 +257,24 @@ class Translator(Exported, keras.Model):
 
     def _hypotheses(
         self, ids: np.ndarray, count: np.ndarray, scores: np.ndarray, ended: np.ndarray
-    ) -> tuple[list[Hypothesis], bool]:
-        """Those of one row, and whether as many as were looked for have ended."""
+    ) -> list[Hypothesis]:
         texts = self.tokenizer.decode([row[:n].tolist() for row, n in zip(ids, count, strict=True)])
-        found = [
+        return [
             Hypothesis(text, float(score), bool(end))
             for text, score, end in zip(texts, scores, ended, strict=True)
             if score > NO_CHANCE
         ]
-        return found, bool(ended.all())
 
     @cached_property
     def _searches(self) -> Any:
-        """From beams, n-grams, `at_once` and the size of the caches to a search as one function:
-        source_ids `(B, S)` and scalars, max_new_tokens, min_new_tokens, length penalty.
+        """From beams, n-grams and `at_once` to a search as one function: source_ids `(B, S)` and
+        scalars, max_new_tokens, min_new_tokens, length penalty.
         """
         return cache(self._compiled_search)
 
-    def _compiled_search(self, beams: int, no_repeat: int, at_once: bool, size: int) -> Any:
+    def _compiled_search(self, beams: int, no_repeat: int, at_once: bool) -> Any:
         def run(source_ids: Tensor, *numbers: Tensor) -> tuple[Tensor, ...]:
-            return self.search(source_ids, beams, size, *numbers, no_repeat)
+            return self.search(source_ids, beams, self.max_length, *numbers, no_repeat)
 
         return compiled(self, run, at_once)
 
