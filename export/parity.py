@@ -93,7 +93,8 @@ def compare(run: Run, signature: SignatureSpec, inputs: Arrays, expected: Arrays
         run(signature.name, part) for part in counted(_batches(signature, inputs), signature.name)
     ]
     rows = _rows(inputs)
-    largest, same, within = 0.0, np.ones(rows, bool), True
+    largest, within = 0.0, True
+    equal, same = np.ones(rows, bool), np.ones(rows, bool)
     for tensor in signature.outputs:
         found = np.concatenate([part[tensor.name] for part in parts])
         wanted = expected[tensor.name]
@@ -103,7 +104,7 @@ def compare(run: Run, signature: SignatureSpec, inputs: Arrays, expected: Arrays
                 f"{list(wanted.shape)}."
             )
         if wanted.dtype.kind != "f":
-            same &= (found == wanted).reshape(rows, -1).all(axis=1)
+            equal &= (found == wanted).reshape(rows, -1).all(axis=1)
             continue
         difference = float(np.abs(found - wanted).max(initial=0))
         scale = max(1.0, float(np.abs(wanted).max(initial=0)))
@@ -113,15 +114,14 @@ def compare(run: Run, signature: SignatureSpec, inputs: Arrays, expected: Arrays
         if found.ndim > 1:
             answers = found.argmax(axis=-1) == wanted.argmax(axis=-1)
             same &= answers.reshape(rows, -1).all(axis=1)
-    floats_only = all(expected[tensor.name].dtype.kind == "f" for tensor in signature.outputs)
-    agreement = float(same.mean())
+    agreement = float((same & equal).mean())
     if MARGINS in expected:
         name = signature.outputs[0].name
         found = np.concatenate([part[name] for part in parts])
         excused, agreement = _choices(found, expected[name], expected[MARGINS])
-        within &= bool((same | excused).all()) and agreement >= LEAST_AGREEMENT
-    elif not floats_only:
-        within &= bool(same.all())
+        within &= bool((equal | excused).all()) and agreement >= LEAST_AGREEMENT
+    else:
+        within &= bool(equal.all())
     return Parity(
         inputs=rows,
         largest_difference=largest,

@@ -18,6 +18,12 @@ from keras_seq.utf8 import cut, cut_to_end, packed, to_bytes
 
 Arrays = dict[str, np.ndarray]
 
+# What makes place for a longer dimension.
+LARGER = {
+    "L": "export with a larger --max-bytes",
+    "R": "export with a larger --max-new-tokens",
+}
+
 # In the order of preference where the user names no format.
 RUNTIMES = {"tflite": tflite, "onnx": onnx, "saved_model": saved_model}
 
@@ -132,7 +138,7 @@ class LoadedBundle:
         spec = self.signatures[signature]
         inputs = _named(spec, texts, inputs)
         received = ", ".join(inputs) or "nothing"  # without what is about to be completed
-        inputs, left_out = _encoded(spec, inputs, self.manifest["limits"].get("L"))
+        inputs, left_out = _encoded(spec, inputs, self.manifest["limits"])
         inputs = self._completed(spec, inputs, seed)
         names = [tensor.name for tensor in spec.inputs]
         if sorted(inputs) != sorted(names):
@@ -212,9 +218,7 @@ class LoadedBundle:
             if found.get(size, 0) > limit:
                 raise UserError(
                     f"{spec.name}: {size} is {limit} at most. Received: {found[size]}. Cut the "
-                    "input, or "
-                    + ("export" if size == "L" else "train and export")
-                    + f" with a larger {'--max-bytes' if size == 'L' else '--max-length'}."
+                    f"input, or {LARGER.get(size, 'train and export with a larger --max-length')}."
                 )
         for size, fixed in self._sizes.items():
             padded = size == "B" or size in self.manifest["limits"]
@@ -364,7 +368,7 @@ def _named(spec: SignatureSpec, texts: Sequence[Any], inputs: Mapping[str, Any])
 
 
 def _encoded(
-    spec: SignatureSpec, inputs: Mapping[str, Any], limit: int | None
+    spec: SignatureSpec, inputs: Mapping[str, Any], limits: Mapping[str, int]
 ) -> tuple[dict[str, Any], np.ndarray | None]:
     """The inputs with texts as UTF-8 bytes and their lengths, where a caller gave strings; and how
     many bytes of each row's texts were left out, `(B,)`, None where all are bytes already.
@@ -373,12 +377,13 @@ def _encoded(
         UserError: If a text is no list of texts.
     """
     found, left_out = dict(inputs), None
-    keep = {tensor.name: tensor.keep for tensor in spec.inputs}
+    tensors = {tensor.name: tensor for tensor in spec.inputs}
     for name, length in spec.texts.items():
         if name not in found or length in found:
             continue
         rows = _texts(spec.name, found[name])
-        part = cut_to_end if keep[name] == "end" else cut
+        part = cut_to_end if tensors[name].keep == "end" else cut
+        limit = limits.get(tensors[name].shape[1])
         read = rows if limit is None else [part(row, limit) for row in rows]
         longer = [len(row) - len(kept) for row, kept in zip(rows, read, strict=True)]
         left_out = np.array(longer, "int32") + (0 if left_out is None else left_out)

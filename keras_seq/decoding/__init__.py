@@ -1,7 +1,7 @@
 """From a step function to tokens: greedy, sampling and beam search, written once."""
 
 from keras_seq.decoding.beam import NO_CHANCE, Hypothesis, beam_search
-from keras_seq.decoding.generation import generate
+from keras_seq.decoding.generation import generate, proceed
 from keras_seq.decoding.margins import margins
 from keras_seq.decoding.repetition import penalise, penalised, tokens_seen
 from keras_seq.decoding.sampling import next_token
@@ -17,5 +17,6 @@ __all__ = [
     "next_token",
     "penalise",
     "penalised",
+    "proceed",
     "tokens_seen",
 ]

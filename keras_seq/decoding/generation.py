@@ -1,6 +1,7 @@
 """A whole generation: token after token through a step function, the state carried along."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from keras import ops
@@ -40,31 +41,88 @@ def generate(
     Returns:
         `(token_ids, length)`: `(B, N)` int32, padded with 0, and `(B,)` int32.
     """
-    names = sorted(state)
-    most = ops.minimum(max_new_tokens, ops.shape(uniforms)[1])
-    places = ops.expand_dims(ops.arange(ops.shape(uniforms)[1], dtype="int32"), axis=0)
-
-    def choose(i: Tensor, logits: Tensor, ended: Tensor) -> tuple[Tensor, Tensor]:
-        uniform = ops.take(uniforms, i, axis=1)
-        token = next_token(logits, uniform, temperature, top_k, top_p)
-        ended = ops.maximum(ended, ops.cast(ops.equal(token, end), "int32"))
-        return ops.where(ended > 0, 0, token), ended
-
-    def proceed(i: Tensor, token: Tensor, ended: Tensor, *_: Any) -> Tensor:
-        return ops.logical_and(i < most, ops.min(ended) < 1)
-
-    def turn(i: Tensor, token: Tensor, ended: Tensor, ids: Tensor, *values: Tensor) -> tuple:
-        logits, state = step(token, dict(zip(names, values, strict=True)))
-        token, ended = choose(i, logits, ended)
-        ids = ops.where(ops.equal(places, i), ops.expand_dims(token, axis=1), ids)
-        return (i + 1, token, ended, ids, *(state[name] for name in names))
-
-    zeros = ops.zeros_like(ops.cast(uniforms, "int32"))
-    token, ended = choose(ops.zeros((), "int32"), logits, zeros[:, 0])
-    ids = ops.where(ops.equal(places, 0), ops.expand_dims(token, axis=1), zeros)
-    values = (state[name] for name in names)
-    _, _, _, ids, *_ = ops.while_loop(
-        proceed, turn, (ops.ones((), "int32"), token, ended, ids, *values)
-    )
+    choice = _Choice(temperature, top_k, top_p, end)
+    token = choice(ops.ones_like(logits[:, 0], dtype="int32"), logits, uniforms[:, 0])
+    ids, _, _ = _continued(step, token, state, uniforms, max_new_tokens, choice, 1)
     # No token is 0: what is 0 has not been reached.
     return ids, ops.sum(ops.cast(ids > 0, "int32"), axis=1)
+
+
+def proceed(
+    step: Step,
+    token: Tensor,
+    state: State,
+    uniforms: Tensor,
+    max_new_tokens: Tensor,
+    temperature: Tensor,
+    top_k: Tensor,
+    top_p: Tensor,
+    end: int,
+) -> tuple[Tensor, Tensor, State]:
+    """Goes on where a generation paused: parts of it, one after another, are the whole.
+
+    Args:
+        step: As for `generate`.
+        token: `(B,)` int32, the last one chosen, which the state does not know of; 0 in a row that
+            has ended.
+        state: Before it.
+        uniforms: `(B, N)` float32 in [0, 1), one for each token to come.
+        max_new_tokens: As for `generate`, as for
+        temperature: ,
+        top_k: ,
+        top_p: and
+        end: .
+
+    Returns:
+        `(token_ids, token, state)`: `(B, N)` int32, padded with 0, and what to go on from.
+    """
+    choice = _Choice(temperature, top_k, top_p, end)
+    return _continued(step, token, state, uniforms, max_new_tokens, choice, 0)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """The token after `last` of each row: 0 where the row ends, or has ended."""
+
+    temperature: Tensor
+    top_k: Tensor
+    top_p: Tensor
+    end: int
+
+    def __call__(self, last: Tensor, logits: Tensor, uniform: Tensor) -> Tensor:
+        token = next_token(logits, uniform, self.temperature, self.top_k, self.top_p)
+        ends = ops.logical_or(ops.equal(token, self.end), ops.equal(last, 0))
+        return ops.where(ends, 0, token)
+
+
+def _continued(
+    step: Step,
+    token: Tensor,
+    state: State,
+    uniforms: Tensor,
+    max_new_tokens: Tensor,
+    choice: _Choice,
+    start: int,
+) -> tuple[Tensor, Tensor, State]:
+    """As `proceed`, from place `start` on; `token` stands before it."""
+    names = sorted(state)
+    count = ops.shape(uniforms)[1]
+    most = ops.minimum(max_new_tokens, count)
+    places = ops.expand_dims(ops.arange(count, dtype="int32"), axis=0)
+
+    def is_going_on(i: Tensor, token: Tensor, *_: Any) -> Tensor:
+        return ops.logical_and(i < most, ops.max(token) > 0)
+
+    def turn(i: Tensor, token: Tensor, ids: Tensor, *values: Tensor) -> tuple:
+        logits, state = step(token, dict(zip(names, values, strict=True)))
+        token = choice(token, logits, ops.take(uniforms, i, axis=1))
+        return (i + 1, token, written(ids, i, token), *(state[name] for name in names))
+
+    def written(ids: Tensor, i: Tensor | int, token: Tensor) -> Tensor:
+        return ops.where(ops.equal(places, i), ops.expand_dims(token, axis=1), ids)
+
+    ids = written(ops.zeros_like(ops.cast(uniforms, "int32")), start - 1, token)
+    first = ops.full((), start, dtype="int32")
+    values = (state[name] for name in names)
+    _, token, ids, *values = ops.while_loop(is_going_on, turn, (first, token, ids, *values))
+    return ids, token, dict(zip(names, values, strict=True))

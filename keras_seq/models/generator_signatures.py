@@ -1,6 +1,7 @@
 """What a text generator hands the exporter: its signatures, and what proves them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -10,7 +11,7 @@ from keras import ops
 
 from keras_seq.compiling import compiled
 from keras_seq.data.tokens import padded
-from keras_seq.decoding import generate, margins
+from keras_seq.decoding import generate, margins, next_token, proceed
 from keras_seq.errors import UserError
 from keras_seq.models.language_model import choosable
 from keras_seq.signature import UNREAD, Arrays, Signature, TensorSpec
@@ -20,7 +21,8 @@ from keras_seq.utf8 import cut_to_end, packed, to_bytes
 
 Tensor = Any
 
-SETTINGS = ("max_new_tokens", "temperature", "top_k", "top_p")
+SAMPLING = ("temperature", "top_k", "top_p")
+SETTINGS = ("max_new_tokens", *SAMPLING)
 
 # What an export is proven with, after the likeliest tokens: temperature, top_k, top_p.
 PROVEN_SAMPLING = ((1.0, 0, 1.0), (0.8, 40, 1.0), (1.0, 0, 0.9), (0.6, 20, 0.95))
@@ -39,7 +41,12 @@ class GeneratorSignatures:
         self._model = model
 
     def signatures(self, sizes: Mapping[str, int] | None = None) -> tuple[Signature, ...]:
-        """`prefill`, `decode`, `generate` and `generate_text`.
+        """`prefill`, `decode`, `generate`, and on texts `prefill_text`, `decode_text` and
+        `generate_text`.
+
+        `prefill_text` gives the first token of what `generate_text` writes, and `decode_text`, as
+        often as it is called, those that follow, while there are places for them: a text that is
+        shown as it is written.
 
         Args:
             sizes: "T", the tokens of a prompt, and "N", those that follow, where they are not to
@@ -86,26 +93,49 @@ class GeneratorSignatures:
             text, length = self._model.tokenizer.text(ids)
             return {"text": text, "length": length, "unread": unread}
 
+        def prefill_text(
+            text: Tensor, length: Tensor, uniform: Tensor, **numbers: Tensor
+        ) -> dict[str, Tensor]:
+            token_ids, count = self._prompt_of(text, length, prompt)
+            logits, state = self._model.choosing_prefill(token_ids, count, slots)
+            token = next_token(logits, uniform, *map(numbers.get, SAMPLING))
+            token = ops.where(ops.equal(token, END), 0, token)
+            unread = self._model.tokenizer.unread(token_ids, length)
+            text, length = self._model.tokenizer.text(ops.expand_dims(token, axis=1))
+            return {"text": text, "length": length, "token": token, "unread": unread, **state}
+
+        def decode_text(token: Tensor, uniforms: Tensor, **given: Tensor) -> dict[str, Tensor]:
+            state = {name: given[name] for name in names}
+            most = ops.minimum(given["max_new_tokens"], self._room(token, state, slots))
+            numbers = (given[name] for name in SAMPLING)
+            step = self._model.choosing_step
+            ids, token, state = proceed(step, token, state, uniforms, most, *numbers, END)
+            text, length = self._model.tokenizer.text(ids)
+            return {"text": text, "length": length, "token": token, **state}
+
         def spec(name: str, dtype: str, shape: tuple[int | str, ...], **rest: Any) -> TensorSpec:
             return TensorSpec(name, dtype, shape, **rest)
 
         ids = spec("token_ids", "int32", ("B", "T"), minimum=0, maximum=vocabulary - 1)
         count = spec("length", "int32", ("B",), minimum=0, maximum="T")
         logits = spec("logits", "float32", ("B", vocabulary))
-        settings = (
-            spec("max_new_tokens", "int32", (), minimum=1, maximum="N", default="N"),
+        most = spec("max_new_tokens", "int32", (), minimum=1, maximum="N", default="N")
+        sampling = (
             spec("temperature", "float32", (), minimum=0, default=1.0),
             spec("top_k", "int32", (), minimum=0, default=0),
             spec("top_p", "float32", (), minimum=1e-6, maximum=1, default=1.0),
-            spec("uniforms", "float32", ("B", "N"), minimum=0, maximum=LARGEST, default="random"),
         )
+        uniform = spec("uniform", "float32", ("B",), minimum=0, maximum=LARGEST)
+        uniforms = spec("uniforms", "float32", ("B", "N"), minimum=0, maximum=LARGEST)
+        settings = (most, *sampling, replace(uniforms, default="random"))
         text = (
             spec("text", "uint8", ("B", "L"), keep="end"),
             spec("length", "int32", ("B",), minimum=0, maximum="L"),
         )
         token = spec("token", "int32", ("B",), minimum=0, maximum=vocabulary - 1)
         new_ids = (spec("token_ids", "int32", ("B", "N")), spec("length", "int32", ("B",)))
-        new_text = (spec("text", "uint8", ("B", "M")), spec("length", "int32", ("B",)), UNREAD)
+        part = (spec("text", "uint8", ("B", "M")), spec("length", "int32", ("B",)))
+        following = replace(token, minimum=None, maximum=None)
         return (
             Signature("prefill", (ids, count), (logits, *states), prefill),
             Signature("decode", (token, *states), (logits, *states), decode),
@@ -113,13 +143,33 @@ class GeneratorSignatures:
                 "generate", (ids, count, *settings), new_ids, generate_ids, self._margins_of_ids
             ),
             Signature(
+                "prefill_text",
+                (*text, *sampling, uniform),
+                (*part, following, UNREAD, *states),
+                prefill_text,
+                partial(self._margins_of_first, prompt),
+            ),
+            Signature(
+                "decode_text",
+                (token, most, *sampling, uniforms, *states),
+                (*part, following, *states),
+                decode_text,
+                partial(self._margins_of_following, slots),
+            ),
+            Signature(
                 "generate_text",
                 (*text, *settings),
-                new_text,
+                (*part, UNREAD),
                 generate_text,
                 partial(self._margins_of_text, prompt),
             ),
         )
+
+    def _room(self, token: Tensor, state: Mapping[str, Tensor], slots: int) -> Tensor:
+        """How many steps each row that has not ended has places for, `()` int32."""
+        if not self._model.is_bounded:
+            return ops.convert_to_tensor(np.int32(np.iinfo("int32").max))
+        return slots - ops.max(ops.where(token > 0, state["position"], 0))
 
     def _sizes(self, sizes: Mapping[str, int]) -> tuple[int, int]:
         """Tokens of a prompt and tokens that follow it, in exported signatures."""
@@ -177,15 +227,26 @@ class GeneratorSignatures:
         token_ids = padded(rows, sizes["T"])
         length = np.array([len(row) for row in rows], "int32")
         text, text_length = packed(prompts)
-        settings = _proven_settings(len(rows), sizes["N"])
+        settings = _proven_settings(len(rows), len(rows), sizes["N"])
         few = slice(0, state_rows)
         prompt, new = self._sizes(sizes)
         logits, state = self._model.prefill(token_ids[few], length[few], prompt + new)
         token = ops.argmax(logits, axis=-1)
-        states = {"token": token, **state}
+        states = {name: _array(value) for name, value in {"token": token, **state}.items()}
+        half = len(length[few]) // 2
+        some = _proven_settings(half, len(length[few]) - half, sizes["N"])
+        uniforms = some.pop("uniforms")
+        first = {name: some[name] for name in SAMPLING}
         return {
             "prefill": {"token_ids": token_ids[few], "length": length[few]},
-            "decode": {name: ops.convert_to_numpy(value) for name, value in states.items()},
+            "decode": states,
+            "prefill_text": {
+                "text": text[few],
+                "length": text_length[few],
+                "uniform": uniforms[:, 0],
+                **first,
+            },
+            "decode_text": {**states, **some, "uniforms": uniforms},
             "generate": {
                 "token_ids": np.concatenate([token_ids] * 2),
                 "length": np.concatenate([length] * 2),
@@ -202,7 +263,7 @@ class GeneratorSignatures:
         """For `generate`: of each token given, and of the one that ended a row."""
         new, length = outputs["token_ids"], inputs["length"]
         found = np.full(new.shape, np.inf)
-        temperature, top_k, top_p = (inputs[name] for name in SETTINGS[1:])
+        temperature, top_k, top_p = (inputs[name] for name in SAMPLING)
         if temperature == 0:
             return found
         # The whole text at once, not step after step: another way to the same distributions.
@@ -211,7 +272,7 @@ class GeneratorSignatures:
             for prompt, count, ids in zip(inputs["token_ids"], length, new, strict=True)
         ]
         whole = padded(rows, inputs["token_ids"].shape[1] + new.shape[1])
-        logits = ops.convert_to_numpy(choosable(self._logits_of(whole)))
+        logits = _array(choosable(self._logits_of(whole)))
         for i, uniforms in enumerate(inputs["uniforms"]):
             chosen = min(outputs["length"][i] + 1, new.shape[1])
             of_new = logits[i, length[i] : length[i] + chosen]
@@ -223,27 +284,62 @@ class GeneratorSignatures:
 
         `prompt` is the number of tokens read of a prompt.
         """
-        found = np.full(outputs["text"].shape, np.inf)
+        shape = outputs["text"].shape
         if inputs["temperature"] == 0:
-            return found
+            return np.full(shape, np.inf)
         token_ids, length = self._prompt_of(inputs["text"], inputs["length"], prompt)
         numbers = (inputs[name] for name in SETTINGS)
         generated = self._model.generate_compiled(
             token_ids, length, inputs["uniforms"], *numbers, NEUTRAL
         )
-        token_ids, length, new, count = map(ops.convert_to_numpy, (token_ids, length, *generated))
+        token_ids, length, new, count = map(_array, (token_ids, length, *generated))
         rows = self._margins_of_ids(
             {**inputs, "token_ids": token_ids, "length": length},
             {"token_ids": new, "length": count},
         )
-        for i, of_ids in enumerate(rows):
-            of_ids[1:] = np.minimum(of_ids[1:], of_ids[:-1])
-            pieces = self._model.tokenizer.decode_bytes(new[i, : count[i], None])
-            # What ended the text stands where its next byte would have.
-            sizes = [*map(len, pieces), *([1] * (len(of_ids) - len(pieces)))]
-            of_bytes = np.repeat(of_ids, sizes)[: found.shape[1]]
+        return self._of_bytes(rows, new, shape)
+
+    def _margins_of_first(self, prompt: int, inputs: Arrays, outputs: Arrays) -> np.ndarray:
+        """For `prefill_text`: of the token that a byte belongs to."""
+        token_ids, length = self._prompt_of(inputs["text"], inputs["length"], prompt)
+        logits, _ = self._model.choosing_prefill(token_ids, length, prompt + 1)
+        found = margins(_array(logits), inputs["uniform"], *map(inputs.get, SAMPLING))
+        return self._of_bytes(found[:, None], outputs["token"][:, None], outputs["text"].shape)
+
+    def _margins_of_following(self, slots: int, inputs: Arrays, outputs: Arrays) -> np.ndarray:
+        """For `decode_text`: of the token that a byte belongs to, or of the one before it."""
+        sampling = [inputs[name] for name in SAMPLING]
+        token = inputs["token"]
+        state = {name: inputs[name] for name in inputs if name in outputs and name != "token"}
+        new = np.zeros_like(inputs["uniforms"], "int32")
+        found = np.full(new.shape, np.inf)
+        room = int(self._room(token, state, slots))
+        for i in range(min(inputs["max_new_tokens"], room, new.shape[1])):
+            logits, state = self._choosing_step(token, state)
+            uniform = inputs["uniforms"][:, i]
+            found[:, i] = margins(_array(logits), uniform, *sampling)
+            chosen = _array(next_token(logits, uniform, *sampling))
+            new[:, i] = token = np.where((chosen == END) | (token == 0), 0, chosen)
+        return self._of_bytes(found, new, outputs["text"].shape)
+
+    def _of_bytes(self, of_ids: np.ndarray, new: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+        """Margins of tokens `(B, N)` as those of the bytes, or of the token before theirs.
+
+        What ended a text stands where its next byte would have.
+        """
+        found = np.full(shape, np.inf)
+        of_ids = np.concatenate([of_ids[:, :1], np.minimum(of_ids[:, 1:], of_ids[:, :-1])], axis=1)
+        for i, ids in enumerate(new):
+            count = np.count_nonzero(ids)
+            pieces = self._model.tokenizer.decode_bytes(ids[:count, None])
+            sizes = [*map(len, pieces), *[1] * (len(ids) - count)]
+            of_bytes = np.repeat(of_ids[i], sizes)[: shape[1]]
             found[i, : len(of_bytes)] = of_bytes
         return found
+
+    @cached_property
+    def _choosing_step(self) -> Any:
+        return compiled(self._model, self._model.choosing_step, at_once=True)
 
     @cached_property
     def _logits_of(self) -> Any:
@@ -270,15 +366,20 @@ def last_ids(token_ids: Tensor, count: Tensor, most: int) -> Tensor:
     return ops.where(places < width, found, 0)
 
 
-def _proven_settings(prompts: int, new: int) -> dict[str, np.ndarray]:
-    """The settings of `generate` for every prompt twice: the likeliest tokens, and drawn ones."""
-    greedy = [(0.0, 0, 1.0)] * prompts
-    quarters = [PROVEN_SAMPLING[i * len(PROVEN_SAMPLING) // prompts] for i in range(prompts)]
-    temperature, top_k, top_p = zip(*greedy, *quarters, strict=True)
+def _proven_settings(greedy: int, drawn_ones: int, new: int) -> dict[str, np.ndarray]:
+    """The settings of `generate` for rows that take the likeliest tokens, then rows that draw."""
+    parts = len(PROVEN_SAMPLING)
+    sampled = [PROVEN_SAMPLING[i * parts // drawn_ones] for i in range(drawn_ones)]
+    temperature, top_k, top_p = zip(*[(0.0, 0, 1.0)] * greedy, *sampled, strict=True)
+    rows = greedy + drawn_ones
     return {
-        "max_new_tokens": np.full(2 * prompts, new, "int32"),
+        "max_new_tokens": np.full(rows, new, "int32"),
         "temperature": np.array(temperature, "float32"),
         "top_k": np.array(top_k, "int32"),
         "top_p": np.array(top_p, "float32"),
-        "uniforms": drawn(2 * prompts, new, 0),
+        "uniforms": drawn(rows, new, 0),
     }
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return ops.convert_to_numpy(tensor)

@@ -301,18 +301,22 @@ class Translator(Exported, keras.Model):
                     f"{self.max_length}. Ask for the attention of one sentence at a time."
                 )
         source, target = ids
-        read = np.array([[BEGINNING, *target]], "int32")
-        weights = self._attention(self._padded([source]), read)
+        weights = self._attention(self._padded([source]), np.array([target], "int32"))
         texts = [[*self.tokenizer.decode([i] for i in row), "</s>"] for row in ids]
         found = ops.convert_to_numpy(weights)[0, :, : len(source) + 1]
         return {"source": texts[0], "target": texts[1], "weights": found}
 
     @cached_property
     def _attention(self) -> Any:
-        def run(source_ids: Tensor, target_ids: Tensor) -> Tensor:
-            return self.backbone.attention(target_ids, self.encode(source_ids))
+        return compiled(self, self.attention_weights, at_once=True)
 
-        return compiled(self, run, at_once=True)
+    def attention_weights(self, source_ids: Tensor, target_ids: Tensor) -> Tensor:
+        """Where the model looks when it chooses each token of targets `(B, T)`, and their end:
+        `(B, T + 1, S + 1)` float32 of sources `(B, S)`, with a place for the end of each.
+        """
+        beginning = ops.full_like(target_ids[:, :1], BEGINNING)
+        read = ops.concatenate([beginning, target_ids], axis=1)
+        return self.backbone.attention(read, self.encode(source_ids))
 
     def preprocess(
         self, sources: Sequence[str | bytes], targets: Sequence[str | bytes]

@@ -31,7 +31,8 @@ class TranslatorSignatures:
         self._model = model
 
     def signatures(self, sizes: Mapping[str, int] | None = None) -> tuple[Signature, ...]:
-        """`encode`, `decode`, `translate` and `translate_text`.
+        """`encode`, `decode`, `translate`, `translate_text`, and `attend_text`: where the model
+        looks in a text when it writes each token of a translation of it.
 
         Args:
             sizes: "T", the tokens of a source, "N", those of a translation, where they are not to
@@ -84,6 +85,23 @@ class TranslatorSignatures:
                 "unread": self._model.tokenizer.unread(token_ids, length),
             }
 
+        def attend_text(
+            text: Tensor, length: Tensor, translation: Tensor, translation_length: Tensor
+        ) -> dict[str, Tensor]:
+            tokenizer = self._model.tokenizer
+            source = filled(tokenizer.token_ids(text, length, read), read)
+            target = filled(tokenizer.token_ids(translation, translation_length, new), new)
+            unread = tokenizer.unread(source, length)
+            return {
+                "weights": self._model.attention_weights(source, target),
+                "text_ends": tokenizer.ends(source),
+                "translation_ends": tokenizer.ends(target),
+                "unread": unread + tokenizer.unread(target, translation_length),
+            }
+
+        def filled(token_ids: Tensor, width: int) -> Tensor:
+            return ops.pad(token_ids, ((0, 0), (0, width - ops.shape(token_ids)[1])))
+
         def ints(name: str, *shape: int | str) -> TensorSpec:
             return TensorSpec(name, "int32", ("B", *shape))
 
@@ -93,6 +111,10 @@ class TranslatorSignatures:
         text = (
             TensorSpec("text", "uint8", ("B", "L")),
             TensorSpec("length", "int32", ("B",), minimum=0, maximum="L"),
+        )
+        translation = (
+            TensorSpec("translation", "uint8", ("B", "R")),
+            TensorSpec("translation_length", "int32", ("B",), minimum=0, maximum="R"),
         )
         numbers = (
             TensorSpec("max_new_tokens", "int32", (), minimum=1, maximum=new, default=new),
@@ -107,6 +129,12 @@ class TranslatorSignatures:
             *scores,
             UNREAD,
         )
+        attention = (
+            TensorSpec("weights", "float32", ("B", new + 1, read + 1)),
+            ints("text_ends", read),
+            ints("translation_ends", new),
+            UNREAD,
+        )
         memory_specs, state_specs = specs(memory, longer), specs(state, state)
         return (
             Signature("encode", (ids,), (logits, *memory_specs, *state_specs), encode),
@@ -115,6 +143,7 @@ class TranslatorSignatures:
             ),
             Signature("translate", (ids, *numbers), new_ids, translate),
             Signature("translate_text", (*text, *numbers), new_text, translate_text),
+            Signature("attend_text", (*text, *translation), attention, attend_text),
         )
 
     def signature_inputs(self, texts: Sequence[str | bytes], sizes: Mapping[str, int]) -> Any:
@@ -145,7 +174,11 @@ class TranslatorSignatures:
     ) -> dict[str, Arrays]:
         token_ids = padded(rows, sizes["T"])
         text, length = packed(texts)
-        new = self.limits(sizes)["N"]
+        limits = self.limits(sizes)
+        new = limits["N"]
+        # The text before stands for the translation: any two will do.
+        others = [cut(text, limits["R"]) for text in [texts[-1], *texts[:-1]]]
+        translation, translation_length = packed(others)
         numbers = {
             "max_new_tokens": np.full(len(rows), new, "int32"),
             "length_penalty": np.full(len(rows), LENGTH_PENALTY, "float32"),
@@ -159,11 +192,17 @@ class TranslatorSignatures:
             "decode": {name: ops.convert_to_numpy(value) for name, value in values.items()},
             "translate": {"token_ids": token_ids, **numbers},
             "translate_text": {"text": text, "length": length, **numbers},
+            "attend_text": {
+                "text": text,
+                "length": length,
+                "translation": translation,
+                "translation_length": translation_length,
+            },
         }
 
     def limits(self, sizes: Mapping[str, int]) -> dict[str, int]:
         """The largest size of each dimension: T tokens of a source and S with its end, N of a
-        translation, K beams and L bytes of a text, as they are asked for in `sizes`.
+        translation, K beams, L bytes of a text and R of a translation, as asked for in `sizes`.
 
         Raises:
             UserError: If the model cannot have these sizes.
@@ -180,5 +219,7 @@ class TranslatorSignatures:
         if not 1 <= beams <= most:
             raise UserError(f"--beam is from 1 to {most}, half the vocabulary. Received: {beams}")
         # A character has four bytes at most: so the last token is whole, too.
-        longest = self._model.tokenizer.bytes_a_token * found["T"] + 3
-        return {**found, "S": found["T"] + 1, "K": beams, "L": longest}
+        text, translation = (
+            self._model.tokenizer.bytes_a_token * found[size] + 3 for size in ("T", "N")
+        )
+        return {**found, "S": found["T"] + 1, "K": beams, "L": text, "R": translation}

@@ -105,7 +105,11 @@ class Tokenizer:
         Returns:
             `(B,)` int32.
         """
-        return length - ops.sum(take(self._piece_tables.lengths, token_ids), axis=1)
+        return length - self.ends(token_ids)[:, -1]
+
+    def ends(self, token_ids: Tensor) -> Tensor:
+        """Inside a graph: where in its text, in bytes, each token `(B, T)` ends: `(B, T)` int32."""
+        return ops.cumsum(take(self._piece_tables.lengths, token_ids), axis=1)
 
     @property
     def table_bytes(self) -> int:

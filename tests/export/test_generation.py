@@ -12,6 +12,7 @@ from keras_seq.decoding import margins
 from keras_seq.errors import UserError
 from keras_seq.models import TextGenerator
 from keras_seq.text import ByteTokenizer, SentencePieceTokenizer
+from keras_seq.uniforms import drawn
 
 PROMPT, NEW = 12, 20
 TEXTS = ["First Citizen: before we proceed", "Speak, speak.", "", "é", "the people"]
@@ -60,7 +61,7 @@ def exported(request, tmp_path_factory):
 
 def test_the_manifest_proves_every_signature_in_every_format(exported):
     _, folder, manifest = exported
-    names = {"prefill", "decode", "generate", "generate_text"}
+    names = {"prefill", "decode", "generate", "prefill_text", "decode_text", "generate_text"}
     assert set(manifest["parity"]["formats"]) == set(formats.NAMES)
     for name, figures in manifest["parity"]["formats"].items():
         assert names <= figures.keys()
@@ -121,6 +122,52 @@ def test_a_loop_of_the_callers_over_decode(exported, format):
         tokens.append(int(logits[0].argmax()))
         state = loaded.decode(token=np.array(tokens[-1:], "int32"), **state)
     assert tokens == whole["token_ids"][0, : len(tokens)].tolist()
+
+
+@pytest.mark.parametrize("format", formats.NAMES)
+@pytest.mark.parametrize("temperature", [0.0, 1.3])
+def test_a_text_in_parts_is_the_whole(exported, format, temperature):
+    _, folder, _ = exported
+    loaded = runtime.load(folder, format, threads=1)
+    uniforms = drawn(len(TEXTS), NEW, 5)
+    sampling = {"temperature": temperature, "top_k": 30, "top_p": 0.95}
+    whole = loaded.generate_text(TEXTS, uniforms=uniforms, **sampling)
+    outputs = loaded.prefill_text(TEXTS, uniform=uniforms[:, 0], **sampling)
+    texts = [row[:n].tobytes() for row, n in zip(outputs["text"], outputs["length"], strict=True)]
+    done = 1
+    for count in (1, 7, 2, NEW):
+        token = outputs["token"]
+        states = {n: outputs[n] for n in outputs if n not in ("text", "length", "token", "unread")}
+        count = min(count, NEW - done)
+        following = np.zeros_like(uniforms)
+        following[:, :count] = uniforms[:, done : done + count]
+        outputs = loaded.decode_text(
+            token=token, max_new_tokens=count, uniforms=following, **sampling, **states
+        )
+        parts = zip(outputs["text"], outputs["length"], strict=True)
+        texts = [text + row[:n].tobytes() for text, (row, n) in zip(texts, parts, strict=True)]
+        done += count
+    wanted = zip(whole["text"], whole["length"], strict=True)
+    assert texts == [row[:n].tobytes() for row, n in wanted]
+
+
+def test_a_cache_is_written_no_further_than_it_reaches(exported):
+    model, folder, _ = exported
+    loaded = runtime.load(folder, "tflite", threads=1)
+    outputs = loaded.prefill_text(["speak " * 20], uniform=np.zeros(1), temperature=0.0)
+    length = 0
+    for _ in range(2):
+        token = outputs["token"]
+        states = {n: outputs[n] for n in outputs if n not in ("text", "length", "token", "unread")}
+        outputs = loaded.decode_text(
+            token=token, uniforms=np.zeros((1, NEW)), temperature=0.0, **states
+        )
+        length = int(outputs["length"][0])
+    if model.is_bounded:
+        assert length == 0
+        assert (outputs["position"] == PROMPT + NEW).all()
+    else:
+        assert length > 0
 
 
 def test_rows_of_a_cache_in_tflite(tmp_path):

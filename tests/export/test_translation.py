@@ -34,7 +34,7 @@ def exported(request, tmp_path_factory):
 
 def test_the_manifest_proves_every_signature_in_every_format(exported):
     _, folder, manifest = exported
-    names = {"encode", "decode", "translate", "translate_text"}
+    names = {"encode", "decode", "translate", "translate_text", "attend_text"}
     assert set(manifest["parity"]["formats"]) == set(formats.NAMES)
     for name, figures in manifest["parity"]["formats"].items():
         assert names <= figures.keys()
@@ -86,6 +86,28 @@ def test_a_loop_of_the_callers_over_decode(exported, format):
         state = loaded.decode(token=np.array([token], "int32"), **{**memory, **state})
     (expected,) = model.translate(["two dogs"], beam=1, max_new_tokens=NEW)
     assert model.tokenizer.decode([tokens]) == [expected]
+
+
+@pytest.mark.parametrize("format", formats.NAMES)
+def test_where_a_translation_looks(exported, format):
+    model, folder, _ = exported
+    loaded = export.load(folder, format)
+    text, translation = "two dogs", "zwei é"
+    found = loaded.attend_text([text, ""], [translation, "x"])
+    expected = model.attention(text, translation)["weights"]  # (T, S) with an end of each
+    bytes_read, bytes_written = len(text.encode()), len(translation.encode())
+    weights = found["weights"][0]
+    np.testing.assert_allclose(
+        weights[: bytes_written + 1, : bytes_read + 1], expected, atol=1e-5, rtol=0
+    )
+    np.testing.assert_allclose(weights[:, bytes_read + 1 :], 0, atol=1e-7)
+    # Every byte is a token.
+    ends = np.minimum(np.arange(1, READ + 1), bytes_read)
+    assert found["text_ends"][0].tolist() == ends.tolist()
+    assert found["translation_ends"].tolist()[1] == [1] * NEW
+    with pytest.warns(UserWarning, match="too long"):
+        long = loaded.attend_text(["a"], ["x" * (NEW + 9)])
+    assert long["unread"].tolist() == [9]
 
 
 def test_refused(exported):
