@@ -55,7 +55,13 @@ def _export_parser() -> argparse.ArgumentParser:
         nargs="?",
         help="a run folder, a .keras file, an .h5 file, or preset:NAME",
     )
-    add("--format", choices=(*formats.NAMES, "all"), default="all", help="(default: all)")
+    add(
+        "--format",
+        choices=(*formats.NAMES, "all"),
+        nargs="+",
+        default=["all"],
+        help="one or more (default: all)",
+    )
     add("--output", metavar="BUNDLE", help="the folder to make (default: bundles/NAME)")
     add("--overwrite", action="store_true", help="replace a folder that is not empty")
     add("--batch", type=int, default=1, metavar="B", help="rows of a TFLite call (default: 1)")
@@ -156,7 +162,7 @@ def _export(arguments: argparse.Namespace) -> int:
     manifest = export(
         model,
         output,
-        formats.NAMES if arguments.format == "all" else (arguments.format,),
+        formats.NAMES if "all" in arguments.format else arguments.format,
         texts=texts,
         texts_name=name,
         batch=arguments.batch,

@@ -8,7 +8,7 @@ from keras_seq import data, presets
 from keras_seq.cli import main
 from keras_seq.errors import UserError
 from keras_seq.models import load_model
-from keras_seq.training import evaluate_generator, evaluate_translator
+from keras_seq.training import evaluate_classifier, evaluate_generator, evaluate_translator
 
 
 def test_shakespeare_answers(capsys):
@@ -57,6 +57,23 @@ def test_en_de_is_what_it_says():
     assert found["cut"] == 0
 
 
+def test_sentiment_is_what_it_says(capsys):
+    """On the first of its held-out reviews; it says so of all of them."""
+    path = presets.model_path("sentiment")
+    assert path.stat().st_size <= 3_000_000
+    told = presets.about("sentiment")
+    assert told["metrics"]["examples"] == 5_000
+    assert told["metrics"]["accuracy"] >= 0.87
+    held_out = data.load("movie_reviews").held_out
+    some = held_out.take(range(1_000))
+    found = evaluate_classifier(load_model(path), some, "movie_reviews")
+    assert found["accuracy"] == pytest.approx(told["metrics"]["accuracy"], abs=0.03)
+    assert main(["predict", "preset:sentiment", "A wonderful film: funny, warm, a joy."]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("positive")
+
+
 def test_there_is_no_other():
-    with pytest.raises(UserError, match="presets are en-de, shakespeare. Received: 'milton'"):
+    with pytest.raises(
+        UserError, match="presets are en-de, sentiment, shakespeare. Received: 'milton'"
+    ):
         presets.model_path("preset:milton")

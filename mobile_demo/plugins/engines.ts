@@ -1,0 +1,59 @@
+/** The runtimes' own files, served and emitted as they are: `engines/LITERT/…`, `engines/ORT/…`. */
+import {readFile, readdir} from 'node:fs/promises';
+import {createRequire} from 'node:module';
+import {dirname, join} from 'node:path';
+
+import type {Plugin} from 'vite';
+
+const require = createRequire(import.meta.url);
+const TYPES: Record<string, string> = {js: 'text/javascript', mjs: 'text/javascript', wasm: 'application/wasm'};
+
+interface Engine {
+  /** Folder below `engines/`, with the version: a file there never changes. */
+  name: string;
+  folder: string;
+  wanted: RegExp;
+}
+
+export async function engines(): Promise<{names: {litert: string; onnx: string}; plugin: Plugin}> {
+  const litert = await engine('@litertjs/core', '../wasm', /\.(js|wasm)$/);
+  const onnx = await engine('onnxruntime-web', '.', /^ort-wasm-simd-threaded(\.asyncify)?\.(mjs|wasm)$/);
+  const all = [litert, onnx];
+
+  async function read({folder}: Engine, file: string): Promise<Buffer | string> {
+    const content = await readFile(join(folder, file));
+    // LiteRT's loaders are scripts; a module worker imports them, and looks for this.
+    return file.endsWith('_internal.js') ? `${content}\nglobalThis.ModuleFactory = ModuleFactory;\n` : content;
+  }
+
+  const plugin: Plugin = {
+    name: 'engines',
+    configureServer(server) {
+      server.middlewares.use(async (request, response, next) => {
+        const [, name, file] = /\/engines\/([^/]+)\/([^/?]+)/.exec(request.url ?? '') ?? [];
+        const found = all.find((one) => one.name === name);
+        if (!found || !file || !found.wanted.test(file)) return next();
+        response.setHeader('Content-Type', TYPES[file.split('.').at(-1)!]!);
+        for (const [header, value] of Object.entries(server.config.server.headers ?? {})) {
+          response.setHeader(header, value as string);
+        }
+        response.end(await read(found, file));
+      });
+    },
+    async generateBundle() {
+      for (const one of all) {
+        for (const file of (await readdir(one.folder)).filter((file) => one.wanted.test(file))) {
+          this.emitFile({type: 'asset', fileName: `engines/${one.name}/${file}`, source: await read(one, file)});
+        }
+      }
+    },
+  };
+  return {names: {litert: litert.name, onnx: onnx.name}, plugin};
+}
+
+async function engine(library: string, folder: string, wanted: RegExp): Promise<Engine> {
+  const main = require.resolve(library);
+  const root = main.slice(0, main.lastIndexOf(library) + library.length);
+  const {version} = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
+  return {name: `${library.replace(/^@/, '').replace('/', '-')}-${version}`, folder: join(dirname(main), folder), wanted};
+}

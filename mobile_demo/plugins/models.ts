@@ -1,0 +1,33 @@
+/** `models/index.json`: the names of the bundles in `public/models`, as they are at that moment. */
+import {existsSync} from 'node:fs';
+import {readdir} from 'node:fs/promises';
+import {join} from 'node:path';
+
+import type {Plugin} from 'vite';
+
+export function models(): Plugin {
+  let folder = '';
+
+  async function index(): Promise<string> {
+    const entries = existsSync(folder) ? await readdir(folder) : [];
+    const names = entries.filter((name) => existsSync(join(folder, name, 'manifest.json')));
+    return JSON.stringify(names.sort());
+  }
+
+  return {
+    name: 'models',
+    configResolved(config) {
+      folder = join(config.publicDir, 'models');
+    },
+    configureServer(server) {
+      server.middlewares.use(async (request, response, next) => {
+        if (!/\/models\/index\.json(\?|$)/.test(request.url ?? '')) return next();
+        response.setHeader('Content-Type', 'application/json');
+        response.end(await index());
+      });
+    },
+    async generateBundle() {
+      this.emitFile({type: 'asset', fileName: 'models/index.json', source: await index()});
+    },
+  };
+}

@@ -1,0 +1,235 @@
+/** What runs in the worker: bundles are fetched, opened and called here, never on the page. */
+import type {Engine, Options} from '../engine/engine';
+import {type Bundle, Store} from '../bundle/store';
+import {read} from '../bundle/folder';
+import {type EngineName, type Manifest, type Variant, variants} from '../bundle/manifest';
+import {UserError} from '../errors';
+import {classify, drivers, type Word} from '../tasks/classify';
+import {generate, longest, type Sampling} from '../tasks/generate';
+import type {Session} from '../tasks/session';
+import {attention, type Sentence, sentences, translate} from '../tasks/translate';
+import {measured, type Measured} from './benchmark';
+import {serial} from './serial';
+
+export interface Settings {
+  engine: EngineName;
+  /** null takes what the bundle has. */
+  precision: string | null;
+  accelerator: Options['accelerator'];
+  threads: number;
+}
+
+/** A bundle as the page knows it. */
+export interface Listed {
+  name: string;
+  task: Manifest['task'];
+  labels: string[];
+  languages: string[];
+  longest: number;
+  parameters: number;
+  backbone: string;
+  variants: Variant[];
+  isAdded: boolean;
+  /** Bytes that a newer version has to fetch; null if there is none. */
+  update: number | null;
+}
+
+interface Opened {
+  session: Session;
+  loadMs: number;
+}
+
+const SHOWN_EVERY_MS = 100;
+
+export type OnProgress = (done: number, all: number) => void;
+
+export class Backend {
+  private readonly store: Store;
+  private readonly opened = new Map<string, Promise<Opened>>();
+  private latest = 0; // Texts to classify: of older ones the words are no longer asked for.
+  private isStopped = false;
+
+  constructor(
+    private readonly base: string,
+    private readonly settings: Settings,
+  ) {
+    this.store = new Store(new URL('models/', base));
+  }
+
+  async list(): Promise<Listed[]> {
+    return (await this.store.list()).map(({name, manifest, isAdded, update}) => ({
+      name,
+      task: manifest.task,
+      labels: manifest.labels,
+      languages: manifest.languages ?? [],
+      longest: manifest.limits['N'] ?? 0,
+      parameters: manifest.parameters,
+      backbone: manifest.backbone,
+      variants: variants(manifest),
+      isAdded,
+      update: update?.bytes ?? null,
+    }));
+  }
+
+  /** Which of a bundle's variants is used. */
+  private variant(manifest: Manifest, name: string): Variant {
+    const all = variants(manifest);
+    const ofEngine = all.filter(({engine}) => engine === this.settings.engine);
+    const found = ofEngine.find(({precision}) => precision === this.settings.precision) ?? ofEngine[0];
+    if (!found) throw new UserError('noEngine', {name, engine: this.settings.engine});
+    return found;
+  }
+
+  /** Bytes to fetch before a bundle can be used. */
+  async toFetch(name: string): Promise<number> {
+    const bundle = await this.bundle(name);
+    const {format} = this.variant(bundle.manifest, name);
+    return this.store.toFetch(bundle, needed(bundle.manifest, format));
+  }
+
+  /** Fetches and opens a bundle, if that is not done yet. */
+  async load(name: string, progress: OnProgress): Promise<void> {
+    const opened = this.opened.get(name) ?? this.open(name, progress);
+    this.opened.set(name, opened);
+    try {
+      await opened;
+    } catch (error) {
+      this.opened.delete(name); // Another try begins anew.
+      throw error;
+    }
+  }
+
+  private async open(name: string, progress: OnProgress): Promise<Opened> {
+    const bundle = await this.bundle(name);
+    const {format, engine} = this.variant(bundle.manifest, name);
+    const files = await this.store.files(bundle, needed(bundle.manifest, format), progress);
+    const start = performance.now();
+    const {open} = await (engine === 'litert' ? import('../engine/litert') : import('../engine/onnx'));
+    const options = {...this.settings, engines: new URL('engines/', this.base).href};
+    let made: Engine;
+    try {
+      made = await open(bundle.manifest, format, files, options);
+    } catch (error) {
+      throw new UserError('cannotOpen', {name, engine, reason: String(error)});
+    }
+    return {session: {manifest: bundle.manifest, engine: serial(made)}, loadMs: performance.now() - start};
+  }
+
+  private async bundle(name: string): Promise<Bundle> {
+    const found = (await this.store.list()).find((bundle) => bundle.name === name);
+    if (!found) throw new UserError('noBundle', {name});
+    return found;
+  }
+
+  private async session(name: string): Promise<Session> {
+    await this.load(name, () => undefined);
+    return (await this.opened.get(name)!).session;
+  }
+
+  /** Probabilities of the classes; then, as they are found, what the words do for the verdict. */
+  async classify(name: string, text: string, onWords: (words: Word[]) => void): Promise<number[]> {
+    const session = await this.session(name);
+    const mine = ++this.latest;
+    const isStale = () => mine !== this.latest;
+    const probabilities = await classify(session, text);
+    void this.explain(session, text, isStale, onWords);
+    return probabilities;
+  }
+
+  private async explain(session: Session, text: string, isStale: () => boolean, onWords: (words: Word[]) => void): Promise<void> {
+    let found: Word[] = [];
+    let shown = performance.now();
+    for await (const words of drivers(session, text, isStale)) {
+      found = words;
+      await breath();
+      if (isStale()) return;
+      if (performance.now() - shown < SHOWN_EVERY_MS) continue;
+      onWords(found);
+      shown = performance.now();
+    }
+    if (!isStale()) onWords(found);
+  }
+
+  /** Continues `prompt`; gives each piece and how many tokens there are, until it ends or `stop`. */
+  async generate(name: string, prompt: string, sampling: Sampling, onPiece: (text: string, tokens: number) => void): Promise<void> {
+    const session = await this.session(name);
+    const decoder = new TextDecoder();
+    let tokens = 0;
+    this.isStopped = false;
+    for await (const piece of generate(session, prompt, sampling)) {
+      tokens += piece.tokens;
+      onPiece(decoder.decode(piece.bytes, {stream: true}), tokens);
+      await breath();
+      if (this.isStopped) break;
+    }
+    onPiece(decoder.decode(), tokens);
+  }
+
+  stop(): void {
+    this.isStopped = true;
+  }
+
+  /** Translates sentence after sentence; gives each as it is found. */
+  async translate(name: string, text: string, onSentence: (sentence: Sentence) => void): Promise<void> {
+    const session = await this.session(name);
+    const mine = ++this.latest;
+    for (const source of sentences(text, session.manifest.languages?.[0] ?? 'en')) {
+      await breath();
+      if (mine !== this.latest) return;
+      onSentence(await translate(session, source));
+    }
+  }
+
+  async attention(name: string, source: string, translation: string): Promise<number[][]> {
+    return attention(await this.session(name), source, translation);
+  }
+
+  async benchmark(name: string): Promise<Measured> {
+    const session = await this.session(name);
+    const {loadMs} = await this.opened.get(name)!;
+    const {format, precision, bytes} = this.variant(session.manifest, name);
+    return {...this.settings, ...(await measured(session, longest(session))), name, format, precision, bytes, loadMs};
+  }
+
+  async update(name: string, progress: OnProgress): Promise<void> {
+    await this.store.update(await this.bundle(name), progress);
+    await this.close(name);
+  }
+
+  /** Keeps a bundle of the user's own; returns its name. */
+  async add(files: File[]): Promise<string> {
+    const {name, manifest, files: contents} = await read(files);
+    await this.store.add(name, manifest, contents);
+    await this.close(name);
+    return name;
+  }
+
+  async remove(name: string): Promise<void> {
+    await this.close(name);
+    await this.store.remove(name);
+  }
+
+  private async close(name: string): Promise<void> {
+    const opened = await this.opened.get(name)?.catch(() => null);
+    opened?.session.engine.close();
+    this.opened.delete(name);
+  }
+}
+
+/** Of a format what runs here: the files of signatures that are called, and what they refer to. */
+function needed(manifest: Manifest, format: string): string[] {
+  const isCalled = (path: string) => !path.endsWith('.onnx') || path.endsWith('_text.onnx');
+  return manifest.formats[format]!.files.filter(isCalled);
+}
+
+/** Lets messages in: a runtime that answers at once would never let a loop be stopped. */
+function breath(): Promise<void> {
+  return new Promise((resolve) => {
+    const {port1, port2} = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
+  });
+}

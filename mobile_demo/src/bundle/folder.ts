@@ -1,0 +1,48 @@
+/** A bundle that the user hands over: a folder of files, or a zip of one. */
+import {unzip, type Unzipped} from 'fflate';
+
+import {UserError} from '../errors';
+import {type Manifest, MANIFEST, parse, variants} from './manifest';
+
+export interface Given {
+  name: string;
+  manifest: Manifest;
+  files: Map<string, Uint8Array<ArrayBuffer>>;
+}
+
+/** Reads what was chosen or dropped; a UserError says why it is no bundle that runs here. */
+export async function read(given: File[]): Promise<Given> {
+  const [first] = given;
+  if (!first) throw new UserError('noManifest', {name: '—'});
+  const isZip = given.length === 1 && /\.zip$/i.test(first.name);
+  const contents = isZip ? await unpacked(first) : given.map((file): Entry => [file.webkitRelativePath || file.name, file]);
+  const root = contents
+    .map(([path]) => path)
+    .filter((path) => path.split('/').at(-1) === MANIFEST)
+    .sort((a, b) => a.length - b.length)[0]
+    ?.slice(0, -MANIFEST.length);
+  const label = isZip ? first.name.replace(/\.zip$/i, '') : first.webkitRelativePath.split('/')[0] || 'bundle';
+  if (root === undefined) throw new UserError('noManifest', {name: isZip ? first.name : label});
+  const name = root.split('/').at(-2) ?? label;
+  const below = new Map(contents.filter(([path]) => path.startsWith(root)).map(([path, blob]) => [path.slice(root.length), blob]));
+  const manifest = parse(await below.get(MANIFEST)!.text(), name);
+  const runnable = variants(manifest);
+  if (runnable.length === 0) throw new UserError('noFormat', {name});
+  const files = new Map<string, Uint8Array<ArrayBuffer>>();
+  for (const path of runnable.flatMap(({format}) => manifest.formats[format]!.files)) {
+    const blob = below.get(path);
+    if (!blob) throw new UserError('missingFile', {name, file: path});
+    files.set(path, new Uint8Array(await blob.arrayBuffer()));
+  }
+  return {name, manifest, files};
+}
+
+type Entry = [string, Blob];
+
+async function unpacked(file: File): Promise<Entry[]> {
+  const content = new Uint8Array(await file.arrayBuffer());
+  const found = await new Promise<Unzipped>((resolve, reject) =>
+    unzip(content, (error, files) => (error ? reject(new UserError('badZip', {name: file.name})) : resolve(files))),
+  );
+  return Object.entries(found).map(([path, bytes]) => [path, new Blob([bytes as Uint8Array<ArrayBuffer>])]);
+}

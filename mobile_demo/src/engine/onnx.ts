@@ -1,0 +1,93 @@
+/** ONNX files in onnxruntime-web: one session a signature, opened at its first call. */
+import type {InferenceSession, Tensor} from 'onnxruntime-web';
+
+import type {Manifest} from '../bundle/manifest';
+import {type Data, type Engine, filled, type Held, type Inputs, isHeld, type Open, type Options, type Outputs} from './engine';
+
+type Ort = typeof import('onnxruntime-web');
+
+export const open: Open = async (manifest, format, files, options) =>
+  new OnnxEngine(await loaded(options), manifest, format, files, options);
+
+/** The runtime itself; that with WebGPU is twice as large, and loaded for WebGPU only. */
+async function loaded({engines, threads, accelerator}: Options): Promise<Ort> {
+  const isGpu = accelerator === 'webgpu';
+  const ort = (await (isGpu ? import('onnxruntime-web/webgpu') : import('onnxruntime-web/wasm'))) as Ort;
+  const file = `${engines}${ENGINES.onnx}/ort-wasm-simd-threaded${isGpu ? '.asyncify' : ''}`;
+  ort.env.wasm.wasmPaths = {mjs: `${file}.mjs`, wasm: `${file}.wasm`};
+  ort.env.wasm.numThreads = threads;
+  return ort;
+}
+
+class OnnxEngine implements Engine {
+  private readonly sessions = new Map<string, Promise<InferenceSession>>();
+
+  constructor(
+    private readonly ort: Ort,
+    private readonly manifest: Manifest,
+    private readonly format: string,
+    private readonly files: Map<string, Uint8Array<ArrayBuffer>>,
+    private readonly options: Options,
+  ) {}
+
+  async run(signature: string, inputs: Inputs): Promise<Outputs> {
+    const session = await this.session(signature);
+    const {sizes} = this.manifest.formats[this.format]!;
+    const given: Record<string, Tensor> = {};
+    // tf2onnx leaves out an input that the model does not use.
+    for (const spec of this.manifest.signatures[signature]!.inputs.filter(({name}) => session.inputNames.includes(name))) {
+      const value = inputs[spec.name]!;
+      if (isHeld(value)) {
+        given[spec.name] = (value as OnnxTensor).tensor;
+        continue;
+      }
+      const {data, shape} = filled(spec, value, sizes);
+      given[spec.name] = new this.ort.Tensor(spec.dtype as 'float32', data as Float32Array, shape);
+    }
+    const results = await session.run(given);
+    // An output that is called as an input has another name in the file: see export/runtime/onnx.py.
+    const names = new Map(Object.keys(inputs).map((name) => [`${name}_out`, name]));
+    return Object.fromEntries(
+      Object.entries(results).map(([name, tensor]) => [names.get(name) ?? name, new OnnxTensor(tensor)]),
+    );
+  }
+
+  close(): void {
+    for (const session of this.sessions.values()) void session.then((open) => open.release());
+    this.sessions.clear();
+  }
+
+  memory(): number | null {
+    return null; // It does not say.
+  }
+
+  private session(signature: string): Promise<InferenceSession> {
+    const opened = this.sessions.get(signature);
+    if (opened) return opened;
+    const paths = [...this.files.keys()];
+    const graph = paths.find((path) => path.endsWith(`/${signature}.onnx`))!;
+    const externalData = paths
+      .filter((path) => !path.endsWith('.onnx'))
+      .map((path) => ({path: path.split('/').at(-1)!, data: this.files.get(path)!}));
+    const providers = this.options.accelerator === 'webgpu' ? ['webgpu', 'wasm'] : ['wasm'];
+    const made = this.ort.InferenceSession.create(this.files.get(graph)!, {
+      externalData,
+      executionProviders: providers,
+      logSeverityLevel: 3,
+    });
+    this.sessions.set(signature, made);
+    return made;
+  }
+}
+
+class OnnxTensor implements Held {
+  constructor(readonly tensor: Tensor) {}
+
+  async read(): Promise<Data> {
+    return (await this.tensor.getData()) as Data;
+  }
+
+  free(): void {
+    this.tensor.dispose();
+  }
+}

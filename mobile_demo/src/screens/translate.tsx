@@ -1,0 +1,137 @@
+/** A text in another language, its alternatives, and where each word looked. */
+import {useEffect, useState} from 'preact/hooks';
+
+import type {Listed} from '../backend/backend';
+import {type Backend, proxy} from '../backend/client';
+import {WithModel} from '../parts/model';
+import {type Alternative, type Sentence, words} from '../tasks/translate';
+import {languageName, told, useSay} from '../words/words';
+
+export function Translate() {
+  return <WithModel task="translate">{(backend, bundle) => <Page backend={backend} bundle={bundle} />}</WithModel>;
+}
+
+const PAUSE_MS = 350; // After the last key, before it is translated.
+
+function Page({backend, bundle}: {backend: Backend; bundle: Listed}) {
+  const say = useSay();
+  const [text, setText] = useState('');
+  const [found, setFound] = useState<Sentence[]>([]);
+  const [isBusy, setIsBusy] = useState(false);
+  const [error, setError] = useState<unknown>(null);
+  const [source, target] = bundle.languages;
+
+  useEffect(() => {
+    let isCurrent = true;
+    const translate = () => {
+      const sentences: Sentence[] = [];
+      const onSentence = (sentence: Sentence) => {
+        if (!isCurrent) return;
+        sentences.push(sentence);
+        setFound([...sentences]);
+      };
+      setIsBusy(true);
+      setError(null);
+      backend
+        .translate(bundle.name, text, proxy(onSentence))
+        .then(() => isCurrent && !sentences.length && setFound([]))
+        .catch((failure: unknown) => isCurrent && setError(failure))
+        .finally(() => isCurrent && setIsBusy(false));
+    };
+    const timer = setTimeout(translate, PAUSE_MS);
+    return () => {
+      isCurrent = false;
+      clearTimeout(timer);
+    };
+  }, [text, backend, bundle.name]);
+
+  return (
+    <>
+      <label class="field">
+        <span>{say('from', {language: languageName(say, source)})}</span>
+        <textarea
+          rows={4} lang={source} value={text} placeholder={say('translateHint')}
+          onInput={(event) => setText(event.currentTarget.value)}
+        />
+      </label>
+      {error !== null && <p class="notice bad" role="alert">{told(say, error)}</p>}
+      {found.length > 0 && (
+        <section aria-live="polite" aria-busy={isBusy}>
+          <h2>{say('into', {language: languageName(say, target)})}</h2>
+          {found.map((sentence, i) => (
+            <Translated key={`${i} ${sentence.source}`} backend={backend} bundle={bundle} sentence={sentence} />
+          ))}
+          <p class="quiet">{say('tapWord')}</p>
+        </section>
+      )}
+    </>
+  );
+}
+
+interface Looked {
+  alternative: number;
+  word: number;
+  weights: number[];
+}
+
+function Translated({backend, bundle, sentence}: {backend: Backend; bundle: Listed; sentence: Sentence}) {
+  const say = useSay();
+  const [looked, setLooked] = useState<Looked | null>(null);
+  const [error, setError] = useState<unknown>(null);
+  const [source, target] = bundle.languages;
+
+  const tap = (alternative: number, word: number) => {
+    if (looked?.alternative === alternative && looked.word === word) return setLooked(null);
+    backend.attention(bundle.name, sentence.source, sentence.alternatives[alternative]!.text).then(
+      (rows) => setLooked({alternative, word, weights: rows[word]!}),
+      setError,
+    );
+  };
+
+  const [best, ...others] = sentence.alternatives;
+  const line = (alternative: Alternative, k: number) => (
+    <Line alternative={alternative} language={target} tapped={looked?.alternative === k ? looked.word : null} onTap={(word) => tap(k, word)} />
+  );
+  return (
+    <article class="sentence">
+      <p class="source" lang={source}>
+        {words(sentence.source).map((word, i) => {
+          const strength = looked ? looked.weights[i]! / Math.max(...looked.weights, 1e-6) : 0;
+          return looked && strength > 0.05
+            ? <mark key={i} class="for" style={{'--strength': strength.toFixed(2)}}>{word}</mark>
+            : <span key={i}>{word}</span>;
+        })}
+      </p>
+      {best && line(best, 0)}
+      {sentence.unread > 0 && <p class="notice">{say('unread', {bytes: sentence.unread})}</p>}
+      {error !== null && <p class="notice bad" role="alert">{told(say, error)}</p>}
+      {others.length > 0 && (
+        <details>
+          <summary>{say('alternatives')}</summary>
+          <ol>{others.map((alternative, k) => <li key={k}>{line(alternative, k + 1)}</li>)}</ol>
+        </details>
+      )}
+    </article>
+  );
+}
+
+interface LineProps {
+  alternative: Alternative;
+  language: string | undefined;
+  tapped: number | null;
+  onTap: (word: number) => void;
+}
+
+function Line({alternative, language, tapped, onTap}: LineProps) {
+  const say = useSay();
+  return (
+    <p class="target" lang={language}>
+      {words(alternative.text).map((word, i) =>
+        word.trim()
+          ? <button key={i} class="word" aria-pressed={tapped === i} onClick={() => onTap(i)}>{word}</button>
+          : <span key={i}>{word}</span>,
+      )}
+      {!alternative.ended && <small class="notice">{say('cut')}</small>}
+    </p>
+  );
+}

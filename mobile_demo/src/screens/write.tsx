@@ -1,0 +1,97 @@
+/** A text that goes on, as it is written. */
+import {useEffect, useRef, useState} from 'preact/hooks';
+
+import type {Listed} from '../backend/backend';
+import {type Backend, proxy} from '../backend/client';
+import {WithModel} from '../parts/model';
+import {told, useSay} from '../words/words';
+
+export function Write() {
+  return <WithModel task="generate">{(backend, bundle) => <Page backend={backend} bundle={bundle} />}</WithModel>;
+}
+
+const SEEDS = 1_000_000;
+
+function Page({backend, bundle}: {backend: Backend; bundle: Listed}) {
+  const say = useSay();
+  const [prompt, setPrompt] = useState('ROMEO:\n');
+  const [temperature, setTemperature] = useState(0.7);
+  const [length, setLength] = useState(bundle.longest);
+  const [seed, setSeed] = useState(1);
+  const [text, setText] = useState('');
+  const [tokens, setTokens] = useState(0);
+  const [speed, setSpeed] = useState(0);
+  const [isWriting, setIsWriting] = useState(false);
+  const [error, setError] = useState<unknown>(null);
+  const begun = useRef('');
+
+  useEffect(() => () => void backend.stop(), [backend]);
+
+  const write = async () => {
+    begun.current = prompt;
+    setText('');
+    setTokens(0);
+    setError(null);
+    setIsWriting(true);
+    const start = performance.now();
+    const onPiece = (piece: string, count: number) => {
+      setText((text) => text + piece);
+      setTokens(count);
+      setSpeed((1000 * count) / (performance.now() - start));
+    };
+    const sampling = {temperature, top_k: 0, top_p: 1, seed, max_new_tokens: length};
+    try {
+      await backend.generate(bundle.name, prompt, sampling, proxy(onPiece));
+    } catch (failure) {
+      setError(failure);
+    } finally {
+      setIsWriting(false);
+    }
+  };
+
+  return (
+    <>
+      <label class="field">
+        <span>{say('prompt')}</span>
+        <textarea rows={3} value={prompt} onInput={(event) => setPrompt(event.currentTarget.value)} />
+      </label>
+      <label class="field">
+        <span>{say('temperature')} <output>{temperature.toFixed(2)}</output></span>
+        <input
+          type="range" min={0} max={1.5} step={0.05} value={temperature}
+          onInput={(event) => setTemperature(Number(event.currentTarget.value))}
+        />
+        <small>{say('temperatureHint')}</small>
+      </label>
+      <label class="field">
+        <span>{say('length')} <output>{length}</output></span>
+        <input
+          type="range" min={1} max={bundle.longest} value={length}
+          onInput={(event) => setLength(Number(event.currentTarget.value))}
+        />
+      </label>
+      <div class="row">
+        <label class="field">
+          <span>{say('seed')}</span>
+          <input
+            type="number" inputMode="numeric" min={0} max={2 ** 32 - 1} step={1} value={seed}
+            onInput={(event) => setSeed(Math.max(0, Math.floor(Number(event.currentTarget.value)) || 0))}
+          />
+          <small>{say('seedHint')}</small>
+        </label>
+        <button onClick={() => setSeed(Math.floor(Math.random() * SEEDS))}>{say('otherSeed')}</button>
+      </div>
+      {isWriting
+        ? <button class="primary" onClick={() => void backend.stop()}>{say('stop')}</button>
+        : <button class="primary" onClick={() => void write()}>{say('writeIt')}</button>}
+      {error !== null && <p class="notice bad" role="alert">{told(say, error)}</p>}
+      {(text || isWriting) && (
+        <section aria-busy={isWriting}>
+          <h2>{say('written')}</h2>
+          <p class="written"><span class="quiet">{begun.current}</span><span>{text}</span></p>
+          <p class="quiet figure">{say('tokens', {count: tokens, speed: Math.round(speed)})}</p>
+        </section>
+      )}
+    </>
+  );
+}
