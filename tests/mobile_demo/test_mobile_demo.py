@@ -1,0 +1,114 @@
+"""The app as it is built, in Chromium: the tests themselves are the `*.test.mjs` beside this."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import export
+from keras_seq import data
+from keras_seq.uniforms import drawn
+
+HERE = Path(__file__).resolve().parent
+DEMO = HERE.parents[1] / "mobile_demo"
+INPUTS = 200
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """Chromium and Node's packages; CI has both, so that nothing is skipped there."""
+    found = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if not found or not shutil.which("npm"):
+        message = "Needs Chromium and npm: apt install chromium npm; CHROMIUM names another browser"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    if not (DEMO / "node_modules" / "vite").is_dir():
+        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=DEMO, check=True)
+    return found
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory, chromium):
+    """What `npm run build` makes of a fresh checkout: the bundles, too."""
+    copy = tmp_path_factory.mktemp("app") / "mobile_demo"
+    own = ("node_modules", "dist", "models", ".venv")
+    shutil.copytree(DEMO, copy, ignore=shutil.ignore_patterns(*own))
+    (copy / "node_modules").symlink_to(DEMO / "node_modules")
+    environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(DEMO.parent)}
+    subprocess.run(["npm", "run", "build"], cwd=copy, env=environment, check=True, timeout=900)
+    return copy / "dist"
+
+
+@pytest.fixture(scope="module")
+def expected(built, tmp_path_factory):
+    """What Python answers to the inputs of each task."""
+    models = built / "models"
+    sentiment, shakespeare, en_de = (
+        export.load(models / name, "tflite", threads=1)
+        for name in ("sentiment", "shakespeare", "en-de")
+    )
+    reviews = [text[:400] for text in data.load("movie_reviews").held_out.texts[:INPUTS]]
+    probabilities = sentiment.classify_text(reviews)["probabilities"].tolist()
+    (play,) = data.load_texts("tinyshakespeare").held_out
+    written = []
+    for i in range(INPUTS):
+        start = 37 * i
+        one = {
+            "prompt": play[start : start + i % 50],
+            "seed": i * 7919,
+            "temperature": (0.0, 0.5, 0.8, 1.0)[i % 4],
+            "length": 24,
+        }
+        uniforms = drawn(1, 200, one["seed"])
+        found = shakespeare.generate_text(
+            [one["prompt"]],
+            max_new_tokens=one["length"],
+            temperature=one["temperature"],
+            uniforms=uniforms,
+        )
+        text = found["text"][0, : found["length"][0]].tobytes()
+        written.append({**one, "text": text.decode("utf-8", "replace")})
+    pairs = data.load_pairs("multi30k", source="en", target="de").held_out
+    sources = [text.strip() for text in pairs.sources if text.count(".") == 1][:INPUTS]
+    found = en_de.translate_text(sources)
+    translated = []
+    for source, texts, lengths in zip(sources, found["text"], found["length"], strict=True):
+        texts = [row[:n].tobytes().decode() for row, n in zip(texts, lengths, strict=True)]
+        translated.append({"source": source, "alternatives": list(dict.fromkeys(texts))})
+    path = tmp_path_factory.mktemp("expected") / "expected.json"
+    manifest = json.loads((models / "en-de" / "manifest.json").read_text("utf-8"))
+    precision = {name: [about["precision"]] for name, about in manifest["formats"].items()}
+    content = {
+        "formats": {"litert": precision["tflite"], "onnx": precision["onnx"]},
+        "sentiment": [
+            {"text": text, "probabilities": row}
+            for text, row in zip(reviews, probabilities, strict=True)
+        ],
+        "write": written,
+        "translate": translated,
+    }
+    path.write_text(json.dumps(content), "utf-8")
+    return path
+
+
+def run(chromium, built, file, **environment):
+    """Runs a file of tests; what it says is the error, if it fails."""
+    given = {**os.environ, "CHROMIUM": chromium, "BUILT": str(built), **environment}
+    process = subprocess.run(
+        ["node", "--test", "--test-reporter=spec", str(HERE / file)],
+        env=given,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    print(process.stdout)
+    assert process.returncode == 0, process.stdout + process.stderr
+    return process.stdout
+
+
+def test_it_answers_as_python_does(chromium, built, expected):
+    run(chromium, built, "parity.test.mjs", EXPECTED=str(expected))
