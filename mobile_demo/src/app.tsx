@@ -1,7 +1,7 @@
 /** The frame: four screens, one shown, and what every screen shares. */
 import {useCallback, useEffect, useState} from 'preact/hooks';
 
-import type {Listed} from './backend/backend';
+import type {Listing} from './backend/backend';
 import {type Backend, started} from './backend/client';
 import {State} from './parts/app_state';
 import {AppUpdate} from './parts/app_update';
@@ -24,7 +24,7 @@ export function App() {
   const [choices, choose] = useChoices();
   const [screen, setScreen] = useState(shown);
   const [backend, setBackend] = useState<Backend | null>(null);
-  const [bundles, setBundles] = useState<Listed[] | null>(null);
+  const [listing, setListing] = useState<Listing | null>(null);
   const say = sayIn(choices.language);
   const {engine, precision, accelerator, threads, language} = choices;
 
@@ -43,19 +43,19 @@ export function App() {
     void started({engine, precision, accelerator, threads}).then(async (made) => {
       const found = await made.list();
       if (!isCurrent) return;
-      setBundles(found);
+      setListing(found);
       setBackend(() => made); // A proxy is a function, too.
     });
     return () => void (isCurrent = false);
   }, [engine, precision, accelerator, threads]);
   const refresh = useCallback(async () => {
-    if (backend) setBundles(await backend.list());
+    if (backend) setListing(await backend.list());
   }, [backend]);
 
   const Shown = SCREENS[screen];
   return (
     <Words.Provider value={say}>
-      <State.Provider value={{backend, bundles, choices, choose, refresh}}>
+      <State.Provider value={{backend, bundles: listing?.bundles ?? null, problems: listing?.problems ?? [], choices, choose, refresh}}>
         <header><h1>{say(screen)}</h1></header>
         <main id="main"><AppUpdate /><Shown /></main>
         <footer class="quiet">{say('onDevice')}</footer>

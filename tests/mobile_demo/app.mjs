@@ -40,12 +40,15 @@ export async function served({isolated = true} = {}) {
     if (!statSync(file, {throwIfNoEntry: false})?.isFile()) return response.writeHead(404).end();
     createReadStream(file).pipe(response);
   });
-  await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
+  const listen = (port) => new Promise((listening) => server.listen(port, '127.0.0.1', listening));
   const close = () => {
     server.closeAllConnections();
     return new Promise((closed) => server.close(closed));
   };
-  return {origin: `http://127.0.0.1:${server.address().port}`, changed, asked, close};
+  await listen(0);
+  const {port} = server.address();
+  // A browser that is told to be offline still lets workers out: the network is the host itself.
+  return {origin: `http://127.0.0.1:${port}`, changed, asked, close, reopen: () => listen(port)};
 }
 
 export function browser(...more) {

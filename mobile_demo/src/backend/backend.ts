@@ -3,7 +3,7 @@ import type {Engine, Options} from '../engine/engine';
 import {type Bundle, Store} from '../bundle/store';
 import {read} from '../bundle/folder';
 import {type EngineName, type Manifest, type Variant, variants} from '../bundle/manifest';
-import {UserError} from '../errors';
+import {type Told, tellable, UserError} from '../errors';
 import {classify, drivers, type Word} from '../tasks/classify';
 import {generate, longest, type Sampling} from '../tasks/generate';
 import type {Session} from '../tasks/session';
@@ -34,6 +34,12 @@ export interface Listed {
   update: number | null;
 }
 
+export interface Listing {
+  bundles: Listed[];
+  /** What is the matter with bundles that are not among them. */
+  problems: Told[];
+}
+
 interface Opened {
   session: Session;
   loadMs: number;
@@ -56,19 +62,9 @@ export class Backend {
     this.store = new Store(new URL('models/', base));
   }
 
-  async list(): Promise<Listed[]> {
-    return (await this.store.list()).map(({name, manifest, isAdded, update}) => ({
-      name,
-      task: manifest.task,
-      labels: manifest.labels,
-      languages: manifest.languages ?? [],
-      longest: manifest.limits['N'] ?? 0,
-      parameters: manifest.parameters,
-      backbone: manifest.backbone,
-      variants: variants(manifest),
-      isAdded,
-      update: update?.bytes ?? null,
-    }));
+  async list(): Promise<Listing> {
+    const {bundles, problems} = await this.store.list();
+    return {bundles: bundles.map(listed), problems: problems.map(tellable)};
   }
 
   /** Which of a bundle's variants is used. */
@@ -116,7 +112,8 @@ export class Backend {
   }
 
   private async bundle(name: string): Promise<Bundle> {
-    const found = (await this.store.list()).find((bundle) => bundle.name === name);
+    const {bundles} = await this.store.list();
+    const found = bundles.find((bundle) => bundle.name === name);
     if (!found) throw new UserError('noBundle', {name});
     return found;
   }
@@ -214,6 +211,21 @@ export class Backend {
     opened?.session.engine.close();
     this.opened.delete(name);
   }
+}
+
+function listed({name, manifest, isAdded, update}: Bundle): Listed {
+  return {
+    name,
+    task: manifest.task,
+    labels: manifest.labels,
+    languages: manifest.languages ?? [],
+    longest: manifest.limits['N'] ?? 0,
+    parameters: manifest.parameters,
+    backbone: manifest.backbone,
+    variants: variants(manifest),
+    isAdded,
+    update: update?.bytes ?? null,
+  };
 }
 
 /** Of a format what runs here: the files of signatures that are called, and what they refer to. */

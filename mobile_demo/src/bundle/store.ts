@@ -21,20 +21,23 @@ export class Store {
   /** `models` is the address of the folder with the bundles. */
   constructor(private readonly models: URL) {}
 
-  /** Every bundle that is served or kept here, by name. */
-  async list(): Promise<Bundle[]> {
+  /** Every bundle that is served or kept here, by name; and what is the matter with others. */
+  async list(): Promise<{bundles: Bundle[]; problems: unknown[]}> {
     const kept = await this.kept();
     const served = await fetchedJson<string[]>(new URL('index.json', this.models));
-    const names = new Set([...(served ?? []), ...kept.keys()]);
-    const found = await Promise.all([...names].map((name) => this.find(name, kept.get(name), served?.includes(name) ?? false)));
-    return found.filter((bundle) => bundle !== null).sort((a, b) => a.name.localeCompare(b.name));
+    const names = [...new Set([...(served ?? []), ...kept.keys()])].sort();
+    const found = await Promise.allSettled(names.map((name) => this.find(name, kept.get(name), served?.includes(name) ?? false)));
+    return {
+      bundles: found.flatMap((one) => (one.status === 'fulfilled' && one.value ? [one.value] : [])),
+      problems: found.flatMap((one) => (one.status === 'rejected' ? [one.reason] : [])),
+    };
   }
 
   private async find(name: string, kept: Kept | undefined, isServed: boolean): Promise<Bundle | null> {
     let served: Manifest | null = null;
     if (isServed) {
       const response = await fetched(this.address(name, MANIFEST));
-      served = response?.ok ? parse(await response.text(), name) : null;
+      if (response?.ok) served = parse(await response.text(), name);
     }
     const manifest = kept?.manifest ?? served;
     if (!manifest) return null;

@@ -76,7 +76,7 @@ function Runtime() {
 }
 
 function Bundles() {
-  const {backend, bundles, choices, choose, refresh} = useApp();
+  const {backend, bundles, problems, choices, choose, refresh} = useApp();
   const say = useSay();
   const [message, setMessage] = useState<{text: string; isBad: boolean} | null>(null);
   const folder = useRef<HTMLInputElement>(null);
@@ -91,7 +91,8 @@ function Bundles() {
       const name = await backend!.add(files);
       await refresh();
       setMessage({text: say('added', {name}), isBad: false});
-      const task = (await backend!.list()).find((bundle) => bundle.name === name)!.task;
+      const {bundles} = await backend!.list();
+      const {task} = bundles.find((bundle) => bundle.name === name)!;
       choose({chosen: {...choices.chosen, [task]: name}});
       location.hash = `#/${SCREENS[task]}`;
     } catch (error) {
@@ -123,6 +124,7 @@ function Bundles() {
           </li>
         ))}
       </ul>
+      {problems.map(({key, values}, i) => <p key={i} class="notice bad">{say(key, values)}</p>)}
       <fieldset
         class="drop"
         onDragOver={(event) => event.preventDefault()}

@@ -2,6 +2,7 @@
 import {createContext} from 'preact';
 import {useContext} from 'preact/hooks';
 
+import {tellable} from '../errors';
 import {en} from './en';
 import {zh} from './zh';
 
@@ -24,13 +25,10 @@ export function sayIn(language: Language): Say {
 export const Words = createContext<Say>(sayIn('en'));
 export const useSay = () => useContext(Words);
 
-/** An error in one sentence: one of ours in the user's language, or what the system says. */
+/** An error in one sentence. */
 export function told(say: Say, error: unknown): string {
-  if (error instanceof Error && error.name === 'UserError') {
-    const {key, values} = JSON.parse(error.message) as {key: Key; values: Values};
-    return say(key, values);
-  }
-  return say('failed', {reason: error instanceof Error ? error.message : String(error)});
+  const {key, values} = tellable(error);
+  return say(key, values);
 }
 
 /** The name of a language, or its code where it has none here. */

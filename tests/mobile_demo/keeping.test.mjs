@@ -1,0 +1,214 @@
+// What is kept on the device: without a network, damaged, missing, newer, the user's own.
+import assert from 'node:assert/strict';
+import {cpSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync} from 'node:fs';
+import {createRequire} from 'node:module';
+import {tmpdir} from 'node:os';
+import {join, relative} from 'node:path';
+import {after, afterEach, before, beforeEach, test} from 'node:test';
+
+import {browser, BUILT, ENGINES, open, phone, sentiment, served, translate, write} from './app.mjs';
+
+const require = createRequire(new URL('../../mobile_demo/package.json', import.meta.url));
+const {zipSync} = require('fflate');
+const GOOD = 'A wonderful film: warm, funny, and over far too soon.';
+const MODEL = '/models/sentiment/tflite/model.tflite';
+
+let chromium, host;
+before(async () => void (chromium = await browser()));
+after(() => chromium.close());
+beforeEach(async () => void (host = await served()));
+afterEach(() => host.close());
+
+/** Until the service worker has the page, and what it keeps. */
+const settled = (page) => page.waitForFunction(() => navigator.serviceWorker.controller !== null);
+
+const verdict = async (page) => {
+  await page.locator('textarea').fill(GOOD);
+  return page.locator('.verdict').textContent();
+};
+
+for (const engine of ENGINES) {
+  test(`everything works without a network, ${engine}`, async () => {
+    const {page, context, errors} = await phone(chromium, host.origin, {choices: {engine}});
+    await settled(page);
+    for (const screen of ['sentiment', 'write', 'translate']) await open(page, screen);
+    await host.close();
+    await page.reload();
+    await open(page, 'sentiment');
+    assert.match(await verdict(page), /^positive/);
+    await open(page, 'write');
+    assert.ok((await write(page, {prompt: 'ROMEO:', seed: 1, temperature: 0.5, length: 20})).length > 10);
+    await open(page, 'translate');
+    const [{alternatives}] = await translate(page, 'Two dogs are running in the snow.', 1);
+    assert.match(alternatives[0], /Hunde/);
+    assert.deepEqual(errors, []);
+    await context.close();
+  });
+}
+
+test('a model that is not here and no network: a sentence, and another try', async () => {
+  const {page, context} = await phone(chromium, host.origin);
+  await settled(page);
+  await host.close();
+  await page.getByRole('button', {name: 'Load the model'}).click();
+  await page.getByText('is not on this device yet, and there is no network').waitFor();
+  await host.reopen();
+  await page.getByRole('button', {name: 'Try again'}).click();
+  assert.match(await verdict(page), /^positive/);
+  await context.close();
+});
+
+test('a model that the host lacks: a sentence that names the file', async () => {
+  host.changed.set(MODEL, null);
+  const {page, context} = await phone(chromium, host.origin);
+  await page.getByRole('button', {name: 'Load the model'}).click();
+  await page.getByText('sentiment lacks tflite/model.tflite').waitFor();
+  await context.close();
+});
+
+test('no models at all: a sentence that says how to make one', async () => {
+  host.changed.set('/models/index.json', '[]');
+  const {page, context} = await phone(chromium, host.origin);
+  await page.getByText('No model for this screen yet').waitFor();
+  await context.close();
+});
+
+test('a damaged bundle does not hide the others', async () => {
+  host.changed.set('/models/en-de/manifest.json', '{"schema_version": 1, "task');
+  const {page, context} = await phone(chromium, host.origin);
+  await open(page, 'sentiment');
+  assert.match(await verdict(page), /^positive/);
+  await page.locator('nav a[href="#/engine"]').click();
+  await page.getByText('en-de is damaged').waitFor();
+  await context.close();
+});
+
+test('what is served is not what was exported: refused, and fetched again', async () => {
+  const content = readFileSync(join(BUILT, MODEL));
+  content[content.length >> 1] ^= 1;
+  host.changed.set(MODEL, content);
+  const {page, context} = await phone(chromium, host.origin);
+  await page.getByRole('button', {name: 'Load the model'}).click();
+  await page.getByText('sentiment came damaged (tflite/model.tflite').waitFor();
+  host.changed.set(MODEL, content.subarray(0, 1000)); // A download that ended early.
+  await page.getByRole('button', {name: 'Try again'}).click();
+  await page.getByText('sentiment came damaged').waitFor();
+  host.changed.clear();
+  await page.getByRole('button', {name: 'Try again'}).click();
+  assert.match(await verdict(page), /^positive/);
+  await context.close();
+});
+
+test('what was kept is damaged: refused, and fetched again', async () => {
+  const {page, context} = await phone(chromium, host.origin);
+  await open(page, 'sentiment');
+  const damage = async () => {
+    const cache = await caches.open('files');
+    for (const request of await cache.keys()) {
+      const content = new Uint8Array(await (await cache.match(request)).arrayBuffer());
+      content[content.length >> 1] ^= 1;
+      await cache.put(request, new Response(content));
+    }
+  };
+  await page.evaluate(damage);
+  const asked = host.asked.filter((path) => path === MODEL).length;
+  await page.reload();
+  await page.locator('textarea').waitFor();
+  assert.match(await verdict(page), /^positive/);
+  assert.equal(host.asked.filter((path) => path === MODEL).length, asked + 1);
+  await context.close();
+});
+
+test('two tabs', async () => {
+  const {page, context} = await phone(chromium, host.origin);
+  const other = await context.newPage();
+  await other.goto(host.origin);
+  await Promise.all([open(page, 'sentiment'), open(other, 'translate')]);
+  const [told, [{alternatives}]] = await Promise.all([verdict(page), translate(other, 'A man is sleeping.', 1)]);
+  assert.match(told, /^positive/);
+  assert.match(alternatives[0], /schläft/);
+  await context.close();
+});
+
+test('a newer model is offered, and taken when the user says so', async () => {
+  const {page, context} = await phone(chromium, host.origin);
+  await open(page, 'sentiment');
+  const path = join(BUILT, 'models/sentiment/manifest.json');
+  const manifest = JSON.parse(readFileSync(path, 'utf8'));
+  const newer = {...manifest, labels: ['bad', 'good'], sha256: '0'.repeat(64)};
+  host.changed.set('/models/sentiment/manifest.json', JSON.stringify(newer));
+  await page.reload();
+  await page.locator('textarea').waitFor();
+  assert.match(await verdict(page), /^positive/);
+  await page.locator('nav a[href="#/engine"]').click();
+  await page.getByRole('button', {name: /A newer sentiment is available/}).click();
+  await page.getByRole('button', {name: /A newer sentiment/}).waitFor({state: 'detached'});
+  await open(page, 'sentiment');
+  assert.match(await verdict(page), /^good/);
+  await context.close();
+});
+
+/** The files of a folder, by their paths. */
+function below(folder) {
+  const files = readdirSync(folder, {recursive: true}).filter((path) => statSync(join(folder, path)).isFile());
+  return Object.fromEntries(files.map((path) => [path, readFileSync(join(folder, path))]));
+}
+
+test("the user's own bundle, as a folder and as a zip", async () => {
+  const {page, context} = await phone(chromium, host.origin);
+  const folder = mkdtempSync(join(tmpdir(), 'bundles-'));
+  cpSync(join(BUILT, 'models/sentiment'), join(folder, 'mine'), {recursive: true});
+  writeFileSync(join(folder, 'ours.zip'), zipSync({ours: below(join(folder, 'mine'))}, {level: 0}));
+  host.changed.set('/models/index.json', '["en-de"]');
+  await page.locator('nav a[href="#/engine"]').click();
+  await page.locator('input[type=file]').nth(0).setInputFiles(join(folder, 'mine'));
+  await page.locator('textarea').waitFor(); // Its screen opens by itself.
+  assert.match(await verdict(page), /^positive/);
+  await page.locator('nav a[href="#/engine"]').click();
+  await page.locator('input[type=file]').nth(1).setInputFiles(join(folder, 'ours.zip'));
+  await page.locator('textarea').waitFor();
+  assert.match(await verdict(page), /^positive/);
+  assert.deepEqual(await page.locator('select option').allTextContents(), ['mine', 'ours']);
+  await settled(page);
+  await host.close(); // Nothing of it comes from anywhere else.
+  await page.reload();
+  assert.equal(await page.locator('select').inputValue(), 'ours');
+  assert.match(await verdict(page), /^positive/);
+  await page.locator('nav a[href="#/engine"]').click();
+  for (const name of ['mine', 'ours']) {
+    await page.locator('li', {hasText: name}).getByRole('button', {name: 'Remove'}).click();
+    await page.locator('.bundles strong', {hasText: name}).waitFor({state: 'detached'});
+  }
+  await context.close();
+});
+
+test('what is no bundle is refused with a reason', async () => {
+  const {page, context} = await phone(chromium, host.origin, {path: '/#/engine'});
+  const folder = mkdtempSync(join(tmpdir(), 'bad-'));
+  const contents = below(join(BUILT, 'models/sentiment'));
+  const manifest = JSON.parse(contents['manifest.json']);
+  const zipped = (name, files) => {
+    writeFileSync(join(folder, name), zipSync(files, {level: 0}));
+    return join(folder, name);
+  };
+  const {'tflite/model.tflite': model, ...rest} = contents;
+  const damaged = Buffer.from(model);
+  damaged[1000] ^= 1;
+  const text = (value) => Buffer.from(JSON.stringify(value));
+  const cases = [
+    [zipped('empty.zip', {'notes.txt': Buffer.from('hello')}), 'empty.zip is not a bundle: it has no manifest.json'],
+    [zipped('less.zip', rest), 'less lacks tflite/model.tflite'],
+    [zipped('bad.zip', {...contents, 'tflite/model.tflite': damaged}), 'tflite/model.tflite is not the file that was exported'],
+    [zipped('old.zip', {...contents, 'manifest.json': text({...manifest, schema_version: 7})}), 'the schema version 7'],
+    [zipped('server.zip', {...contents, 'manifest.json': text({...manifest, formats: {saved_model: {files: []}}})}), 'neither a TFLite nor an ONNX'],
+    [zipped('out.zip', {...contents, 'manifest.json': text({...manifest, files: {'../x': {}}})}), 'out is damaged'],
+  ];
+  writeFileSync(join(folder, 'torn.zip'), Buffer.from('PK\x03\x04 and no more'));
+  cases.push([join(folder, 'torn.zip'), 'torn.zip cannot be read as a zip file']);
+  for (const [file, reason] of cases) {
+    await page.locator('input[type=file]').nth(1).setInputFiles(file);
+    await page.locator('[role=alert]', {hasText: reason}).waitFor();
+  }
+  assert.equal(await page.locator('.bundles strong').count(), 3, relative('.', folder));
+  await context.close();
+});
