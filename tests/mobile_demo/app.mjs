@@ -74,6 +74,7 @@ export async function phone(browser, origin, {profile = 'Pixel 7', choices = {},
 /** Opens a screen, and its model where that is not open yet. */
 export async function open(page, screen) {
   await page.locator(`nav a[href="#/${screen}"]`).click();
+  await page.locator(`nav a[href="#/${screen}"][aria-current=page]`).waitFor();
   const field = page.locator('main textarea').first();
   const load = page.locator('main button.primary', {hasText: /Load|Open|加载/});
   await field.or(load).first().waitFor();

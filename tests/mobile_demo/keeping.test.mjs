@@ -161,6 +161,7 @@ test("the user's own bundle, as a folder and as a zip", async () => {
   writeFileSync(join(folder, 'ours.zip'), zipSync({ours: below(join(folder, 'mine'))}, {level: 0}));
   host.changed.set('/models/index.json', '["en-de"]');
   await page.locator('nav a[href="#/engine"]').click();
+  await page.locator('fieldset.drop:enabled').waitFor();
   await page.locator('input[type=file]').nth(0).setInputFiles(join(folder, 'mine'));
   await page.locator('textarea').waitFor(); // Its screen opens by itself.
   assert.match(await verdict(page), /^positive/);
@@ -205,6 +206,7 @@ test('what is no bundle is refused with a reason', async () => {
   ];
   writeFileSync(join(folder, 'torn.zip'), Buffer.from('PK\x03\x04 and no more'));
   cases.push([join(folder, 'torn.zip'), 'torn.zip cannot be read as a zip file']);
+  await page.locator('fieldset.drop:enabled').waitFor();
   for (const [file, reason] of cases) {
     await page.locator('input[type=file]').nth(1).setInputFiles(file);
     await page.locator('[role=alert]', {hasText: reason}).waitFor();

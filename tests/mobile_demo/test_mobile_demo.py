@@ -110,5 +110,17 @@ def run(chromium, built, file, **environment):
     return process.stdout
 
 
+def test_the_screens(chromium, built):
+    run(chromium, built, "screens.test.mjs")
+
+
+def test_what_is_kept_on_the_device(chromium, built):
+    run(chromium, built, "keeping.test.mjs")
+
+
+def test_what_the_browser_measures(chromium, built):
+    run(chromium, built, "figures.test.mjs")
+
+
 def test_it_answers_as_python_does(chromium, built, expected):
     run(chromium, built, "parity.test.mjs", EXPECTED=str(expected))

@@ -8,6 +8,7 @@ import {classify, drivers, type Word} from '../tasks/classify';
 import {generate, longest, type Sampling} from '../tasks/generate';
 import type {Session} from '../tasks/session';
 import {attention, type Sentence, sentences, translate} from '../tasks/translate';
+import {keepEngine} from './engine_cache';
 import {measured, type Measured} from './benchmark';
 import {serial} from './serial';
 
@@ -52,6 +53,7 @@ export type OnProgress = (done: number, all: number) => void;
 export class Backend {
   private readonly store: Store;
   private readonly opened = new Map<string, Promise<Opened>>();
+  private known = new Map<string, Bundle>(); // As last listed: the network may be gone since.
   private latest = 0; // Texts to classify: of older ones the words are no longer asked for.
   private isStopped = false;
 
@@ -64,6 +66,7 @@ export class Backend {
 
   async list(): Promise<Listing> {
     const {bundles, problems} = await this.store.list();
+    this.known = new Map(bundles.map((bundle) => [bundle.name, bundle]));
     return {bundles: bundles.map(listed), problems: problems.map(tellable)};
   }
 
@@ -98,22 +101,24 @@ export class Backend {
   private async open(name: string, progress: OnProgress): Promise<Opened> {
     const bundle = await this.bundle(name);
     const {format, engine} = this.variant(bundle.manifest, name);
-    const files = await this.store.files(bundle, needed(bundle.manifest, format), progress);
+    const contents = await this.store.files(bundle, needed(bundle.manifest, format), progress);
     const start = performance.now();
-    const {open} = await (engine === 'litert' ? import('../engine/litert') : import('../engine/onnx'));
+    const runtime = await (engine === 'litert' ? import('../engine/litert') : import('../engine/onnx'));
     const options = {...this.settings, engines: new URL('engines/', this.base).href};
     let made: Engine;
     try {
-      made = await open(bundle.manifest, format, files, options);
+      made = await runtime.open(bundle.manifest, format, contents, options);
     } catch (error) {
       throw new UserError('cannotOpen', {name, engine, reason: String(error)});
     }
-    return {session: {manifest: bundle.manifest, engine: serial(made)}, loadMs: performance.now() - start};
+    const loadMs = performance.now() - start;
+    await keepEngine(await runtime.files(options));
+    return {session: {manifest: bundle.manifest, engine: serial(made)}, loadMs};
   }
 
   private async bundle(name: string): Promise<Bundle> {
-    const {bundles} = await this.store.list();
-    const found = bundles.find((bundle) => bundle.name === name);
+    if (!this.known.has(name)) await this.list();
+    const found = this.known.get(name);
     if (!found) throw new UserError('noBundle', {name});
     return found;
   }
@@ -190,26 +195,28 @@ export class Backend {
 
   async update(name: string, progress: OnProgress): Promise<void> {
     await this.store.update(await this.bundle(name), progress);
-    await this.close(name);
+    await this.forget(name);
   }
 
   /** Keeps a bundle of the user's own; returns its name. */
   async add(files: File[]): Promise<string> {
     const {name, manifest, files: contents} = await read(files);
     await this.store.add(name, manifest, contents);
-    await this.close(name);
+    await this.forget(name);
     return name;
   }
 
   async remove(name: string): Promise<void> {
-    await this.close(name);
+    await this.forget(name);
     await this.store.remove(name);
   }
 
-  private async close(name: string): Promise<void> {
+  /** What is open of a bundle, and known: it has changed. */
+  private async forget(name: string): Promise<void> {
     const opened = await this.opened.get(name)?.catch(() => null);
     opened?.session.engine.close();
     this.opened.delete(name);
+    this.known.delete(name);
   }
 }
 

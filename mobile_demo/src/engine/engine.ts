@@ -40,6 +40,9 @@ export type Open = (
   options: Options,
 ) => Promise<Engine>;
 
+/** Addresses of the runtime's own files, as these options need them. */
+export type Files = (options: Options) => Promise<{script: string; wasm: string}>;
+
 const ARRAYS = {float32: Float32Array, int32: Int32Array, uint8: Uint8Array};
 
 export function isHeld(value: Data | number | Held): value is Held {

@@ -2,7 +2,7 @@
 import {type CompiledModel, getDefaultEnvironment, type LiteRt, loadAndCompile, loadLiteRt, setWebGpuDevice, supportsFeature, Tensor} from '@litertjs/core';
 
 import type {Manifest} from '../bundle/manifest';
-import {type Data, type Engine, filled, type Held, type Inputs, isHeld, type Open, type Options, type Outputs} from './engine';
+import {type Data, type Engine, type Files, filled, type Held, type Inputs, isHeld, type Open, type Options, type Outputs} from './engine';
 
 export const open: Open = async (manifest, format, files, options) => {
   const runtime = await loaded(options);
@@ -18,15 +18,20 @@ export const open: Open = async (manifest, format, files, options) => {
   return new LiteRtEngine(runtime, model, manifest, format);
 };
 
+export const files: Files = async ({engines, threads, accelerator}) => {
+  const isRelaxed = await supportsFeature('relaxedSimd');
+  const hasJspi = accelerator === 'webgpu' && (await supportsFeature('jspi'));
+  const build = !isRelaxed ? 'compat_' : hasJspi ? 'jspi_' : threads > 1 ? 'threaded_' : '';
+  const file = `${engines}${ENGINES.litert}/litert_wasm_${build}internal`;
+  return {script: `${file}.js`, wasm: `${file}.wasm`};
+};
+
 let runtime: Promise<LiteRt> | null = null;
 
 /** The runtime itself, once in a worker. */
-function loaded({engines, threads, accelerator}: Options): Promise<LiteRt> {
+function loaded(options: Options): Promise<LiteRt> {
   runtime ??= (async () => {
-    const isRelaxed = await supportsFeature('relaxedSimd');
-    const hasJspi = accelerator === 'webgpu' && (await supportsFeature('jspi'));
-    const build = !isRelaxed ? 'compat_' : hasJspi ? 'jspi_' : threads > 1 ? 'threaded_' : '';
-    const script = `${engines}${ENGINES.litert}/litert_wasm_${build}internal.js`;
+    const {script} = await files(options);
     // LiteRT.js calls importScripts, which a module worker has not: what it loads is there already.
     await import(/* @vite-ignore */ script);
     Object.assign(globalThis, {

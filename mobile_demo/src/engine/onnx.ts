@@ -1,21 +1,29 @@
-/** ONNX files in onnxruntime-web: one session a signature, opened at its first call. */
+/** ONNX files in onnxruntime-web: one session a signature, all but the first opened when called. */
 import type {InferenceSession, Tensor} from 'onnxruntime-web';
 
 import type {Manifest} from '../bundle/manifest';
-import {type Data, type Engine, filled, type Held, type Inputs, isHeld, type Open, type Options, type Outputs} from './engine';
+import {type Data, type Engine, type Files, filled, type Held, type Inputs, isHeld, type Open, type Options, type Outputs} from './engine';
 
 type Ort = typeof import('onnxruntime-web');
 
-export const open: Open = async (manifest, format, files, options) =>
-  new OnnxEngine(await loaded(options), manifest, format, files, options);
+export const open: Open = async (manifest, format, files, options) => {
+  const engine = new OnnxEngine(await loaded(options), manifest, format, files, options);
+  await engine.begin(); // The runtime itself comes with the first session: later there may be no network.
+  return engine;
+};
+
+export const files: Files = async ({engines, accelerator}) => {
+  const file = `${engines}${ENGINES.onnx}/ort-wasm-simd-threaded${accelerator === 'webgpu' ? '.asyncify' : ''}`;
+  return {script: `${file}.mjs`, wasm: `${file}.wasm`};
+};
 
 /** The runtime itself; that with WebGPU is twice as large, and loaded for WebGPU only. */
-async function loaded({engines, threads, accelerator}: Options): Promise<Ort> {
-  const isGpu = accelerator === 'webgpu';
+async function loaded(options: Options): Promise<Ort> {
+  const isGpu = options.accelerator === 'webgpu';
   const ort = (await (isGpu ? import('onnxruntime-web/webgpu') : import('onnxruntime-web/wasm'))) as Ort;
-  const file = `${engines}${ENGINES.onnx}/ort-wasm-simd-threaded${isGpu ? '.asyncify' : ''}`;
-  ort.env.wasm.wasmPaths = {mjs: `${file}.mjs`, wasm: `${file}.wasm`};
-  ort.env.wasm.numThreads = threads;
+  const {script, wasm} = await files(options);
+  ort.env.wasm.wasmPaths = {mjs: script, wasm};
+  ort.env.wasm.numThreads = options.threads;
   return ort;
 }
 
@@ -29,6 +37,11 @@ class OnnxEngine implements Engine {
     private readonly files: Map<string, Uint8Array<ArrayBuffer>>,
     private readonly options: Options,
   ) {}
+
+  async begin(): Promise<void> {
+    const [graph] = [...this.files.keys()].filter((path) => path.endsWith('.onnx'));
+    await this.session(graph!.split('/').at(-1)!.slice(0, -'.onnx'.length));
+  }
 
   async run(signature: string, inputs: Inputs): Promise<Outputs> {
     const session = await this.session(signature);

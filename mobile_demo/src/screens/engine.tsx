@@ -58,7 +58,7 @@ function Runtime() {
         {!hasGpu && <small>{say('noWebgpu')}</small>}
       </label>
       <label class="field">
-        <span>{say('threads')} <output>{choices.threads}</output></span>
+        <span>{say('threads')} <span class="figure">{choices.threads}</span></span>
         <input
           type="range" min={1} max={mostThreads()} value={choices.threads} disabled={!canThread}
           onChange={(event) => choose({threads: Number(event.currentTarget.value)})}
@@ -127,6 +127,7 @@ function Bundles() {
       {problems.map(({key, values}, i) => <p key={i} class="notice bad">{say(key, values)}</p>)}
       <fieldset
         class="drop"
+        disabled={!backend}
         onDragOver={(event) => event.preventDefault()}
         onDrop={(event) => {
           event.preventDefault();
@@ -208,7 +209,7 @@ function Benchmark() {
   return (
     <section>
       <h2>{say('benchmark')}</h2>
-      <button class="primary" disabled={measuring !== null || !bundles?.length} onClick={() => void measure()}>{say('measure')}</button>
+      <button class="primary" disabled={!backend || measuring !== null || !bundles?.length} onClick={() => void measure()}>{say('measure')}</button>
       {measuring && <p role="status">{say('measuring', {name: measuring})}</p>}
       {error !== null && <p class="notice bad" role="alert">{told(say, error)}</p>}
       {found.map((one) => (

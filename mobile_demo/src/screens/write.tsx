@@ -56,7 +56,7 @@ function Page({backend, bundle}: {backend: Backend; bundle: Listed}) {
         <textarea rows={3} value={prompt} onInput={(event) => setPrompt(event.currentTarget.value)} />
       </label>
       <label class="field">
-        <span>{say('temperature')} <output>{temperature.toFixed(2)}</output></span>
+        <span>{say('temperature')} <span class="figure">{temperature.toFixed(2)}</span></span>
         <input
           type="range" min={0} max={1.5} step={0.05} value={temperature}
           onInput={(event) => setTemperature(Number(event.currentTarget.value))}
@@ -64,7 +64,7 @@ function Page({backend, bundle}: {backend: Backend; bundle: Listed}) {
         <small>{say('temperatureHint')}</small>
       </label>
       <label class="field">
-        <span>{say('length')} <output>{length}</output></span>
+        <span>{say('length')} <span class="figure">{length}</span></span>
         <input
           type="range" min={1} max={bundle.longest} value={length}
           onInput={(event) => setLength(Number(event.currentTarget.value))}

@@ -1,0 +1,226 @@
+// Each screen as a person uses it, on two phones.
+import assert from 'node:assert/strict';
+import {after, before, test} from 'node:test';
+
+import {browser, ENGINES, open, phone, PROFILES, served, translate, write} from './app.mjs';
+
+let host, chromium;
+before(async () => {
+  host = await served();
+  chromium = await browser();
+});
+after(async () => {
+  await chromium.close();
+  await host.close();
+});
+
+/** Nothing is wider than the phone. */
+const fits = (page) => page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);
+
+for (const profile of Object.keys(PROFILES)) {
+  for (const engine of ENGINES) {
+    test(`the screens, ${profile}, ${engine}`, async () => {
+      const {page, context, errors} = await phone(chromium, host.origin, {profile, choices: {engine}});
+
+      await open(page, 'sentiment');
+      await page.locator('textarea').pressSequentially('A wonderful film. ');
+      await page.locator('.verdict', {hasText: 'positive'}).waitFor();
+      await page.locator('textarea').fill('A dull film, and a terrible waste of two hours.');
+      await page.locator('.verdict', {hasText: 'negative'}).waitFor();
+      await page.locator('.tinted mark.for', {hasText: /terrible|waste|dull/}).first().waitFor();
+      assert.ok(await fits(page));
+
+      await open(page, 'write');
+      const one = {prompt: 'JULIET:', seed: 7, temperature: 0.8, length: 60};
+      const text = await write(page, one);
+      assert.equal(await write(page, one), text);
+      assert.notEqual(await write(page, {...one, seed: 8}), text);
+      assert.match(await page.locator('.figure').last().textContent(), /^60 tokens, \d+ a second$/);
+      assert.ok(await fits(page));
+
+      await open(page, 'translate');
+      const [{alternatives}, second] = await translate(page, 'A man in a blue shirt is standing on a ladder. Two dogs run.', 2);
+      assert.match(alternatives[0], /^Ein Mann in .*blauen? .*Leiter\.$/);
+      assert.ok(alternatives.length > 1 && new Set(alternatives).size === alternatives.length);
+      assert.match(second.alternatives[0], /Hunde/);
+      await page.locator('.word', {hasText: 'Leiter'}).first().click();
+      const looked = page.locator('.source').first().locator('mark');
+      await looked.first().waitFor();
+      const strongest = await looked.evaluateAll((marks) =>
+        marks.toSorted((a, b) => b.style.getPropertyValue('--strength') - a.style.getPropertyValue('--strength'))[0].textContent);
+      assert.equal(strongest, 'ladder');
+      await page.locator('.word', {hasText: 'Leiter'}).first().click(); // Again: as it was.
+      await looked.first().waitFor({state: 'detached'});
+      assert.ok(await fits(page));
+
+      await page.locator('nav a[href="#/engine"]').click();
+      assert.ok(await fits(page));
+      assert.deepEqual(errors, []);
+      await context.close();
+    });
+  }
+}
+
+test('writing is stopped, and goes on from another seed', async () => {
+  const {page, context} = await phone(chromium, host.origin);
+  await open(page, 'write');
+  // A slow device: so there is time to press.
+  const devtools = await context.newCDPSession(page);
+  await devtools.send('Emulation.setCPUThrottlingRate', {rate: 4}).catch(() => undefined);
+  await page.getByRole('button', {name: 'Write', exact: true}).click();
+  await page.locator('.written span').nth(1).filter({hasText: /\w/}).waitFor();
+  await page.getByRole('button', {name: 'Stop'}).click({timeout: 2000}).catch(() => undefined);
+  await page.locator('section[aria-busy=false]').waitFor();
+  const stopped = await page.locator('.written span').nth(1).textContent();
+  await page.waitForTimeout(300);
+  assert.equal(await page.locator('.written span').nth(1).textContent(), stopped);
+  await page.getByRole('button', {name: 'Another seed'}).click();
+  assert.notEqual(await page.locator('input[type=number]').inputValue(), '1');
+  await page.getByRole('button', {name: 'Write', exact: true}).click();
+  await page.locator('section[aria-busy=false]').waitFor();
+  assert.notEqual(await page.locator('.written span').nth(1).textContent(), stopped);
+  await context.close();
+});
+
+test('back and forward, rotation, and a screen by its address', async () => {
+  const {page, context} = await phone(chromium, host.origin, {path: '/#/translate'});
+  assert.equal(await page.locator('h1').textContent(), 'Translate');
+  await page.locator('nav a[href="#/write"]').click();
+  await page.locator('nav a[href="#/engine"]').click();
+  await page.goBack();
+  assert.equal(await page.locator('h1').textContent(), 'Write');
+  await page.goForward();
+  assert.equal(await page.locator('h1').textContent(), 'Engine');
+  await open(page, 'translate');
+  await translate(page, 'A man is sleeping.', 1);
+  await page.setViewportSize({width: 839, height: 412});
+  assert.match(await page.locator('.target').first().textContent(), /schläft/);
+  assert.ok(await fits(page));
+  await page.goto(`${host.origin}/#/nowhere`);
+  assert.equal(await page.locator('h1').textContent(), 'Sentiment');
+  await context.close();
+});
+
+test('the engine is chosen, measured and shared', async () => {
+  const {page, context} = await phone(chromium, host.origin, {path: '/#/engine', permissions: ['clipboard-read', 'clipboard-write']});
+  await page.evaluate(() => Object.defineProperty(navigator, 'share', {value: undefined}));
+  for (const engine of ['ONNX Runtime', 'LiteRT (TFLite)']) {
+    await page.getByLabel(engine).check();
+    await page.getByRole('button', {name: 'Measure'}).click();
+    await page.locator('dl').nth(2).waitFor();
+    await page.getByRole('button', {name: 'Share as JSON'}).waitFor();
+  }
+  await page.locator('[type=range]').fill('2'); // Threads, in another worker.
+  await page.getByRole('button', {name: 'Measure'}).click();
+  await page.locator('dl').nth(2).waitFor();
+  await page.getByRole('button', {name: 'Measure', disabled: false}).waitFor();
+  await page.getByRole('button', {name: 'Share as JSON'}).click();
+  await page.getByText('Copied.').waitFor();
+  const {measured} = JSON.parse(await page.evaluate(() => navigator.clipboard.readText()));
+  assert.deepEqual(measured.map(({name}) => name), ['en-de', 'sentiment', 'shakespeare']);
+  for (const one of measured) {
+    assert.equal(one.threads, 2);
+    assert.equal(one.engine, 'litert');
+    assert.ok(one.loadMs > 0 && one.firstMs > 0 && one.medianMs > 0 && one.bytes > 1e6 && one.memory > 1e6);
+  }
+  assert.ok(measured[2].tokensPerSecond > 10);
+  assert.equal(await page.locator('svg.chart rect').count(), 3);
+  await context.close();
+});
+
+test('without the headers that threads need: one thread, and the page says so', async () => {
+  const plain = await served({isolated: false});
+  for (const engine of ENGINES) {
+    const {page, context} = await phone(chromium, plain.origin, {path: '/#/engine', choices: {engine, threads: 4}});
+    await page.getByText('One thread: this page is not served with the headers').waitFor();
+    await open(page, 'sentiment');
+    await page.locator('textarea').fill('A wonderful film.');
+    await page.locator('.verdict', {hasText: 'positive'}).waitFor();
+    await context.close();
+  }
+  await plain.close();
+});
+
+test('in Chinese', async () => {
+  const {page, context} = await phone(chromium, host.origin, {locale: 'zh-CN'});
+  assert.equal(await page.locator('h1').textContent(), '情感');
+  assert.equal(await page.locator('html').getAttribute('lang'), 'zh');
+  await open(page, 'sentiment');
+  await page.locator('nav a[href="#/engine"]').click();
+  await page.getByLabel('语言').selectOption('en');
+  assert.equal(await page.locator('h1').textContent(), 'Engine');
+  await page.reload();
+  assert.equal(await page.locator('h1').textContent(), 'Engine'); // It is remembered.
+  await context.close();
+});
+
+test('by keyboard alone', async () => {
+  const {page, context} = await phone(chromium, host.origin);
+  await page.getByRole('button', {name: 'Load the model'}).waitFor();
+  const focused = () => page.evaluate(() => document.activeElement.textContent || document.activeElement.tagName);
+  await page.keyboard.press('Tab');
+  assert.match(await focused(), /^Load the model/);
+  await page.keyboard.press('Enter');
+  await page.locator('textarea').waitFor();
+  await page.keyboard.press('Tab');
+  assert.equal(await page.evaluate(() => document.activeElement.tagName), 'TEXTAREA');
+  await page.keyboard.type('A wonderful film.');
+  await page.locator('.verdict').waitFor();
+  const order = [];
+  for (let i = 0; i < 4; i++) {
+    await page.keyboard.press('Tab');
+    order.push(await focused());
+  }
+  assert.deepEqual(order, ['Sentiment', 'Write', 'Translate', 'Engine']);
+  await page.keyboard.press('Enter');
+  await page.locator('h1', {hasText: 'Engine'}).waitFor();
+  await context.close();
+});
+
+test('every control has a name, and text has contrast, in light and dark, at 200 %', async () => {
+  for (const colorScheme of ['light', 'dark']) {
+    const {page, context} = await phone(chromium, host.origin, {colorScheme, reducedMotion: 'reduce'});
+    await page.addStyleTag({content: ':root { font-size: 200% !important; }'});
+    for (const screen of ['sentiment', 'write', 'translate', 'engine']) {
+      if (screen === 'engine') await page.locator('nav a[href="#/engine"]').click();
+      else await open(page, screen);
+      if (screen === 'sentiment') await page.locator('textarea').fill('A wonderful film, and a terrible end.');
+      if (screen === 'sentiment') await page.locator('.tinted mark').first().waitFor();
+      const found = await page.evaluate(audit);
+      assert.deepEqual(found, {unnamed: [], faint: [], small: []}, `${screen}, ${colorScheme}`);
+      assert.ok(await fits(page), `${screen} is wider than the phone at 200 %`);
+    }
+    await context.close();
+  }
+});
+
+/** Controls without a name, texts of less than 4.5 : 1, and what is too small for a thumb. */
+function audit() {
+  const luminance = ([r, g, b]) => {
+    const [x, y, z] = [r, g, b].map((c) => (c / 255 <= 0.03928 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+  };
+  const colour = (text) => text.match(/[\d.]+/g).map(Number);
+  const behind = (element) => {
+    const layers = [];
+    for (let e = element; e; e = e.parentElement) layers.push(colour(getComputedStyle(e).backgroundColor));
+    return layers.reverse().reduce((below, [r, g, b, a = 1]) => below.map((c, i) => c + ([r, g, b][i] - c) * a), [255, 255, 255]);
+  };
+  const isShown = (element) => element.getClientRects().length > 0;
+  const unnamed = [], faint = [], small = [];
+  for (const element of document.querySelectorAll('button, a, input, textarea, select, meter, progress')) {
+    if (!isShown(element)) continue;
+    const name = element.ariaLabel || element.textContent.trim() || element.labels?.[0]?.textContent.trim();
+    if (!name) unnamed.push(element.outerHTML.slice(0, 80));
+    const {height} = (element.type === 'file' || element.type === 'radio' ? element.labels[0] : element).getBoundingClientRect();
+    if (!['METER', 'PROGRESS'].includes(element.tagName) && !element.matches('.word') && height < 44) small.push(element.outerHTML.slice(0, 80));
+  }
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    if (!walker.currentNode.data.trim() || !isShown(element) || element.closest('script, style, option, :disabled')) continue;
+    const [a, b] = [luminance(colour(getComputedStyle(element).color)), luminance(behind(element))];
+    if ((Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) < 4.5) faint.push(walker.currentNode.data.slice(0, 40));
+  }
+  return {unnamed, faint, small};
+}
