@@ -4,6 +4,7 @@ import {generate} from '../tasks/generate';
 import type {Session} from '../tasks/session';
 import {translate} from '../tasks/translate';
 import type {Settings} from './backend';
+import inputs from './benchmark_inputs.json'; // benchmarks/device.py takes the same.
 
 export interface Figures {
   /** To the first answer, or token, of a model that has just been opened. */
@@ -24,14 +25,6 @@ export interface Measured extends Figures, Settings {
 }
 
 const CALLS = 7;
-const REVIEW = 'A wonderful film: warm, funny, and over far too soon. The acting is a joy from beginning to end.';
-const CAPTIONS = [
-  'A man in a blue shirt is standing on a ladder.',
-  'Two dogs are running in the snow.',
-  'A little girl in a pink dress is climbing a set of stairs.',
-];
-const PROMPT = 'ROMEO:\n';
-
 export async function measured(session: Session, longest: number): Promise<Figures> {
   const once = {classify: classified, generate: generated, translate: translated}[session.manifest.task];
   const first = await once(session, longest);
@@ -54,7 +47,7 @@ interface Once {
 }
 
 async function classified(session: Session): Promise<Once> {
-  const ms = await timed(() => classify(session, REVIEW));
+  const ms = await timed(() => classify(session, inputs.review));
   return {firstMs: ms, ms, tokens: 0};
 }
 
@@ -62,8 +55,8 @@ async function generated(session: Session, longest: number): Promise<Once> {
   const start = performance.now();
   let firstMs = 0;
   let tokens = 0;
-  const sampling = {temperature: 0.8, top_k: 0, top_p: 1, seed: 1, max_new_tokens: longest};
-  for await (const piece of generate(session, PROMPT, sampling)) {
+  const sampling = {temperature: inputs.temperature, top_k: 0, top_p: 1, seed: inputs.seed, max_new_tokens: longest};
+  for await (const piece of generate(session, inputs.prompt, sampling)) {
     tokens += piece.tokens;
     firstMs ||= performance.now() - start;
   }
@@ -72,7 +65,7 @@ async function generated(session: Session, longest: number): Promise<Once> {
 
 async function translated(session: Session): Promise<Once> {
   const times = [];
-  for (const caption of CAPTIONS) times.push(await timed(() => translate(session, caption)));
+  for (const caption of inputs.captions) times.push(await timed(() => translate(session, caption)));
   return {firstMs: times[0]!, ms: times.reduce((sum, ms) => sum + ms, 0) / times.length, tokens: 0};
 }
 

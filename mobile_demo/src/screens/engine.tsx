@@ -223,7 +223,7 @@ function Benchmark() {
           <dt>{say('fileSize')}</dt><dd>{megabytes(one.bytes)}</dd>
         </dl>
       ))}
-      {found.length > 0 && (
+      {found.length > 0 && measuring === null && (
         <>
           <Bars title={say('medianTime')} unit="ms" values={found.map(({name, medianMs}) => [name, medianMs])} />
           <button onClick={() => void share()}>{say('share')}</button>

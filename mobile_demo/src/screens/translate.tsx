@@ -126,12 +126,29 @@ function Line({alternative, language, tapped, onTap}: LineProps) {
   const say = useSay();
   return (
     <p class="target" lang={language}>
-      {words(alternative.text).map((word, i) =>
-        word.trim()
-          ? <button key={i} class="word" aria-pressed={tapped === i} onClick={() => onTap(i)}>{word}</button>
-          : <span key={i}>{word}</span>,
-      )}
+      {grouped(words(alternative.text)).map((group, k) => (
+        <span key={k} class="group">
+          {group.map(([word, i]) =>
+            isWord(word)
+              ? <button key={i} class="word" aria-pressed={tapped === i} onClick={() => onTap(i)}>{word}</button>
+              : word,
+          )}
+        </span>
+      ))}
       {!alternative.ended && <small class="notice">{say('cut')}</small>}
     </p>
   );
+}
+
+const isWord = (part: string) => /[\p{L}\p{N}]/u.test(part);
+
+/** Parts of a text with their places, those together between which no line may end. */
+function grouped(parts: string[]): [string, number][][] {
+  const groups: [string, number][][] = [];
+  parts.forEach((part, i) => {
+    const isAlone = isWord(part) || !part.trim();
+    if (isAlone || groups.length === 0) groups.push([]);
+    groups.at(-1)!.push([part, i]);
+  });
+  return groups;
 }

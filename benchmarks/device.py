@@ -1,0 +1,85 @@
+"""What the demo measures, in the native runtimes: `npm --prefix mobile_demo run bench` prints
+both.
+
+    python -m benchmarks.device mobile_demo/public/models/*
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import export
+from keras_seq.console import table
+
+INPUTS = Path(__file__).parents[1] / "mobile_demo" / "src" / "backend" / "benchmark_inputs.json"
+CALLS = 7
+
+
+def main() -> None:
+    """Prints a table, or JSON."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.device", description=__doc__)
+    parser.add_argument("bundles", metavar="BUNDLE", nargs="+", type=Path)
+    parser.add_argument("--json", action="store_true", help="print JSON, a list")
+    arguments = parser.parse_args()
+    found = [
+        {"name": path.name, "format": name, **measured(path, name)}
+        for path in arguments.bundles
+        for name in ("tflite", "onnx")
+    ]
+    if arguments.json:
+        print(json.dumps(found))
+        return
+    rows = [
+        (one["name"], one["format"], f"{one['medianMs']:.2f}", _speed(one["tokensPerSecond"]))
+        for one in found
+    ]
+    table(("bundle", "format", "ms", "tokens a second"), rows, "One thread, one row; medians")
+
+
+def measured(bundle: Path, format: str) -> dict[str, float | None]:
+    """Median milliseconds of an answer, and tokens a second where a text is written."""
+    loaded = export.load(bundle, format, threads=1)
+    inputs = json.loads(INPUTS.read_text("utf-8"))
+
+    def classified() -> int:
+        loaded.classify_text([inputs["review"]])
+        return 0
+
+    def generated() -> int:
+        settings = {"temperature": inputs["temperature"], "seed": inputs["seed"]}
+        found = loaded.generate_text([inputs["prompt"]], **settings)
+        return int(found["length"][0])  # Of bytes, each of which is a token of these models.
+
+    def translated() -> int:
+        for caption in inputs["captions"]:
+            loaded.translate_text([caption])
+        return 0
+
+    tasks: dict[str, tuple[Callable[[], int], int]] = {
+        "classify": (classified, 1),
+        "generate": (generated, 1),
+        "translate": (translated, len(inputs["captions"])),
+    }
+    once, answers = tasks[loaded.manifest["task"]]
+    once()
+    times, tokens = [], 0
+    for _ in range(CALLS):
+        start = time.perf_counter()
+        tokens = once()
+        times.append(time.perf_counter() - start)
+    seconds = statistics.median(times)
+    return {
+        "medianMs": 1000 * seconds / answers,
+        "tokensPerSecond": tokens / seconds if tokens else None,
+    }
+
+
+def _speed(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}"
+
+
+if __name__ == "__main__":
+    main()
