@@ -183,6 +183,42 @@ test("the user's own bundle, as a folder and as a zip", async () => {
   await context.close();
 });
 
+test('a bundle in several precisions: each can be chosen', async () => {
+  const {page, context} = await phone(chromium, host.origin, {path: '/#/engine'});
+  const contents = below(join(BUILT, 'models/sentiment'));
+  const manifest = JSON.parse(contents['manifest.json']);
+  // As a later export may name it.
+  manifest.formats.tflite_int8 = {...manifest.formats.tflite, precision: 'int8'};
+  const file = join(mkdtempSync(join(tmpdir(), 'precisions-')), 'small.zip');
+  writeFileSync(file, zipSync({...contents, 'manifest.json': Buffer.from(JSON.stringify(manifest))}, {level: 0}));
+  await page.locator('fieldset.drop:enabled').waitFor();
+  await page.locator('input[type=file]').nth(1).setInputFiles(file);
+  await page.locator('textarea').waitFor();
+  await page.locator('nav a[href="#/engine"]').click();
+  const precision = page.getByLabel('Precision');
+  assert.deepEqual(await precision.locator('option').allTextContents(), ['float32', 'int8']);
+  await precision.selectOption('int8');
+  await open(page, 'sentiment');
+  assert.match(await verdict(page), /^positive/);
+  await context.close();
+});
+
+test('a newer app is offered, and comes when the user says so', async () => {
+  const {page, context} = await phone(chromium, host.origin);
+  await settled(page);
+  const worker = readFileSync(join(BUILT, 'sw.js'), 'utf8');
+  host.changed.set('/sw.js', `${worker}\n// newer`);
+  await page.reload();
+  await page.getByText('A newer version of this app is available').waitFor();
+  const loaded = page.waitForEvent('load');
+  await page.getByRole('button', {name: 'Reload'}).click();
+  await loaded;
+  await open(page, 'sentiment');
+  assert.match(await verdict(page), /^positive/);
+  assert.equal(await page.getByText('A newer version').count(), 0);
+  await context.close();
+});
+
 test('what is no bundle is refused with a reason', async () => {
   const {page, context} = await phone(chromium, host.origin, {path: '/#/engine'});
   const folder = mkdtempSync(join(tmpdir(), 'bad-'));
@@ -202,6 +238,8 @@ test('what is no bundle is refused with a reason', async () => {
     [zipped('bad.zip', {...contents, 'tflite/model.tflite': damaged}), 'tflite/model.tflite is not the file that was exported'],
     [zipped('old.zip', {...contents, 'manifest.json': text({...manifest, schema_version: 7})}), 'the schema version 7'],
     [zipped('server.zip', {...contents, 'manifest.json': text({...manifest, formats: {saved_model: {files: []}}})}), 'neither a TFLite nor an ONNX'],
+    [zipped('own.zip', {...contents, 'manifest.json': text({...manifest, task: 'predict'})}), 'own is for the task “predict”'],
+    [zipped('early.zip', {...contents, 'manifest.json': text({...manifest, signatures: {classify: {}}})}), 'early has no signature classify_text'],
     [zipped('out.zip', {...contents, 'manifest.json': text({...manifest, files: {'../x': {}}})}), 'out is damaged'],
   ];
   writeFileSync(join(folder, 'torn.zip'), Buffer.from('PK\x03\x04 and no more'));

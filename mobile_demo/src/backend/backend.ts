@@ -2,7 +2,7 @@
 import type {Engine, Options} from '../engine/engine';
 import {type Bundle, Store} from '../bundle/store';
 import {read} from '../bundle/folder';
-import {type EngineName, type Manifest, type Variant, variants} from '../bundle/manifest';
+import {type EngineName, type Manifest, needed, type Variant, variants} from '../bundle/manifest';
 import {type Told, tellable, UserError} from '../errors';
 import {classify, drivers, type Word} from '../tasks/classify';
 import {generate, longest, type Sampling} from '../tasks/generate';
@@ -233,12 +233,6 @@ function listed({name, manifest, isAdded, update}: Bundle): Listed {
     isAdded,
     update: update?.bytes ?? null,
   };
-}
-
-/** Of a format what runs here: the files of signatures that are called, and what they refer to. */
-function needed(manifest: Manifest, format: string): string[] {
-  const isCalled = (path: string) => !path.endsWith('.onnx') || path.endsWith('_text.onnx');
-  return manifest.formats[format]!.files.filter(isCalled);
 }
 
 /** Lets messages in: a runtime that answers at once would never let a loop be stopped. */

@@ -2,7 +2,7 @@
 import {unzip, type Unzipped} from 'fflate';
 
 import {UserError} from '../errors';
-import {type Manifest, MANIFEST, parse, variants} from './manifest';
+import {type Manifest, MANIFEST, needed, parse, variants} from './manifest';
 
 export interface Given {
   name: string;
@@ -29,7 +29,7 @@ export async function read(given: File[]): Promise<Given> {
   const runnable = variants(manifest);
   if (runnable.length === 0) throw new UserError('noFormat', {name});
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
-  for (const path of runnable.flatMap(({format}) => manifest.formats[format]!.files)) {
+  for (const path of runnable.flatMap(({format}) => needed(manifest, format))) {
     const blob = below.get(path);
     if (!blob) throw new UserError('missingFile', {name, file: path});
     files.set(path, new Uint8Array(await blob.arrayBuffer()));

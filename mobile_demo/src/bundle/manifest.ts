@@ -66,6 +66,21 @@ export function variants(manifest: Manifest): Variant[] {
   });
 }
 
+/** What the app calls, by the task of a bundle. */
+export const CALLED: Record<Manifest['task'], string[]> = {
+  classify: ['classify_text'],
+  generate: ['prefill_text', 'decode_text'],
+  translate: ['translate_text', 'attend_text'],
+};
+
+/** Of a format the files that are needed here: of the signatures that are called, and what these refer to. */
+export function needed(manifest: Manifest, format: string): string[] {
+  const graphs = CALLED[manifest.task].map((signature) => `/${signature}.onnx`);
+  return manifest.formats[format]!.files.filter(
+    (path) => !path.endsWith('.onnx') || graphs.some((graph) => path.endsWith(graph)),
+  );
+}
+
 /** The manifest in `text`; a UserError says what is the matter with it. */
 export function parse(text: string, name: string): Manifest {
   let manifest: Manifest;
@@ -80,6 +95,9 @@ export function parse(text: string, name: string): Manifest {
   if (!manifest.formats || !manifest.signatures || !manifest.files || !manifest.sha256) {
     throw new UserError('badManifest', {name});
   }
+  if (!(manifest.task in CALLED)) throw new UserError('noScreen', {name, task: String(manifest.task)});
+  const missing = CALLED[manifest.task].find((signature) => !(signature in manifest.signatures));
+  if (missing) throw new UserError('noSignature', {name, signature: missing});
   const outside = Object.keys(manifest.files).find((path) => path.startsWith('/') || path.split('/').includes('..'));
   if (outside) throw new UserError('badManifest', {name});
   return manifest;

@@ -83,6 +83,8 @@ export const en = {
   otherSchema: '{name} has the schema version {version}; this app reads {known}. Export the bundle again, or update the app.',
   noManifest: '{name} is not a bundle: it has no manifest.json. Make one with “python -m export”.',
   noFormat: '{name} has neither a TFLite nor an ONNX file. Export it with “--format tflite onnx”.',
+  noScreen: '{name} is for the task “{task}”, and this app has screens for classify, generate and translate.',
+  noSignature: '{name} has no signature {signature}. Export it again with the keras-seq of this app.',
   noEngine: '{name} has no file for {engine}. Choose the other runtime under Engine, or export that format, too.',
   noBundle: 'The model {name} is no longer here. Choose another one.',
   missingFile: '{name} lacks {file}. Copy the whole bundle again.',

@@ -85,6 +85,8 @@ export const zh: Record<Key, string> = {
   otherSchema: '{name} 的版本是 {version}，本应用只读 {known}。请重新导出模型包，或更新本应用。',
   noManifest: '{name} 不是模型包：缺少 manifest.json。请用“python -m export”导出。',
   noFormat: '{name} 既没有 TFLite 文件也没有 ONNX 文件。请用“--format tflite onnx”导出。',
+  noScreen: '{name} 的任务是“{task}”，本应用只有 classify、generate 和 translate 的页面。',
+  noSignature: '{name} 没有 {signature}。请用与本应用同版本的 keras-seq 重新导出。',
   noEngine: '{name} 没有供 {engine} 使用的文件。请在“引擎”中选择另一个运行时，或也导出该格式。',
   noBundle: '模型 {name} 已不在此处，请选择其他模型。',
   missingFile: '{name} 缺少 {file}。请重新复制整个模型包。',
