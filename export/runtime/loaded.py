@@ -130,12 +130,32 @@ class LoadedBundle:
             UserError: If a name, dtype or shape is not the signature's, or a value outside its
                 range.
         """
-        if signature not in self.signatures:
-            raise UserError(
-                f"There is no signature {signature!r} in {self.path}. It has: "
-                f"{', '.join(self.signatures)}"
-            )
-        spec = self.signatures[signature]
+        spec = self._spec(signature)
+        arrays, left_out = self.prepared(signature, *texts, seed=seed, **inputs)
+        found = self.run_prepared(signature, arrays)
+        if left_out is None:  # Whoever gives bytes reads `unread`.
+            return found
+        if spec.counts_unread:
+            left_out = left_out + found[UNREAD.name]
+            found[UNREAD.name] = left_out
+        if left_out.any():
+            warnings.warn(self._too_long(spec, left_out), stacklevel=2)
+        return found
+
+    def prepared(
+        self,
+        signature: str,
+        *texts: Sequence[str | bytes],
+        seed: int | None = None,
+        **inputs: Any,
+    ) -> tuple[Arrays, np.ndarray | None]:
+        """The inputs of `run` as arrays of the signature's dtypes, checked and completed; and how
+        many bytes of each row's texts were left out, None where no strings were given.
+
+        Raises:
+            UserError: As `run`.
+        """
+        spec = self._spec(signature)
         inputs = _named(spec, texts, inputs)
         received = ", ".join(inputs) or "nothing"  # without what is about to be completed
         inputs, left_out = _encoded(spec, inputs, self.manifest["limits"])
@@ -149,6 +169,16 @@ class LoadedBundle:
             _check_lengths(spec.name, length, arrays[length], arrays[text].shape[1])
         for tensor in spec.inputs:
             _check_range(spec.name, tensor, arrays[tensor.name], dimensions)
+        return arrays, left_out
+
+    def run_prepared(self, signature: str, arrays: Arrays) -> Arrays:
+        """Runs a signature on what `prepared` gave.
+
+        Raises:
+            UserError: If the runtime refuses it.
+        """
+        spec = self._spec(signature)
+        dimensions = self._dimensions(spec, arrays)
         rows = dimensions.get("B", 1)
         if rows == 0:
             return {t.name: np.zeros(_sized(t, dimensions), t.dtype) for t in spec.outputs}
@@ -162,15 +192,15 @@ class LoadedBundle:
                 raise UserError(
                     f"{signature}: the {self.format} runtime refuses these inputs: {error}"
                 ) from error
-        found = {t.name: _join(t, [p[t.name] for p in parts], dimensions) for t in spec.outputs}
-        if left_out is None:  # Whoever gives bytes reads `unread`.
-            return found
-        if spec.counts_unread:
-            left_out = left_out + found[UNREAD.name]
-            found[UNREAD.name] = left_out
-        if left_out.any():
-            warnings.warn(self._too_long(spec, left_out), stacklevel=2)
-        return found
+        return {t.name: _join(t, [p[t.name] for p in parts], dimensions) for t in spec.outputs}
+
+    def _spec(self, signature: str) -> SignatureSpec:
+        if signature not in self.signatures:
+            raise UserError(
+                f"There is no signature {signature!r} in {self.path}. It has: "
+                f"{', '.join(self.signatures)}"
+            )
+        return self.signatures[signature]
 
     def _too_long(self, spec: SignatureSpec, unread: np.ndarray) -> str:
         limits = {**self.manifest["limits"], **self._sizes}
