@@ -24,6 +24,16 @@ Exports a model as SavedModel, TFLite and ONNX, and proves that each computes wh
   python -m export my_model.keras --stream            also one step of it, state in and state out
   python -m export check BUNDLE                       verify hashes and parity again
   python -m export inspect BUNDLE                     signatures, operators, sizes
+  python -m export serve BUNDLE [BUNDLE …]            the Open Inference Protocol: HTTP and gRPC
+"""
+
+
+SERVE = """\
+Serves bundles, each signature as the model BUNDLE.SIGNATURE; BUNDLE alone is its main signature on
+texts. Texts are BYTES on the wire. Needs neither TensorFlow nor Keras.
+
+  curl localhost:8080/v2/models/sentiment/infer -d \\
+    '{"inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["A fine film."]}]}'
 """
 
 
@@ -36,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parsed, command = _check_parser().parse_args(arguments[1:]), _check
     elif arguments[:1] == ["inspect"]:
         parsed, command = _inspect_parser().parse_args(arguments[1:]), _inspect
+    elif arguments[:1] == ["serve"]:
+        parsed, command = _serve_parser().parse_args(arguments[1:]), _serve
     else:
         parsed, command = _export_parser().parse_args(arguments), _export
     return run_command(lambda: command(parsed))
@@ -138,6 +150,76 @@ def _inspect_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("bundle", metavar="BUNDLE")
     return parser
+
+
+def _serve_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m export serve",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=SERVE,
+    )
+    add = parser.add_argument
+    add("bundles", metavar="BUNDLE", nargs="+", type=Path)
+    add("--host", default="127.0.0.1", help="(default: 127.0.0.1, this machine only)")
+    add("--http-port", type=int, default=8080, metavar="N", help="(default: 8080; 0: a free one)")
+    add("--grpc-port", type=int, default=8081, metavar="N", help="(default: 8081; 0: a free one)")
+    add("--no-grpc", action="store_true", help="HTTP only")
+    add("--workers", type=int, default=1, metavar="N", help="calls at once (default: 1)")
+    add("--threads", type=int, metavar="N", help="of each (default: the cores, divided)")
+    add("--max-batch", type=int, default=16, metavar="B", help="rows run together (default: 16)")
+    add(
+        "--max-wait-ms",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="that the first of a batch waits for others while nothing runs (default: 0)",
+    )
+    add("--max-queue", type=int, default=256, metavar="N", help="that may wait (default: 256)")
+    add("--deadline", type=float, default=30.0, metavar="S", help="seconds to wait (default: 30)")
+    add("--max-body-bytes", type=int, default=16_000_000, metavar="N", help="(default: 16 MB)")
+    add("--token-file", type=Path, metavar="FILE", help="a bearer token that is asked for")
+    add("--grace", type=int, default=30, metavar="S", help="seconds to end in (default: 30)")
+    return parser
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    import asyncio
+
+    try:
+        from export.serving.batching import Limits
+        from export.serving.server import Settings, serve
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"{error.name} is not installed. To serve: pip install 'keras-seq[serve]'"
+        ) from error
+    for option in ("workers", "max_batch", "max_queue", "max_body_bytes", "grace"):
+        if getattr(arguments, option) < 1:
+            name = option.replace("_", "-")
+            raise UserError(f"--{name} is 1 or more. Received: {getattr(arguments, option)}")
+    settings = Settings(
+        host=arguments.host,
+        http_port=arguments.http_port,
+        grpc_port=None if arguments.no_grpc else arguments.grpc_port,
+        workers=arguments.workers,
+        threads=arguments.threads,
+        limits=Limits(
+            arguments.max_batch, arguments.max_wait_ms, arguments.max_queue, arguments.deadline
+        ),
+        token=_token(arguments.token_file),
+        max_body_bytes=arguments.max_body_bytes,
+        grace_s=arguments.grace,
+    )
+    asyncio.run(serve(arguments.bundles, settings, stage))
+    return 0
+
+
+def _token(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    token = path.read_text("utf-8").strip()
+    if not token:
+        raise UserError(f"{path} is empty: it has to hold the token.")
+    return token
 
 
 def _export(arguments: argparse.Namespace) -> int:

@@ -27,8 +27,8 @@ from keras_seq.errors import UserError
 from keras_seq.models.exported import Exported
 from keras_seq.models.generator_signatures import GeneratorSignatures
 from keras_seq.models.language_model import LanguageModel, choosable
+from keras_seq.streaming import TextStream
 from keras_seq.text import Tokenizer
-from keras_seq.text.streaming import TextStream
 from keras_seq.text.tokenizer import BEGINNING, END
 from keras_seq.uniforms import drawn
 

@@ -1,0 +1,172 @@
+"""Requests that come at once, run together."""
+
+import asyncio
+import time
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Arrays = dict[str, np.ndarray]
+
+
+class BusyError(Exception):
+    """More is asked than there is capacity for."""
+
+
+class LateError(Exception):
+    """A request has waited for longer than its deadline."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How requests are joined, and how many wait.
+
+    Attributes:
+        max_batch: Rows of a call of the runtime at most; 1 joins nothing.
+        max_wait_ms: How long the first of a batch waits for others while the runtime is free. While
+            it is not, what comes is joined anyway.
+        max_queue: Requests of a signature that wait at most; more are refused.
+        deadline_s: Seconds that a request waits at most.
+    """
+
+    max_batch: int = 16
+    max_wait_ms: float = 0.0
+    max_queue: int = 256
+    deadline_s: float = 30.0
+
+
+@dataclass
+class _Waiting:
+    arrays: Arrays
+    rows: int
+    key: Hashable
+    answer: asyncio.Future
+    since: float = field(default_factory=time.monotonic)
+
+
+class Batcher:
+    """The queue of one signature.
+
+    Args:
+        run: Takes the arrays of some requests, gives the outputs of each; called in `executor`.
+        executor: Threads that run the runtime, shared by all signatures.
+        workers: Calls of `run` at once at most.
+        limits: See `Limits`.
+        observe: Called after each run: its rows, the seconds that each request of it waited, and
+            those that it ran.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[Arrays]], list[Arrays]],
+        executor: Executor,
+        workers: int,
+        limits: Limits,
+        observe: Callable[[int, list[float], float], None] = lambda *_: None,
+    ) -> None:
+        self._run = run
+        self._executor = executor
+        self._limits = limits
+        self._observe = observe
+        self._queue: list[_Waiting] = []
+        self._arrived = asyncio.Event()
+        self._free = asyncio.Semaphore(workers)
+        self._running: set[asyncio.Task] = set()
+        self._dispatcher: asyncio.Task | None = None
+
+    async def submit(self, arrays: Arrays, rows: int, key: Hashable) -> Arrays:
+        """The outputs of one request.
+
+        Args:
+            arrays: Its inputs.
+            rows: Of them.
+            key: Requests of an equal key may be run together.
+
+        Raises:
+            BusyError: If too many wait already.
+            LateError: If its turn does not come in time.
+        """
+        if len(self._queue) >= self._limits.max_queue:
+            raise BusyError(
+                f"{len(self._queue)} requests of this model are waiting, and no more may "
+                "(--max-queue). Ask again later, or serve it with more workers or machines."
+            )
+        if self._dispatcher is None:
+            self._dispatcher = asyncio.create_task(self._dispatch())
+        waiting = _Waiting(arrays, rows, key, asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        self._arrived.set()
+        try:
+            return await waiting.answer
+        finally:
+            # A client that went away is not computed for.
+            if waiting in self._queue:
+                self._queue.remove(waiting)
+
+    async def _dispatch(self) -> None:
+        while True:
+            await self._arrived.wait()
+            await self._free.acquire()
+            if self._queue and self._limits.max_wait_ms and not self._is_full():
+                await asyncio.sleep(self._limits.max_wait_ms / 1000)
+            batch = self._next()
+            if not batch:
+                self._free.release()
+                self._arrived.clear()
+                continue
+            task = asyncio.create_task(self._answer(batch))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+
+    def _is_full(self) -> bool:
+        return sum(waiting.rows for waiting in self._queue) >= self._limits.max_batch
+
+    def _next(self) -> list[_Waiting]:
+        """The first that waits, and those that fit to it; late ones are told so."""
+        now = time.monotonic()
+        for waiting in [w for w in self._queue if now - w.since > self._limits.deadline_s]:
+            self._queue.remove(waiting)
+            if not waiting.answer.done():
+                waiting.answer.set_exception(
+                    LateError(
+                        f"The request has waited for {now - waiting.since:.1f} s, longer than the "
+                        f"{self._limits.deadline_s:g} s it may (--deadline). Ask again later."
+                    )
+                )
+        batch: list[_Waiting] = []
+        rows = 0
+        for waiting in list(self._queue):
+            fits = not batch or (
+                waiting.key == batch[0].key and rows + waiting.rows <= self._limits.max_batch
+            )
+            if fits:
+                self._queue.remove(waiting)
+                batch.append(waiting)
+                rows += waiting.rows
+        return batch
+
+    async def _answer(self, batch: list[_Waiting]) -> None:
+        start = time.monotonic()
+        loop = asyncio.get_running_loop()
+        try:
+            arrays = [waiting.arrays for waiting in batch]
+            outputs: Any = await loop.run_in_executor(self._executor, self._run, arrays)
+        except Exception as error:
+            outputs = [error] * len(batch)
+        finally:
+            self._free.release()
+        self._observe(
+            sum(waiting.rows for waiting in batch),
+            [start - waiting.since for waiting in batch],
+            time.monotonic() - start,
+        )
+        for waiting, output in zip(batch, outputs, strict=True):
+            if waiting.answer.done():  # Its client went away.
+                continue
+            if isinstance(output, Exception):
+                waiting.answer.set_exception(output)
+            else:
+                waiting.answer.set_result(output)

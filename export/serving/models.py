@@ -1,0 +1,172 @@
+"""A signature of a bundle as kserve serves one: a model by the name BUNDLE.SIGNATURE."""
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from kserve import InferOutput, InferResponse, Model
+
+from export import runtime
+from export.runtime import LoadedBundle
+from export.serving import wire
+from export.serving.batching import Batcher, Limits
+from export.serving.joining import joined, key_of, parted, rows_of
+from export.serving.metrics import observe
+from keras_seq.errors import UserError
+from keras_seq.signature import UNREAD, SignatureSpec
+
+Arrays = dict[str, np.ndarray]
+
+# What a bundle itself answers with, by its task.
+MAIN = {"classify": "classify_text", "generate": "generate_text", "translate": "translate_text"}
+
+
+class ServedBundle:
+    """A bundle open for use, and what it takes to open it again.
+
+    Args:
+        path: The bundle; its name is that of the folder. Its ONNX files are run.
+        threads: Of each call.
+    """
+
+    def __init__(self, path: Path, threads: int) -> None:
+        self.path, self.name, self._threads = path, path.resolve().name, threads
+        self.loaded = self._load()
+
+    def _load(self) -> LoadedBundle:
+        return runtime.load(self.path, "onnx", self._threads)
+
+    def reload(self) -> None:
+        """Opens the bundle anew; calls that run go on with what they began with.
+
+        Raises:
+            UserError: If it is damaged: then what was open stays in use.
+        """
+        self.loaded = self._load()
+
+    @property
+    def main(self) -> str:
+        """The signature that the bundle's own name stands for."""
+        name = MAIN.get(self.loaded.manifest["task"], "predict")
+        return name if name in self.loaded.signatures else next(iter(self.loaded.signatures))
+
+
+class ServedSignature(Model):
+    """One signature.
+
+    Args:
+        name: Of the model: the bundle's, or BUNDLE.SIGNATURE.
+        bundle: Where it is from.
+        signature: Its name there.
+        executor: Threads that run the runtime.
+        workers: Calls of it at once.
+        limits: How requests are joined.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        bundle: ServedBundle,
+        signature: str,
+        executor: Executor,
+        workers: int,
+        limits: Limits,
+    ) -> None:
+        super().__init__(name)
+        self.bundle, self.signature = bundle, signature
+        self._batcher = Batcher(
+            self._run,
+            executor,
+            workers,
+            limits,
+            lambda rows, waited, ran: observe(f"{bundle.name}.{signature}", rows, waited, ran),
+        )
+        self.ready = True
+
+    @property
+    def spec(self) -> SignatureSpec:
+        """What it looks like from outside."""
+        return self.bundle.loaded.signatures[self.signature]
+
+    def get_input_types(self) -> list[dict[str, Any]]:
+        """For the metadata."""
+        return wire.described(self.spec.inputs)
+
+    def get_output_types(self) -> list[dict[str, Any]]:
+        """For the metadata."""
+        return wire.described(self.spec.outputs)
+
+    async def answer(self, inputs: dict[str, Any], seed: int | None = None) -> Arrays:
+        """Outputs by name, of inputs as `LoadedBundle.run` takes them.
+
+        Raises:
+            UserError: If they are not the signature's.
+            BusyError: As `Batcher.submit`, which also raises LateError.
+        """
+        arrays, left_out = self.bundle.loaded.prepared(
+            self.signature, seed=None if seed is None else int(seed), **inputs
+        )
+        spec = self.spec
+        rows = rows_of(spec, arrays)
+        outputs = await self._batcher.submit(arrays, rows, key_of(spec, arrays))
+        if left_out is not None and spec.counts_unread:
+            outputs = {**outputs, UNREAD.name: outputs[UNREAD.name] + left_out}
+        return outputs
+
+    async def predict(self, payload: Any, headers: Any = None) -> InferResponse:
+        """An `InferRequest` to an `InferResponse`."""
+        spec = self.spec
+        if not hasattr(payload, "inputs"):
+            raise UserError(
+                "Only the Open Inference Protocol's v2 is spoken: POST "
+                f"/v2/models/{self.name}/infer"
+            )
+        parameters = _plain(payload.parameters)
+        found = wire.outputs_of(
+            spec, await self.answer(wire.inputs_of(spec, payload), parameters.get("seed"))
+        )
+        wanted = payload.request_outputs
+        unknown = [output.name for output in wanted or () if output.name not in found]
+        if unknown:
+            raise UserError(f"{spec.name} gives {', '.join(found)}. Received: {unknown[0]!r}")
+        outputs = []
+        for name, (datatype, array) in found.items():
+            output = InferOutput(name, list(array.shape), datatype)
+            output.set_data_from_numpy(_readable(array, payload, name), binary_data=True)
+            outputs.append(output)
+        return InferResponse(
+            response_id=payload.id or "",
+            model_name=self.name,
+            infer_outputs=outputs,
+            from_grpc=payload.from_grpc,
+            use_binary_outputs=payload.use_binary_outputs,
+            requested_outputs=wanted,
+        )
+
+    def _run(self, requests: Sequence[Arrays]) -> list[Arrays]:
+        loaded = self.bundle.loaded
+        spec = loaded.signatures[self.signature]
+        outputs = loaded.run_prepared(self.signature, joined(spec, requests))
+        return parted(spec, outputs, [rows_of(spec, arrays) for arrays in requests])
+
+
+def _plain(parameters: Any) -> dict[str, Any]:
+    """Parameters of a request, as both protocols spell them."""
+    found = {}
+    for name, value in dict(parameters or {}).items():
+        kind = value.WhichOneof("parameter_choice") if hasattr(value, "WhichOneof") else None
+        found[name] = getattr(value, kind) if kind else value
+    return found
+
+
+def _readable(array: np.ndarray, payload: Any, name: str) -> np.ndarray:
+    """Texts that are to stand in JSON with U+FFFD for what is not UTF-8; all else as it is."""
+    if array.dtype != object or payload.from_grpc:
+        return array
+    requested = {output.name: output.binary_data for output in payload.request_outputs or ()}
+    if requested.get(name, payload.use_binary_outputs):
+        return array
+    clean = [value.decode("utf-8", "replace").encode() for value in array.ravel()]
+    return np.array(clean, object).reshape(array.shape)

@@ -1,0 +1,117 @@
+"""Tensors of the Open Inference Protocol, and those of a signature.
+
+A text is one BYTES value on the wire, and a row of uint8 with a count of bytes in the graph. What
+has no dimensions has the shape [1] on the wire, where some clients know no other.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from keras_seq.errors import UserError
+from keras_seq.signature import SignatureSpec, TensorSpec
+
+Arrays = dict[str, np.ndarray]
+
+DATATYPES = {"float32": "FP32", "int32": "INT32", "uint8": "UINT8", "string": "BYTES"}
+
+
+def texts_of(tensors: tuple[TensorSpec, ...]) -> dict[str, str]:
+    """Of inputs or outputs: those that are texts, and what counts their bytes."""
+    names = {tensor.name for tensor in tensors}
+    found = {}
+    for tensor in tensors:
+        own = f"{tensor.name}_length"
+        length = own if own in names else "length"
+        if tensor.dtype == "uint8" and length in names:
+            found[tensor.name] = length
+    return found
+
+
+def described(tensors: tuple[TensorSpec, ...]) -> list[dict[str, Any]]:
+    """Inputs or outputs as the metadata of a model has them; sizes that are open are -1."""
+    texts = texts_of(tensors)
+    found = []
+    for tensor in tensors:
+        if tensor.name in texts.values():
+            continue
+        shape = tensor.shape[:-1] if tensor.name in texts else tensor.shape or (1,)
+        found.append(
+            {
+                "name": tensor.name,
+                "datatype": "BYTES" if tensor.name in texts else DATATYPES[tensor.dtype],
+                "shape": [size if isinstance(size, int) else -1 for size in shape],
+            }
+        )
+    return found
+
+
+def inputs_of(spec: SignatureSpec, request: Any) -> dict[str, Any]:
+    """What `LoadedBundle.prepared` takes, of a kserve `InferRequest`.
+
+    Raises:
+        UserError: If a tensor is not what the signature has by that name.
+    """
+    known = {tensor.name: tensor for tensor in spec.inputs}
+    found: dict[str, Any] = {}
+    for given in request.inputs:
+        if given.name not in known:
+            names = ", ".join(one["name"] for one in described(spec.inputs))
+            raise UserError(f"{spec.name} takes {names}. Received: {given.name!r}")
+        if given.name in found:
+            raise UserError(f"{spec.name}: {given.name} is given twice.")
+        found[given.name] = _input(spec, known[given.name], given)
+    return found
+
+
+def _input(spec: SignatureSpec, tensor: TensorSpec, given: Any) -> Any:
+    is_text = given.datatype == "BYTES" and tensor.name in spec.texts
+    wanted = "BYTES" if is_text or tensor.dtype == "string" else DATATYPES[tensor.dtype]
+    if given.datatype != wanted:
+        also = "BYTES, or " if tensor.name in spec.texts else ""
+        raise UserError(
+            f"{spec.name}: {tensor.name} has the datatype {also}{wanted}. Received: "
+            f"{given.datatype}"
+        )
+    try:
+        array = given.as_numpy()
+    except Exception as error:
+        raise UserError(
+            f"{spec.name}: {tensor.name} does not hold {given.datatype} of the shape "
+            f"{list(given.shape)}: {error}"
+        ) from error
+    if wanted == "BYTES":
+        if array.ndim == 2 and array.shape[1] == 1:  # As a column of a table.
+            array = array[:, 0]
+        if array.ndim != 1:
+            raise UserError(
+                f"{spec.name}: {tensor.name} has the shape [B], a text for each row. Received: "
+                f"{list(array.shape)}"
+            )
+        return [value.encode() if isinstance(value, str) else bytes(value) for value in array]
+    if tensor.dtype == "float32" and not np.isfinite(array).all():
+        raise UserError(f"{spec.name}: {tensor.name} has values that are no numbers.")
+    return array.reshape(()) if not tensor.shape and array.size == 1 else array
+
+
+def outputs_of(spec: SignatureSpec, outputs: Arrays) -> dict[str, tuple[str, np.ndarray]]:
+    """Name, datatype and value of each output on the wire."""
+    texts = texts_of(spec.outputs)
+    found = {}
+    for tensor in spec.outputs:
+        if tensor.name in texts.values():
+            continue
+        array = outputs[tensor.name]
+        if tensor.name in texts:
+            found[tensor.name] = ("BYTES", _texts(array, outputs[texts[tensor.name]]))
+        else:
+            found[tensor.name] = (DATATYPES[tensor.dtype], array if array.ndim else array[None])
+    return found
+
+
+def _texts(content: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """`(…, M)` uint8 and the bytes of each to `(…,)` bytes."""
+    found = np.empty(length.shape, object)
+    for place in np.ndindex(length.shape):
+        found[place] = content[place][: length[place]].tobytes()
+    return found
