@@ -45,7 +45,7 @@ FLOORS = [
     {"export.parity"},
     {"export.stock"},
     {"export.formats", "export.card", "export.keras_model"},
-    {"export.exporter"},
+    {"export.exporter", "export.serving"},
     {"export.cli"},
     {"keras_seq.cli"},
 ]

@@ -15,6 +15,7 @@ import keras
 from keras_seq.errors import UserError
 from keras_seq.text.hugging_face import tokenizer_json
 from keras_seq.text.segmentation import UnigramTables, token_ids
+from keras_seq.text.sentencepiece_model import UNIGRAM, parsed
 from keras_seq.text.tokenizer import (
     BEGINNING,
     END,
@@ -207,9 +208,7 @@ class SentencePieceTokenizer(Tokenizer):
 
 def _finished(model: bytes) -> bytes:
     """A trained model with scores on the grid, and spaces as they are in texts."""
-    from sentencepiece import sentencepiece_model_pb2
-
-    proto = sentencepiece_model_pb2.ModelProto.FromString(model)
+    proto = parsed(model)
     proto.normalizer_spec.escape_whitespaces = False
     for piece in proto.pieces:
         piece.score = round(piece.score * SCORE_GRID) / SCORE_GRID
@@ -219,13 +218,11 @@ def _finished(model: bytes) -> bytes:
 
 def _changes(model: bytes) -> str:
     """What a model does that a model of `train` does not; empty if it is one."""
-    from sentencepiece import sentencepiece_model_pb2
-
-    proto = sentencepiece_model_pb2.ModelProto.FromString(model)
+    proto = parsed(model)
     trainer, normalizer = proto.trainer_spec, proto.normalizer_spec
     names = [*SPECIAL_PIECES, *(f"<0x{byte:02X}>" for byte in range(256))]
     expected = {
-        "it is no unigram model": trainer.model_type == trainer.UNIGRAM,
+        "it is no unigram model": trainer.model_type == UNIGRAM,
         "it has no byte fallback": trainer.byte_fallback,
         "its first ids are not padding, unknown, beginning, end and the bytes": (
             [piece.piece for piece in proto.pieces[: len(names)]] == names

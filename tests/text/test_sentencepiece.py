@@ -14,6 +14,7 @@ from keras_seq.data.tokens import tokenize
 from keras_seq.errors import UserError
 from keras_seq.text import SentencePieceTokenizer
 from keras_seq.text.sentencepiece import SCORE_GRID
+from keras_seq.text.sentencepiece_model import parsed
 from keras_seq.text.tokenizer import FIRST_PIECE
 from keras_seq.utf8 import to_bytes
 
@@ -75,9 +76,7 @@ def test_ids_are_cut_and_padded(tokenizer):
 
 
 def test_scores_are_on_the_grid(tokenizer):
-    from sentencepiece import sentencepiece_model_pb2
-
-    model = sentencepiece_model_pb2.ModelProto.FromString(tokenizer.model)
+    model = parsed(tokenizer.model)
     scores = [piece.score * SCORE_GRID for piece in model.pieces]
     assert scores == [round(score) for score in scores]
     assert len(set(scores)) > 60
