@@ -194,6 +194,11 @@ class LoadedBundle:
                 ) from error
         return {t.name: _join(t, [p[t.name] for p in parts], dimensions) for t in spec.outputs}
 
+    def open_all(self) -> None:
+        """Opens what would be opened at first calls: from now on no file is read."""
+        for signature in self.signatures:
+            self._runner.open(signature)
+
     def _spec(self, signature: str) -> SignatureSpec:
         if signature not in self.signatures:
             raise UserError(

@@ -35,10 +35,14 @@ class Runner:
         self._folder = folder / FOLDER
         self._sessions: dict[str, Any] = {}
 
-    def __call__(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def open(self, signature: str) -> Any:
+        """The session of a signature."""
         if signature not in self._sessions:
             self._sessions[signature] = self._open(self._folder / f"{signature}.onnx")
-        session = self._sessions[signature]
+        return self._sessions[signature]
+
+    def __call__(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        session = self.open(signature)
         names = [output.name for output in session.get_outputs()]
         # tf2onnx leaves out an input that the model does not use.
         used = {tensor.name: inputs[tensor.name] for tensor in session.get_inputs()}

@@ -18,6 +18,9 @@ class Runner:
         # Named so that the object that owns the weights lives as long as its functions.
         self._model = tf.saved_model.load(str(folder / FOLDER))
 
+    def open(self, signature: str) -> None:
+        """All of them are open."""
+
     def __call__(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         import tensorflow as tf
 

@@ -17,6 +17,9 @@ class Runner:
 
         self._interpreter = Interpreter(str(folder / FOLDER / "model.tflite"), num_threads=threads)
 
+    def open(self, signature: str) -> None:
+        """All of them are open."""
+
     def __call__(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         runner = self._interpreter.get_signature_runner(signature)
         # The converter leaves out an input that the model does not use.

@@ -38,7 +38,7 @@ class Limits:
     deadline_s: float = 30.0
 
 
-@dataclass
+@dataclass(eq=False)
 class _Waiting:
     arrays: Arrays
     rows: int

@@ -36,7 +36,9 @@ class ServedBundle:
         self.loaded = self._load()
 
     def _load(self) -> LoadedBundle:
-        return runtime.load(self.path, "onnx", self._threads)
+        loaded = runtime.load(self.path, "onnx", self._threads)
+        loaded.open_all()
+        return loaded
 
     def reload(self) -> None:
         """Opens the bundle anew; calls that run go on with what they began with.

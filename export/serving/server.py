@@ -5,7 +5,7 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,16 +86,43 @@ class Repository(ModelRepository):
                 if signature == bundle.main:
                     self.update(model, bundle.name)
 
+    def reload(self, say: Callable[[str], None]) -> None:
+        """Opens every bundle anew; one that is damaged stays as it was open."""
+        for bundle in self.bundles.values():
+            try:
+                bundle.reload()
+                say(f"{bundle.name} is opened anew.")
+            except UserError as error:
+                say(f"{bundle.name} stays as it was: {error}")
+
     def load(self, name: str) -> bool:
         """Opens a bundle anew, without losing a request."""
         self.bundles[name.split(".")[0]].reload()
         return True
 
 
+class Reader(DataPlane):
+    """kserve's data plane, in which a request that cannot be read is the client's error."""
+
+    def decode(self, *args: Any, **kwargs: Any) -> Any:
+        """The request, and the attributes of its envelope.
+
+        Raises:
+            UserError: If it is no request of the Open Inference Protocol.
+        """
+        try:
+            return super().decode(*args, **kwargs)
+        except Exception as error:
+            raise UserError(
+                "This is no request of the Open Inference Protocol: "
+                f"{type(error).__name__}: {error}. Over HTTP, BYTES are UTF-8; gRPC takes any."
+            ) from error
+
+
 def application(repository: Repository, settings: Settings) -> Any:
     """The ASGI application."""
     app = FastAPI(title="keras-seq", docs_url=None, redoc_url=None)
-    data_plane = DataPlane(model_registry=repository)
+    data_plane = Reader(model_registry=repository)
     extension = ModelRepositoryExtension(model_registry=repository)
     register_v2_endpoints(app, data_plane, extension)
     app.add_api_route("/metrics", metrics_handler, methods=["GET"])
@@ -168,10 +195,24 @@ async def grpc_server(repository: Repository, settings: Settings) -> AsyncIterat
         await server.stop(settings.grace_s)
 
 
-async def serve(paths: Sequence[Path], settings: Settings, say: Any) -> None:
+class HttpServer(uvicorn.Server):
+    """uvicorn's, which does not end the process by the signal that asked it to stop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stops at the first SIGINT or SIGTERM, at once at the second."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
+async def serve(paths: Sequence[Path], settings: Settings, say: Callable[[str], None]) -> None:
     """Serves bundles until the process is told to stop; what is in flight then ends first."""
-    # It logs each error with its traceback; the access log has a line for each.
-    logging.getLogger("kserve").setLevel(logging.CRITICAL)
+    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    # These log errors with their tracebacks; the access log has a line for each request.
+    for name in ("kserve", "uvicorn", "timing_asgi"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     repository = Repository(paths, settings)
     config = uvicorn.Config(
         application(repository, settings),
@@ -181,14 +222,12 @@ async def serve(paths: Sequence[Path], settings: Settings, say: Any) -> None:
         access_log=False,
         timeout_graceful_shutdown=settings.grace_s,
     )
-    server = uvicorn.Server(config)
+    server = HttpServer(config)
     async with contextlib.AsyncExitStack() as stack:
         port = None
         if settings.grpc_port is not None:
             port = await stack.enter_async_context(grpc_server(repository, settings))
-        asyncio.get_running_loop().add_signal_handler(
-            signal.SIGHUP, lambda: [bundle.reload() for bundle in repository.bundles.values()]
-        )
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, repository.reload, say)
         listening = asyncio.create_task(server.serve())
         while not server.started and not listening.done():
             await asyncio.sleep(0.01)

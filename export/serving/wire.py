@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_seq.errors import UserError
 from keras_seq.signature import SignatureSpec, TensorSpec
+from keras_seq.utf8 import to_bytes
 
 Arrays = dict[str, np.ndarray]
 
@@ -88,7 +89,7 @@ def _input(spec: SignatureSpec, tensor: TensorSpec, given: Any) -> Any:
                 f"{spec.name}: {tensor.name} has the shape [B], a text for each row. Received: "
                 f"{list(array.shape)}"
             )
-        return [value.encode() if isinstance(value, str) else bytes(value) for value in array]
+        return [to_bytes(value) for value in array]
     if tensor.dtype == "float32" and not np.isfinite(array).all():
         raise UserError(f"{spec.name}: {tensor.name} has values that are no numbers.")
     return array.reshape(()) if not tensor.shape and array.size == 1 else array

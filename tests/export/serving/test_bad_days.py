@@ -1,0 +1,279 @@
+"""More than there is capacity for, clients that leave, damaged bundles, and the end."""
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import httpx
+import numpy as np
+import pytest
+import tritonclient.grpc
+
+import export
+
+TEXTS = [f"A film{'!' * (i % 30)} number {i}" for i in range(1_000)]
+
+
+def body(text):
+    return {"inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": [text]}]}
+
+
+def answer(response):
+    return {output["name"]: output["data"] for output in response.json()["outputs"]}
+
+
+async def posted(url, requests, at_once=200):
+    """Responses to (path, JSON) pairs, so many at once."""
+    limits = httpx.Limits(max_connections=at_once)
+    async with httpx.AsyncClient(base_url=url, limits=limits, timeout=120) as client:
+        return await asyncio.gather(*(client.post(path, json=data) for path, data in requests))
+
+
+def test_a_thousand_at_once_are_answered_as_alone(server, bundles):
+    mood, bard = (export.load(bundles / name, "onnx") for name in ("mood", "bard"))
+    requests, expected = [], []
+    for i, text in enumerate(TEXTS):
+        if i % 4:
+            requests.append(("/v2/models/mood/infer", body(text)))
+            expected.append(mood.classify_text([text])["probabilities"][0].tolist())
+        else:
+            requests.append(("/v2/models/bard/infer", {**body(text), "parameters": {"seed": i}}))
+            found = bard.generate_text([text], seed=i)
+            content = found["text"][0, : found["length"][0]].tobytes()
+            expected.append([content.decode("utf-8", "replace")])
+    responses = asyncio.run(posted(server.url, requests, 1_000))
+    failed = [r for r in responses if r.status_code not in (200, 503)]
+    assert not failed, failed[0].text
+    answered = 0
+    for response, wanted in zip(responses, expected, strict=True):
+        if response.status_code == 503:
+            assert "Ask again later" in response.json()["error"]
+            continue
+        answered += 1
+        found = answer(response)
+        if "probabilities" in found:
+            assert np.float32(found["probabilities"]).tolist() == wanted
+        else:
+            assert found["text"] == wanted
+    assert answered >= 500
+    rows = httpx.get(server.url + "/metrics").text
+    counts = [line for line in rows.splitlines() if line.startswith("keras_seq_batch_rows_")]
+    total = sum(float(line.split()[1]) for line in counts if "_sum{" in line)
+    calls = sum(float(line.split()[1]) for line in counts if "_count{" in line)
+    assert total > 1.5 * calls  # They ran together.
+
+
+BAD = {
+    "no JSON": ("/v2/models/mood/infer", b"{", 422, "JSON"),
+    "nothing": ("/v2/models/mood/infer", b"", 422, ""),
+    "a list": ("/v2/models/mood/infer", b"[1]", 422, ""),
+    "no inputs": ("/v2/models/mood/infer", b"{}", 422, "inputs"),
+    "fewer values": (
+        "/v2/models/mood/infer",
+        json.dumps(
+            {"inputs": [{"name": "text", "datatype": "BYTES", "shape": [3], "data": ["a"]}]}
+        ),
+        400,
+        "does not hold BYTES of the shape [3]",
+    ),
+    "a lone surrogate": (
+        "/v2/models/mood/infer",
+        b'{"inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["\\ud800"]}]}',
+        200,
+        "probabilities",
+    ),
+    "another writer": (
+        "/openai/v1/completions",
+        b'{"model": "mood"}',
+        400,
+        "that write texts are: bard",
+    ),
+    "too many tokens": (
+        "/openai/v1/completions",
+        b'{"model": "bard", "max_tokens": 9999}',
+        400,
+        "max_tokens is from 1 to the 24",
+    ),
+    "a negative temperature": (
+        "/openai/v1/completions",
+        b'{"model": "bard", "temperature": -1}',
+        422,
+        "temperature",
+    ),
+    "no such path": ("/v2/nothing", b"{}", 404, ""),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_requests_are_refused_and_the_next_is_answered(server, case):
+    path, content, status, words = BAD[case]
+    response = httpx.post(server.url + path, content=content)
+    assert response.status_code == status, response.text
+    assert words in response.text
+    good = httpx.post(server.url + "/v2/models/mood/infer", json=body("fine"))
+    assert good.status_code == 200
+
+
+def test_a_body_over_the_limit(bundles, serving):
+    with serving(bundles / "mood", options=["--max-body-bytes", 10_000]) as server:
+        path = server.url + "/v2/models/mood/infer"
+        large = httpx.post(path, json=body("x" * 20_000))
+        assert large.status_code == 413
+        assert "10,000 bytes at most" in large.json()["error"]
+
+        def pieces():  # Without a length that tells beforehand.
+            for _ in range(30):
+                yield b" " * 1_000
+
+        with contextlib.suppress(httpx.WriteError):
+            assert httpx.post(path, content=pieces()).status_code == 413
+        assert httpx.post(path, json=body("fine")).status_code == 200
+
+
+def test_a_token(bundles, serving, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("s3cret\n")
+    with serving(bundles / "mood", options=["--token-file", token]) as server:
+        path = server.url + "/v2/models/mood/infer"
+        assert httpx.post(path, json=body("a")).status_code == 401
+        wrong = httpx.post(path, json=body("a"), headers={"Authorization": "Bearer s3cre"})
+        assert wrong.status_code == 401
+        right = httpx.post(path, json=body("a"), headers={"Authorization": "Bearer s3cret"})
+        assert right.status_code == 200
+        assert httpx.get(server.url + "/v2/health/ready").status_code == 200
+        with tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{server.grpc_port}") as client:
+            assert client.is_server_live()
+            with pytest.raises(
+                tritonclient.utils.InferenceServerException, match="UNAUTHENTICATED"
+            ):
+                client.get_model_metadata("mood")
+            client.get_model_metadata("mood", headers={"authorization": "Bearer s3cret"})
+
+
+def test_more_than_there_is_capacity_for(bundles, serving):
+    options = ["--max-queue", 4, "--max-batch", 1, "--deadline", 0.2]
+    with serving(bundles / "bard", options=options) as server:
+        requests = [("/v2/models/bard/infer", body(text)) for text in TEXTS[:150]]
+        responses = asyncio.run(posted(server.url, requests, 150))
+        statuses = [response.status_code for response in responses]
+        assert set(statuses) == {200, 503}
+        refused = [r for r in responses if r.status_code == 503]
+        assert all("Ask again later" in response.json()["error"] for response in refused)
+        assert refused[0].headers["Retry-After"] == "1"
+        assert httpx.post(server.url + "/v2/models/bard/infer", json=body("a")).status_code == 200
+
+
+def test_a_stream_is_the_whole_text(server, bundles):
+    loaded = export.load(bundles / "bard", "onnx")
+    found = loaded.generate_text(["To be"], seed=3, temperature=0.9, max_new_tokens=20)
+    wanted = found["text"][0, : found["length"][0]].tobytes().decode("utf-8", "replace")
+    asked = {"model": "bard", "prompt": "To be", "seed": 3, "temperature": 0.9, "max_tokens": 20}
+    whole = httpx.post(server.url + "/openai/v1/completions", json=asked).json()
+    assert whole["object"] == "text_completion"
+    assert whole["choices"][0]["text"] == wanted
+    url = server.url + "/openai/v1/completions"
+    with httpx.stream("POST", url, json={**asked, "stream": True}) as response:
+        lines = [line.removeprefix("data: ") for line in response.iter_lines() if line]
+    assert lines.pop() == "[DONE]"
+    choices = [json.loads(line)["choices"][0] for line in lines]
+    assert len(choices) > 1
+    assert "".join(choice["text"] for choice in choices) == wanted
+    assert choices[-1]["finish_reason"] in ("stop", "length")
+    part = wanted[4:6]
+    stopped = httpx.post(url, json={**asked, "stop": part}).json()["choices"][0]
+    assert stopped["text"] == wanted[: wanted.index(part)]
+    assert stopped["finish_reason"] == "stop"
+
+
+def test_a_client_that_goes_away_in_a_stream(server):
+    data = json.dumps({"model": "bard", "prompt": "x", "stream": True})
+    head = f"POST /openai/v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n"
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", server.http_port)) as connection:
+            connection.sendall(head.encode() + data.encode())
+            connection.recv(10)
+    response = httpx.post(server.url + "/v2/models/bard/infer", json=body("a"))
+    assert response.status_code == 200
+    assert server.process.poll() is None
+
+
+def test_a_bundle_is_reloaded_without_losing_a_request(bundles, serving, tmp_path):
+    path = tmp_path / "mood"
+    shutil.copytree(bundles / "mood", path)
+    with serving(path) as server:
+        statuses, stop = [], threading.Event()
+
+        def ask():
+            with httpx.Client() as client:
+                while not stop.is_set():
+                    url = server.url + "/v2/models/mood/infer"
+                    statuses.append(client.post(url, json=body("a")).status_code)
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        [thread.start() for thread in threads]
+        for _ in range(5):
+            found = httpx.post(server.url + "/v2/repository/models/mood/load")
+            assert found.status_code == 200, found.text
+        (path / "onnx" / "classify_text.onnx").write_bytes(b"damaged")
+        refused = httpx.post(server.url + "/v2/repository/models/mood/load")
+        assert refused.status_code == 503
+        assert "not the file that was exported" in refused.json()["error"]
+        os.kill(server.process.pid, signal.SIGHUP)  # Refused, too; what was open stays.
+        time.sleep(0.5)
+        stop.set()
+        [thread.join() for thread in threads]
+        assert len(statuses) > 20
+        assert set(statuses) == {200}
+
+
+def test_what_is_in_flight_ends_before_the_server_does(bundles, serving):
+    with serving(bundles / "bard", options=["--max-batch", 1]) as server:
+        found = []
+
+        def ask(text):
+            found.append(
+                httpx.post(server.url + "/v2/models/bard/infer", json=body(text), timeout=60)
+            )
+
+        threads = [threading.Thread(target=ask, args=(text,)) for text in TEXTS[:20]]
+        [thread.start() for thread in threads]
+        while "keras_seq_batch_rows_count" not in httpx.get(server.url + "/metrics").text:
+            time.sleep(0.01)
+        server.process.send_signal(signal.SIGTERM)
+        [thread.join() for thread in threads]
+        assert [response.status_code for response in found] == [200] * 20
+        assert server.process.wait(timeout=30) == 0
+
+
+def test_the_log_has_a_line_a_request_and_no_text(server):
+    httpx.post(server.url + "/v2/models/mood/infer", json=body("my own secret"))
+    lines = [json.loads(line) for line in server.log.splitlines() if line.startswith("{")]
+    last = next(line for line in reversed(lines) if line["path"] == "/v2/models/mood/infer")
+    assert last["status"] == 200
+    assert last["ms"] > 0
+    assert "secret" not in server.log
+
+
+def test_refused_at_the_start(bundles, tmp_path):
+    def refused(*arguments):
+        command = [sys.executable, "-m", "export", "serve", *map(str, arguments)]
+        process = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert process.returncode == 2
+        return process.stderr
+
+    assert "is not a bundle" in refused(tmp_path)
+    shutil.copytree(bundles / "mood", tmp_path / "mood")
+    assert "Two bundles are called mood" in refused(bundles / "mood", tmp_path / "mood")
+    assert "--workers is 1 or more. Received: 0" in refused(tmp_path / "mood", "--workers", 0)
+    manifest = json.loads((tmp_path / "mood" / "manifest.json").read_text())
+    manifest["files"]["../outside"] = {"sha256": "", "bytes": 1}
+    (tmp_path / "mood" / "manifest.json").write_text(json.dumps(manifest))
+    assert "damaged" in refused(tmp_path / "mood")
