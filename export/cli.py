@@ -74,6 +74,12 @@ def _export_parser() -> argparse.ArgumentParser:
         default=["all"],
         help="one or more (default: all)",
     )
+    add(
+        "--signatures",
+        nargs="+",
+        metavar="NAME",
+        help="those to write, such as classify_text (default: all of the model's)",
+    )
     add("--output", metavar="BUNDLE", help="the folder to make (default: bundles/NAME)")
     add("--overwrite", action="store_true", help="replace a folder that is not empty")
     add("--batch", type=int, default=1, metavar="B", help="rows of a TFLite call (default: 1)")
@@ -255,6 +261,7 @@ def _export(arguments: argparse.Namespace) -> int:
         sample=sample,
         dynamic=[size for size, wanted in dynamic.items() if wanted],
         stream=arguments.stream,
+        only=arguments.signatures,
         **_history(str(path), run),
         overwrite=arguments.overwrite,
         say=stage,

@@ -36,6 +36,7 @@ def export(
     beam: int | None = None,
     dynamic: Collection[str] = (),
     stream: bool = False,
+    only: Sequence[str] | None = None,
     metrics: Mapping[str, Any] | None = None,
     trained_on: Mapping[str, str] | None = None,
     overwrite: bool = False,
@@ -63,6 +64,8 @@ def export(
             None.
         dynamic: Of "batch" and "length": sizes that TFLite is to leave open, too.
         stream: Also write `stream`, one step of a recurrent Keras model with its state.
+        only: Names of the signatures to write; all of the model's if None. A phone that calls few
+            has less to fetch.
         metrics: Results of the model on held-out data, for manifest and model card.
         trained_on: "data", the name of what the model learnt from, and its "licence" if it has one,
             likewise.
@@ -121,8 +124,9 @@ def export(
             f"{max_length}"
         )
     with float32():
-        signatures = model.signatures(asked)
-    sizes = _static_sizes(limits, signatures, batch, asked, sample, dynamic)
+        every = model.signatures(asked)
+    signatures = _chosen(every, only)
+    sizes = _static_sizes(limits, every, batch, asked, sample, dynamic)
     source = f"{parity.DRAWN_ROWS} random inputs"
     if texts:
         source = f"{len(texts)} {texts_name}"
@@ -132,6 +136,7 @@ def export(
         say("Asking Keras")
         with float32():
             drawn = model.drawn_inputs(_drawn_rows(signatures), 0, sizes)
+            drawn = {signature.name: drawn[signature.name] for signature in signatures}
             inputs = drawn
             if texts:
                 inputs = model.signature_inputs(texts, sizes)
@@ -184,6 +189,15 @@ def _known(names: str | Sequence[str]) -> list[str]:
             f"{', '.join(names) or 'none'}"
         )
     return [name for name in all_formats.NAMES if name in names]
+
+
+def _chosen(signatures: Sequence[Signature], only: Sequence[str] | None) -> Sequence[Signature]:
+    names = [signature.name for signature in signatures]
+    unknown = [name for name in only or () if name not in names]
+    if unknown or only == []:
+        received = ", ".join(only or ()) or "none"
+        raise UserError(f"The model has the signatures {', '.join(names)}. Received: {received}")
+    return [s for s in signatures if only is None or s.name in only]
 
 
 def _static_sizes(

@@ -11,10 +11,10 @@ const headers = {
 };
 
 export default defineConfig(async () => {
-  const {names, plugin} = await engines();
+  const {about, plugin} = await engines();
   return {
     base: './',
-    define: {ENGINES: JSON.stringify(names)},
+    define: {ENGINES: JSON.stringify(about)},
     resolve: {conditions: ['onnxruntime-web-use-extern-wasm', 'module', 'browser', 'development|production']},
     server: {headers},
     preview: {headers},

@@ -1,5 +1,5 @@
 /** The runtimes' own files, served and emitted as they are: `engines/LITERT/…`, `engines/ORT/…`. */
-import {readFile, readdir} from 'node:fs/promises';
+import {readFile, readdir, stat} from 'node:fs/promises';
 import {createRequire} from 'node:module';
 import {dirname, join} from 'node:path';
 
@@ -15,7 +15,13 @@ interface Engine {
   wanted: RegExp;
 }
 
-export async function engines(): Promise<{names: {litert: string; onnx: string}; plugin: Plugin}> {
+export interface Engines {
+  /** For the app: their folders, and the bytes of each FOLDER/FILE. */
+  about: {folders: {litert: string; onnx: string}; sizes: Record<string, number>};
+  plugin: Plugin;
+}
+
+export async function engines(): Promise<Engines> {
   const litert = await engine('@litertjs/core', '../wasm', /\.(js|wasm)$/);
   const onnx = await engine('onnxruntime-web', '.', /^ort-wasm-simd-threaded(\.asyncify)?\.(mjs|wasm)$/);
   const all = [litert, onnx];
@@ -48,7 +54,13 @@ export async function engines(): Promise<{names: {litert: string; onnx: string};
       }
     },
   };
-  return {names: {litert: litert.name, onnx: onnx.name}, plugin};
+  const sizes: Record<string, number> = {};
+  for (const one of all) {
+    for (const file of (await readdir(one.folder)).filter((file) => one.wanted.test(file))) {
+      sizes[`${one.name}/${file}`] = (await stat(join(one.folder, file))).size;
+    }
+  }
+  return {about: {folders: {litert: litert.name, onnx: onnx.name}, sizes}, plugin};
 }
 
 async function engine(library: string, folder: string, wanted: RegExp): Promise<Engine> {

@@ -1,14 +1,14 @@
 // What the built app measures in Chromium, on one thread, beside the native runtimes on this machine.
-// Needs `npm run build`, and a Python with keras-seq: PYTHON, or python3.
+// Needs `npm run build`, and a Python with keras-seq: see python.mjs.
 import {spawnSync} from 'node:child_process';
 import {existsSync, readdirSync} from 'node:fs';
-import {dirname, join} from 'node:path';
-import {fileURLToPath} from 'node:url';
+import {join} from 'node:path';
 
 import {chromium} from 'playwright-core';
 import {preview} from 'vite';
 
-const demo = join(dirname(fileURLToPath(import.meta.url)), '..');
+import {demo, pythonWith, root} from './python.mjs';
+
 const models = join(demo, 'dist', 'models');
 if (!existsSync(models)) {
   console.error('The app is not built: npm --prefix mobile_demo run build');
@@ -19,10 +19,14 @@ const ENGINES = {litert: 'tflite', onnx: 'onnx'};
 const STARTS = 5;
 const SENTENCE = 'A man in a blue shirt is standing on a ladder.';
 
-const python = process.env.PYTHON ?? 'python3';
+const python = pythonWith('keras_seq', 'ai_edge_litert', 'onnxruntime');
+if (!python) {
+  console.error('No Python with keras-seq and its runtimes: pip install -e ".[tflite,onnx]", or name one: PYTHON=…');
+  process.exit(1);
+}
 const bundles = readdirSync(models).filter((name) => existsSync(join(models, name, 'manifest.json')));
 const native = spawnSync(python, ['-m', 'benchmarks.device', '--json', ...bundles.map((name) => join(models, name))], {
-  cwd: join(demo, '..'), encoding: 'utf8', env: {...process.env, TF_CPP_MIN_LOG_LEVEL: '3'},
+  cwd: root, encoding: 'utf8', env: {...process.env, TF_CPP_MIN_LOG_LEVEL: '3'},
 });
 if (native.status !== 0) {
   console.error(native.stderr);
@@ -38,7 +42,7 @@ for (const [engine, format] of Object.entries(ENGINES)) {
   const context = await browser.newContext({permissions: ['clipboard-read', 'clipboard-write']});
   const page = await context.newPage();
   await page.addInitScript((engine) => {
-    localStorage.setItem('choices', JSON.stringify({engine, threads: 1}));
+    localStorage.setItem('choices /', JSON.stringify({engine, threads: 1}));
     Object.defineProperty(navigator, 'share', {value: undefined});
   }, engine);
   await page.goto(`${origin}#/engine`);

@@ -2,18 +2,18 @@
 // python3 where keras-seq can export with it, else an environment of its own: mobile_demo/.venv.
 import {spawnSync} from 'node:child_process';
 import {existsSync} from 'node:fs';
-import {dirname, join} from 'node:path';
-import {fileURLToPath} from 'node:url';
+import {join} from 'node:path';
 
-const demo = join(dirname(fileURLToPath(import.meta.url)), '..');
-const root = join(demo, '..');
+import {demo, own, pythonWith, root} from './python.mjs';
+
 const models = join(demo, 'public', 'models');
 
-// A phone's screen is short: half of a generator's places for a prompt would be too many.
+// What the app calls, and no more: a phone has to fetch it. Half of a generator's places would be too
+// many for a prompt on a phone.
 const PRESETS = {
-  sentiment: [],
-  shakespeare: ['--max-length', '56', '--max-new-tokens', '200'],
-  'en-de': [],
+  sentiment: ['--signatures', 'classify_text'],
+  shakespeare: ['--signatures', 'prefill_text', 'decode_text', '--max-length', '56', '--max-new-tokens', '200'],
+  'en-de': ['--signatures', 'translate_text', 'attend_text'],
 };
 
 const missing = Object.keys(PRESETS).filter((name) => !existsSync(join(models, name, 'manifest.json')));
@@ -28,18 +28,12 @@ if (missing.length > 0) {
 
 /** A Python that can export. */
 function exporting() {
-  const own = join(demo, '.venv', 'bin', 'python');
-  const found = [process.env.PYTHON, own, 'python3'].filter(Boolean).find(canExport);
+  const found = pythonWith('keras_seq', 'export', 'tensorflow', 'tf2onnx');
   if (found) return found;
   console.log('keras-seq is not installed for python3: installing it into mobile_demo/.venv, some minutes …');
   run('python3', ['-m', 'venv', join(demo, '.venv')]);
   run(own, ['-m', 'pip', 'install', '--quiet', '-e', `${root}[train]`, '-c', join(root, '.ci', 'constraints.txt')]);
   return own;
-}
-
-function canExport(python) {
-  const needed = 'import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, ("keras_seq", "export", "tensorflow", "tf2onnx"))))';
-  return spawnSync(python, ['-c', needed], {cwd: root, stdio: 'ignore'}).status === 0;
 }
 
 function run(command, options) {

@@ -1,12 +1,12 @@
 // The pictures of README.md: every screen, light and dark, from the built app.
 import {mkdirSync} from 'node:fs';
-import {dirname, join} from 'node:path';
-import {fileURLToPath} from 'node:url';
+import {join} from 'node:path';
 
 import {chromium} from 'playwright-core';
 import {preview} from 'vite';
 
-const demo = join(dirname(fileURLToPath(import.meta.url)), '..');
+import {demo} from './python.mjs';
+
 const SIZE = {width: 360, height: 720};
 
 const server = await preview({root: demo, preview: {port: 0, host: '127.0.0.1'}, logLevel: 'silent'});

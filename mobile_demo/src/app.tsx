@@ -17,7 +17,7 @@ type Screen = keyof typeof SCREENS;
 
 function shown(): Screen {
   const name = location.hash.replace(/^#\//, '');
-  return name in SCREENS ? (name as Screen) : 'sentiment';
+  return Object.hasOwn(SCREENS, name) ? (name as Screen) : 'sentiment';
 }
 
 export function App() {
@@ -26,11 +26,15 @@ export function App() {
   const [backend, setBackend] = useState<Backend | null>(null);
   const [listing, setListing] = useState<Listing | null>(null);
   const say = sayIn(choices.language);
+  const [starts, setStarts] = useState(0);
   const {engine, precision, accelerator, threads, language} = choices;
 
   useEffect(() => {
     const onHash = () => setScreen(shown());
     addEventListener('hashchange', onHash);
+    // A file that is dropped beside its place would be opened instead of the app.
+    const onDrag = (event: Event) => event.preventDefault();
+    for (const name of ['dragover', 'drop']) addEventListener(name, onDrag);
     return () => removeEventListener('hashchange', onHash);
   }, []);
   useEffect(() => {
@@ -47,7 +51,8 @@ export function App() {
       setBackend(() => made); // A proxy is a function, too.
     });
     return () => void (isCurrent = false);
-  }, [engine, precision, accelerator, threads]);
+  }, [engine, precision, accelerator, threads, starts]);
+  const restart = useCallback(() => setStarts((starts) => starts + 1), []);
   const refresh = useCallback(async () => {
     if (backend) setListing(await backend.list());
   }, [backend]);
@@ -55,7 +60,7 @@ export function App() {
   const Shown = SCREENS[screen];
   return (
     <Words.Provider value={say}>
-      <State.Provider value={{backend, bundles: listing?.bundles ?? null, problems: listing?.problems ?? [], choices, choose, refresh}}>
+      <State.Provider value={{backend, bundles: listing?.bundles ?? null, problems: listing?.problems ?? [], choices, choose, refresh, restart}}>
         <header><h1>{say(screen)}</h1></header>
         <main id="main"><AppUpdate /><Shown /></main>
         <footer class="quiet">{say('onDevice')}</footer>

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import export
-from export import formats, runtime
+from export import cli, formats, runtime
 from export.formats import tflite
 from keras_seq.backbones import RecurrentBackbone, TransformerBackbone
 from keras_seq.decoding import margins
@@ -274,3 +274,16 @@ def test_a_token_may_differ_only_next_to_a_boundary(exported):
     greedy = signature.margins({**inputs, "temperature": np.float32(0)}, outputs)
     assert np.isinf(greedy).all()
     assert margins(logits, np.array([middle]), 1.0, 0, 1.0)[0] == pytest.approx(between, rel=1e-2)
+
+
+def test_some_of_the_signatures(tmp_path):
+    model = made("rnn")
+    names = ["prefill_text", "decode_text"]
+    manifest = export.export(model, tmp_path / "b", ["tflite", "onnx"], only=names, texts=TEXTS)
+    assert list(manifest["signatures"]) == names
+    assert sorted(path.stem for path in (tmp_path / "b" / "onnx").glob("*.onnx")) == sorted(names)
+    assert set(manifest["parity"]["formats"]["tflite"]) == set(names)
+    assert cli.main(["check", str(tmp_path / "b")]) == 0
+    with pytest.raises(UserError, match="has the signatures prefill, decode, .* Received: encode"):
+        export.export(model, tmp_path / "c", only=["encode"])
+    assert not (tmp_path / "c").exists()

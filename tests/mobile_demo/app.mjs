@@ -61,7 +61,7 @@ export async function phone(browser, origin, {profile = 'Pixel 7', choices = {},
   const context = await browser.newContext({...PROFILES[profile], locale: 'en-GB', ...options});
   context.setDefaultTimeout(60_000);
   await context.addInitScript((choices) => {
-    if (!localStorage.getItem('choices')) localStorage.setItem('choices', JSON.stringify(choices));
+    if (!localStorage.getItem('choices /')) localStorage.setItem('choices /', JSON.stringify(choices));
   }, choices);
   const page = await context.newPage();
   const errors = [];
@@ -94,7 +94,7 @@ export async function write(page, {prompt, seed, temperature, length}) {
   const sliders = page.locator('input[type=range]');
   await sliders.nth(0).fill(String(temperature));
   await sliders.nth(1).fill(String(length));
-  await page.locator('input[type=number]').fill(String(seed));
+  await page.getByLabel('Seed').fill(String(seed));
   await page.getByRole('button', {name: 'Write', exact: true}).click();
   await page.locator('section[aria-busy=false]').waitFor();
   return page.locator('.written span').nth(1).textContent();

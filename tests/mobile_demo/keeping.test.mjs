@@ -103,7 +103,7 @@ test('what was kept is damaged: refused, and fetched again', async () => {
   const {page, context} = await phone(chromium, host.origin);
   await open(page, 'sentiment');
   const damage = async () => {
-    const cache = await caches.open('files');
+    const cache = await caches.open('files /models/');
     for (const request of await cache.keys()) {
       const content = new Uint8Array(await (await cache.match(request)).arrayBuffer());
       content[content.length >> 1] ^= 1;
@@ -141,8 +141,9 @@ test('a newer model is offered, and taken when the user says so', async () => {
   await page.locator('textarea').waitFor();
   assert.match(await verdict(page), /^positive/);
   await page.locator('nav a[href="#/engine"]').click();
-  await page.getByRole('button', {name: /A newer sentiment is available/}).click();
-  await page.getByRole('button', {name: /A newer sentiment/}).waitFor({state: 'detached'});
+  await page.getByText('A newer sentiment is available').waitFor();
+  await page.getByRole('button', {name: 'Update'}).click();
+  await page.getByText('A newer sentiment is available').waitFor({state: 'detached'});
   await open(page, 'sentiment');
   assert.match(await verdict(page), /^good/);
   await context.close();
@@ -216,6 +217,54 @@ test('a newer app is offered, and comes when the user says so', async () => {
   await open(page, 'sentiment');
   assert.match(await verdict(page), /^positive/);
   assert.equal(await page.getByText('A newer version').count(), 0);
+  await context.close();
+});
+
+test('a runtime that did not come: a sentence, and another try', async () => {
+  const files = readdirSync(join(BUILT, 'engines'), {recursive: true}).map((path) => `/engines/${path}`);
+  for (const engine of ENGINES) {
+    files.forEach((path) => host.changed.set(path, null));
+    const {page, context} = await phone(chromium, host.origin, {choices: {engine}});
+    await page.getByRole('button', {name: 'Load the model'}).click();
+    await page.getByText('itself is not on this device yet').waitFor();
+    host.changed.clear();
+    await page.getByRole('button', {name: 'Try again'}).click();
+    await page.getByRole('button', {name: 'Load the model'}).click();
+    assert.match(await verdict(page), /^positive/);
+    await context.close();
+  }
+});
+
+test('odd manifests are named, and the others go on', async () => {
+  const manifest = JSON.parse(readFileSync(join(BUILT, 'models/sentiment/manifest.json'), 'utf8'));
+  const {limits: _, ...less} = manifest;
+  host.changed.set('/models/shakespeare/manifest.json', JSON.stringify({...manifest, limits: 5}));
+  host.changed.set('/models/en-de/manifest.json', JSON.stringify(less));
+  const {page, context} = await phone(chromium, host.origin);
+  await open(page, 'sentiment');
+  await page.locator('nav a[href="#/engine"]').click();
+  await page.getByText('shakespeare is damaged').waitFor();
+  await page.getByText('en-de is damaged').waitFor();
+  host.changed.set('/models/index.json', '["en-de", ');
+  await page.reload(); // What was served before is still known.
+  await page.locator('.bundles strong', {hasText: 'sentiment'}).waitFor();
+  await context.close();
+});
+
+test('one tab takes a newer app: the other is left alone', async () => {
+  const {page, context} = await phone(chromium, host.origin);
+  await settled(page);
+  const other = await context.newPage();
+  await other.goto(host.origin);
+  await open(other, 'sentiment');
+  await other.locator('textarea').fill('Unfinished');
+  host.changed.set('/sw.js', `${readFileSync(join(BUILT, 'sw.js'), 'utf8')}\n// newer`);
+  await page.reload();
+  const loaded = page.waitForEvent('load');
+  await page.getByRole('button', {name: 'Reload'}).click();
+  await loaded;
+  await page.waitForTimeout(500);
+  assert.equal(await other.locator('textarea').inputValue(), 'Unfinished');
   await context.close();
 });
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import export
@@ -42,6 +43,20 @@ def built(tmp_path_factory, chromium):
     return copy / "dist"
 
 
+def continued(loaded, prompt, seed, temperature, length):
+    """What follows a prompt: a token, and then all the others in one call."""
+    uniforms = drawn(1, 200, seed)
+    found = loaded.prefill_text([prompt], uniform=uniforms[:, 0], temperature=temperature)
+    following = loaded.decode_text(
+        uniforms=np.roll(uniforms, -1, axis=1),
+        max_new_tokens=length - 1,
+        temperature=temperature,
+        **{name: found[name] for name in found if name not in ("text", "length", "unread")},
+    )
+    parts = [part["text"][0, : part["length"][0]].tobytes() for part in (found, following)]
+    return b"".join(parts).decode("utf-8", "replace")
+
+
 @pytest.fixture(scope="module")
 def expected(built, tmp_path_factory):
     """What Python answers to the inputs of each task."""
@@ -62,15 +77,7 @@ def expected(built, tmp_path_factory):
             "temperature": (0.0, 0.5, 0.8, 1.0)[i % 4],
             "length": 24,
         }
-        uniforms = drawn(1, 200, one["seed"])
-        found = shakespeare.generate_text(
-            [one["prompt"]],
-            max_new_tokens=one["length"],
-            temperature=one["temperature"],
-            uniforms=uniforms,
-        )
-        text = found["text"][0, : found["length"][0]].tobytes()
-        written.append({**one, "text": text.decode("utf-8", "replace")})
+        written.append({**one, "text": continued(shakespeare, **one)})
     pairs = data.load_pairs("multi30k", source="en", target="de").held_out
     sources = [text.strip() for text in pairs.sources if text.count(".") == 1][:INPUTS]
     found = en_de.translate_text(sources)

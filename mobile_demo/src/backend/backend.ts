@@ -1,14 +1,14 @@
 /** What runs in the worker: bundles are fetched, opened and called here, never on the page. */
-import type {Engine, Options} from '../engine/engine';
+import type {Engine, Files, Open, Options} from '../engine/engine';
 import {type Bundle, Store} from '../bundle/store';
 import {read} from '../bundle/folder';
 import {type EngineName, type Manifest, needed, type Variant, variants} from '../bundle/manifest';
 import {type Told, tellable, UserError} from '../errors';
-import {classify, drivers, type Word} from '../tasks/classify';
+import {classify, drivers, type Verdict, type Word} from '../tasks/classify';
 import {generate, longest, type Sampling} from '../tasks/generate';
 import type {Session} from '../tasks/session';
 import {attention, type Sentence, sentences, translate} from '../tasks/translate';
-import {keepEngine} from './engine_cache';
+import {engineToFetch, keepEngine} from './engine_cache';
 import {measured, type Measured} from './benchmark';
 import {serial} from './serial';
 
@@ -31,6 +31,8 @@ export interface Listed {
   backbone: string;
   variants: Variant[];
   isAdded: boolean;
+  /** On this device. */
+  isKept: boolean;
   /** Bytes that a newer version has to fetch; null if there is none. */
   update: number | null;
 }
@@ -38,7 +40,7 @@ export interface Listed {
 export interface Listing {
   bundles: Listed[];
   /** What is the matter with bundles that are not among them. */
-  problems: Told[];
+  problems: (Told & {name: string; isKept: boolean})[];
 }
 
 interface Opened {
@@ -67,7 +69,10 @@ export class Backend {
   async list(): Promise<Listing> {
     const {bundles, problems} = await this.store.list();
     this.known = new Map(bundles.map((bundle) => [bundle.name, bundle]));
-    return {bundles: bundles.map(listed), problems: problems.map(tellable)};
+    return {
+      bundles: bundles.map(listed),
+      problems: problems.map(({name, error, isKept}) => ({name, isKept, ...tellable(error)})),
+    };
   }
 
   /** Which of a bundle's variants is used. */
@@ -79,11 +84,17 @@ export class Backend {
     return found;
   }
 
-  /** Bytes to fetch before a bundle can be used. */
+  /** Bytes to fetch before a bundle can be used, those of the runtime included. */
   async toFetch(name: string): Promise<number> {
     const bundle = await this.bundle(name);
-    const {format} = this.variant(bundle.manifest, name);
-    return this.store.toFetch(bundle, needed(bundle.manifest, format));
+    const {format, engine} = this.variant(bundle.manifest, name);
+    const ofModel = await this.store.toFetch(bundle, needed(bundle.manifest, format));
+    const runtime = await runtimeOf(engine);
+    return ofModel + (await engineToFetch(await runtime.files(this.options)));
+  }
+
+  private get options(): Options {
+    return {...this.settings, engines: new URL('engines/', this.base).href};
   }
 
   /** Fetches and opens a bundle, if that is not done yet. */
@@ -102,18 +113,16 @@ export class Backend {
     const bundle = await this.bundle(name);
     const {format, engine} = this.variant(bundle.manifest, name);
     const contents = await this.store.files(bundle, needed(bundle.manifest, format), progress);
+    const runtime = await runtimeOf(engine);
+    await keepEngine(engine, await runtime.files(this.options), progress);
     const start = performance.now();
-    const runtime = await (engine === 'litert' ? import('../engine/litert') : import('../engine/onnx'));
-    const options = {...this.settings, engines: new URL('engines/', this.base).href};
     let made: Engine;
     try {
-      made = await runtime.open(bundle.manifest, format, contents, options);
+      made = await runtime.open(bundle.manifest, format, contents, this.options);
     } catch (error) {
       throw new UserError('cannotOpen', {name, engine, reason: String(error)});
     }
-    const loadMs = performance.now() - start;
-    await keepEngine(await runtime.files(options));
-    return {session: {manifest: bundle.manifest, engine: serial(made)}, loadMs};
+    return {session: {manifest: bundle.manifest, engine: serial(made)}, loadMs: performance.now() - start};
   }
 
   private async bundle(name: string): Promise<Bundle> {
@@ -128,20 +137,26 @@ export class Backend {
     return (await this.opened.get(name)!).session;
   }
 
-  /** Probabilities of the classes; then, as they are found, what the words do for the verdict. */
-  async classify(name: string, text: string, onWords: (words: Word[]) => void): Promise<number[]> {
+  /** The class of a text; then, as it is found, what the words do for the verdict. */
+  async classify(name: string, text: string, onWords: (words: Word[]) => void): Promise<Verdict> {
     const session = await this.session(name);
     const mine = ++this.latest;
     const isStale = () => mine !== this.latest;
-    const probabilities = await classify(session, text);
-    void this.explain(session, text, isStale, onWords);
-    return probabilities;
+    const verdict = await classify(session, text);
+    void this.explain(session, text, verdict, isStale, onWords);
+    return verdict;
   }
 
-  private async explain(session: Session, text: string, isStale: () => boolean, onWords: (words: Word[]) => void): Promise<void> {
+  private async explain(
+    session: Session,
+    text: string,
+    verdict: Verdict,
+    isStale: () => boolean,
+    onWords: (words: Word[]) => void,
+  ): Promise<void> {
     let found: Word[] = [];
     let shown = performance.now();
-    for await (const words of drivers(session, text, isStale)) {
+    for await (const words of drivers(session, text, verdict, isStale)) {
       found = words;
       await breath();
       if (isStale()) return;
@@ -152,34 +167,46 @@ export class Backend {
     if (!isStale()) onWords(found);
   }
 
-  /** Continues `prompt`; gives each piece and how many tokens there are, until it ends or `stop`. */
-  async generate(name: string, prompt: string, sampling: Sampling, onPiece: (text: string, tokens: number) => void): Promise<void> {
+  /** Nobody asks for the words of a text, or for more sentences, any longer. */
+  rest(): void {
+    this.latest++;
+  }
+
+  /**
+   * Continues `prompt`; gives each piece and how many tokens there are, until it ends or `stop`.
+   * Returns how many bytes at the beginning of the prompt were not read.
+   */
+  async generate(name: string, prompt: string, sampling: Sampling, onPiece: (text: string, tokens: number) => void): Promise<number> {
     const session = await this.session(name);
     const decoder = new TextDecoder();
-    let tokens = 0;
+    let tokens = 0, unread = 0;
     this.isStopped = false;
     for await (const piece of generate(session, prompt, sampling)) {
       tokens += piece.tokens;
+      unread += piece.unread;
       onPiece(decoder.decode(piece.bytes, {stream: true}), tokens);
       await breath();
       if (this.isStopped) break;
     }
     onPiece(decoder.decode(), tokens);
+    return unread;
   }
 
   stop(): void {
     this.isStopped = true;
   }
 
-  /** Translates sentence after sentence; gives each as it is found. */
-  async translate(name: string, text: string, onSentence: (sentence: Sentence) => void): Promise<void> {
+  /** Translates `most` sentences at most, one after another; gives each as it is found. Returns how many are left. */
+  async translate(name: string, text: string, most: number, onSentence: (sentence: Sentence) => void): Promise<number> {
     const session = await this.session(name);
     const mine = ++this.latest;
-    for (const source of sentences(text, session.manifest.languages?.[0] ?? 'en')) {
+    const all = sentences(text, session.manifest.languages?.[0] ?? 'en');
+    for (const source of all.slice(0, most)) {
       await breath();
-      if (mine !== this.latest) return;
+      if (mine !== this.latest) break;
       onSentence(await translate(session, source));
     }
+    return Math.max(0, all.length - most);
   }
 
   async attention(name: string, source: string, translation: string): Promise<number[][]> {
@@ -220,7 +247,7 @@ export class Backend {
   }
 }
 
-function listed({name, manifest, isAdded, update}: Bundle): Listed {
+function listed({name, manifest, isAdded, isKept, update}: Bundle): Listed {
   return {
     name,
     task: manifest.task,
@@ -231,8 +258,13 @@ function listed({name, manifest, isAdded, update}: Bundle): Listed {
     backbone: manifest.backbone,
     variants: variants(manifest),
     isAdded,
+    isKept,
     update: update?.bytes ?? null,
   };
+}
+
+function runtimeOf(engine: EngineName): Promise<{open: Open; files: Files}> {
+  return engine === 'litert' ? import('../engine/litert') : import('../engine/onnx');
 }
 
 /** Lets messages in: a runtime that answers at once would never let a loop be stopped. */

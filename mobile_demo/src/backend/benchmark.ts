@@ -55,7 +55,7 @@ async function generated(session: Session, longest: number): Promise<Once> {
   const start = performance.now();
   let firstMs = 0;
   let tokens = 0;
-  const sampling = {temperature: inputs.temperature, top_k: 0, top_p: 1, seed: inputs.seed, max_new_tokens: longest};
+  const sampling = {temperature: inputs.temperature, top_k: 0, top_p: 1, seed: String(inputs.seed), max_new_tokens: longest};
   for await (const piece of generate(session, inputs.prompt, sampling)) {
     tokens += piece.tokens;
     firstMs ||= performance.now() - start;

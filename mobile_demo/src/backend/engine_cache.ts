@@ -1,15 +1,50 @@
-/** The runtimes' own files, for use without a network: the service worker answers with these. */
+/** The runtimes' own files on this device: the service worker answers with these. */
+import type {Progress} from '../bundle/store';
+import {UserError} from '../errors';
+import type {EngineName} from '../bundle/manifest';
+
 const NAME = 'engines'; // As in vite.config.ts.
 
-/** Keeps a runtime, and forgets the versions of before. */
-export async function keepEngine(files: {script: string; wasm: string}): Promise<void> {
+type Files = {script: string; wasm: string};
+
+/** Bytes of a runtime that are not here yet. */
+export async function engineToFetch(files: Files): Promise<number> {
   const cache = await caches.open(NAME);
-  // On the first visit these may have been fetched before there was a service worker.
+  let bytes = 0;
+  for (const address of Object.values(files)) if (!(await cache.match(address))) bytes += sizeOf(address);
+  return bytes;
+}
+
+/** Fetches and keeps a runtime, where it is not here yet; forgets the versions of before. */
+export async function keepEngine(engine: EngineName, files: Files, progress: Progress): Promise<void> {
+  const cache = await caches.open(NAME);
+  const all = Object.values(files).reduce((sum, address) => sum + sizeOf(address), 0);
+  let done = 0;
   for (const address of Object.values(files)) {
-    if (!(await cache.match(address))) await cache.add(address).catch(() => undefined);
+    if (!(await cache.match(address))) {
+      const response = await fetch(address).catch(() => null);
+      if (!response?.ok) throw new UserError('noRuntime', {engine});
+      const [kept, counted] = [response.clone(), response.body!.getReader()];
+      const putting = cache.put(address, kept);
+      for (let before = done; ; ) {
+        const part = await counted.read().catch(() => null);
+        if (part === null) throw new UserError('noRuntime', {engine});
+        if (part.done) break;
+        before += part.value.length;
+        progress(Math.min(before, all), all);
+      }
+      await putting.catch(() => undefined); // It runs without being kept.
+    }
+    done += sizeOf(address);
+    progress(done, all);
   }
-  const current = Object.values(ENGINES).map((folder) => `/engines/${folder}/`);
+  const folder = new URL('..', files.script).href;
+  const current = Object.values(ENGINES.folders).map((name) => `${folder}${name}/`);
   for (const {url} of await cache.keys()) {
-    if (!current.some((folder) => url.includes(folder))) await cache.delete(url);
+    if (url.startsWith(folder) && !current.some((prefix) => url.startsWith(prefix))) await cache.delete(url);
   }
+}
+
+function sizeOf(address: string): number {
+  return ENGINES.sizes[address.split('/').slice(-2).join('/')] ?? 0;
 }

@@ -25,7 +25,6 @@ export interface Format {
   precision: string;
   /** Sizes of dimensions that the file has fixed. */
   sizes: Record<string, number>;
-  bytes: number;
 }
 
 export interface Manifest {
@@ -50,6 +49,7 @@ export interface Variant {
   format: string;
   engine: EngineName;
   precision: string;
+  /** Of the files that are needed here. */
   bytes: number;
 }
 
@@ -60,8 +60,9 @@ const EXTENSIONS: [EngineName, string][] = [
 
 /** The formats that run here, whatever they are called and however many precisions there are. */
 export function variants(manifest: Manifest): Variant[] {
-  return Object.entries(manifest.formats).flatMap(([format, {files, precision, bytes}]) => {
+  return Object.entries(manifest.formats).flatMap(([format, {files, precision}]) => {
     const found = EXTENSIONS.find(([, extension]) => files.some((file) => file.endsWith(extension)));
+    const bytes = needed(manifest, format).reduce((sum, path) => sum + (manifest.files[path]?.bytes ?? 0), 0);
     return found ? [{format, engine: found[0], precision, bytes}] : [];
   });
 }
@@ -83,22 +84,48 @@ export function needed(manifest: Manifest, format: string): string[] {
 
 /** The manifest in `text`; a UserError says what is the matter with it. */
 export function parse(text: string, name: string): Manifest {
-  let manifest: Manifest;
+  let manifest: unknown;
   try {
     manifest = JSON.parse(text);
   } catch {
     throw new UserError('badManifest', {name});
   }
-  if (manifest?.schema_version !== SCHEMA_VERSION) {
-    throw new UserError('otherSchema', {name, version: String(manifest?.schema_version), known: SCHEMA_VERSION});
+  return checked(manifest, name);
+}
+
+/** `manifest`, if the app can do something with it; a UserError says why not. */
+export function checked(manifest: unknown, name: string): Manifest {
+  if (!isObject(manifest)) throw new UserError('badManifest', {name});
+  const {schema_version: version, task, signatures, formats, files, limits, labels, sha256} = manifest;
+  if (version !== SCHEMA_VERSION) {
+    throw new UserError('otherSchema', {name, version: String(version), known: SCHEMA_VERSION});
   }
-  if (!manifest.formats || !manifest.signatures || !manifest.files || !manifest.sha256) {
+  const areFormats = isObject(formats) && Object.values(formats).every(isFormat);
+  const areFiles = isObject(files) && Object.values(files).every(isFile);
+  const isOutside = (path: string) => path.startsWith('/') || path.split('/').includes('..');
+  if (!areFormats || !areFiles || ![signatures, limits].every(isObject) || !Array.isArray(labels) || typeof sha256 !== 'string') {
     throw new UserError('badManifest', {name});
   }
-  if (!(manifest.task in CALLED)) throw new UserError('noScreen', {name, task: String(manifest.task)});
-  const missing = CALLED[manifest.task].find((signature) => !(signature in manifest.signatures));
+  if (Object.keys(files).some(isOutside)) throw new UserError('badManifest', {name});
+  if (typeof task !== 'string' || !Object.hasOwn(CALLED, task)) throw new UserError('noScreen', {name, task: String(task)});
+  const found = manifest as unknown as Manifest;
+  const missing = CALLED[found.task].find((signature) => !(signature in found.signatures));
   if (missing) throw new UserError('noSignature', {name, signature: missing});
-  const outside = Object.keys(manifest.files).find((path) => path.startsWith('/') || path.split('/').includes('..'));
-  if (outside) throw new UserError('badManifest', {name});
-  return manifest;
+  const runnable = variants(found);
+  if (runnable.length === 0) throw new UserError('noFormat', {name});
+  const isListed = runnable.every(({format}) => needed(found, format).every((path) => path in found.files));
+  if (!isListed) throw new UserError('badManifest', {name});
+  return found;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isFormat(value: unknown): boolean {
+  return isObject(value) && Array.isArray(value['files']) && typeof value['precision'] === 'string' && isObject(value['sizes']);
+}
+
+function isFile(value: unknown): boolean {
+  return isObject(value) && typeof value['sha256'] === 'string' && typeof value['bytes'] === 'number';
 }

@@ -1,61 +1,97 @@
 /** Bundles on this device: fetched once, kept by the hashes of their files, verified at each use. */
 import {UserError} from '../errors';
-import {type Manifest, MANIFEST, parse} from './manifest';
-
-const FILES = 'files'; // By hash: what two bundles share is kept once.
-const MANIFESTS = 'manifests'; // By name: what is in use here.
+import {checked, type Manifest, MANIFEST, parse} from './manifest';
 
 export interface Bundle {
   name: string;
   manifest: Manifest;
   /** Added by the user, not served beside the app. */
   isAdded: boolean;
+  /** In use on this device: some of its files are here. */
+  isKept: boolean;
   /** What a newer version of it, if there is one, has to fetch. */
   update: {manifest: Manifest; bytes: number} | null;
+}
+
+/** What is the matter with a bundle that cannot be used. */
+export interface Problem {
+  name: string;
+  error: unknown;
+  isKept: boolean;
 }
 
 /** Called with the bytes there are and the bytes there will be. */
 export type Progress = (done: number, all: number) => void;
 
 export class Store {
+  /** By hash: what two bundles share is kept once. */
+  private readonly fileCache: string;
+  /** By name: what is in use here. */
+  private readonly manifestCache: string;
+  /** By name: what was served when there was last a network. */
+  private readonly servedCache: string;
+
   /** `models` is the address of the folder with the bundles. */
-  constructor(private readonly models: URL) {}
+  constructor(private readonly models: URL) {
+    // Apps below other paths of the same host keep their own.
+    [this.fileCache, this.manifestCache, this.servedCache] = ['files', 'manifests', 'served'].map(
+      (kind) => `${kind} ${models.pathname}`,
+    ) as [string, string, string];
+  }
 
   /** Every bundle that is served or kept here, by name; and what is the matter with others. */
-  async list(): Promise<{bundles: Bundle[]; problems: unknown[]}> {
-    const kept = await this.kept();
-    const served = await fetchedJson<string[]>(new URL('index.json', this.models));
-    const names = [...new Set([...(served ?? []), ...kept.keys()])].sort();
-    const found = await Promise.allSettled(names.map((name) => this.find(name, kept.get(name), served?.includes(name) ?? false)));
-    return {
-      bundles: found.flatMap((one) => (one.status === 'fulfilled' && one.value ? [one.value] : [])),
-      problems: found.flatMap((one) => (one.status === 'rejected' ? [one.reason] : [])),
-    };
-  }
-
-  private async find(name: string, kept: Kept | undefined, isServed: boolean): Promise<Bundle | null> {
-    let served: Manifest | null = null;
-    if (isServed) {
-      const response = await fetched(this.address(name, MANIFEST));
-      if (response?.ok) served = parse(await response.text(), name);
+  async list(): Promise<{bundles: Bundle[]; problems: Problem[]}> {
+    const kept = await this.entries<Kept>(this.manifestCache);
+    const served = await this.served();
+    const names = [...new Set([...served.keys(), ...kept.keys()])].sort();
+    const bundles: Bundle[] = [], problems: Problem[] = [];
+    for (const name of names) {
+      try {
+        const bundle = await this.find(name, kept.get(name), served.get(name));
+        if (bundle) bundles.push(bundle);
+      } catch (error) {
+        problems.push({name, error, isKept: kept.has(name)});
+      }
     }
-    const manifest = kept?.manifest ?? served;
-    if (!manifest) return null;
-    const isNewer = kept && served && !kept.isAdded && served.sha256 !== kept.manifest.sha256;
-    const update = isNewer ? {manifest: served!, bytes: await this.missing(served!, await this.used(kept.manifest))} : null;
-    return {name, manifest, isAdded: kept?.isAdded ?? false, update};
+    return {bundles, problems};
   }
 
-  /** Of a bundle the files below one of `folders` that are kept here, as paths. */
+  /** The manifests beside the app, as texts; those of the last time where there is no network. */
+  private async served(): Promise<Map<string, string>> {
+    const names = await fetchedJson(new URL('index.json', this.models));
+    if (!Array.isArray(names)) return this.entries<string>(this.servedCache);
+    const texts = await Promise.all(names.map(async (name) => {
+      const response = await fetched(this.address(String(name), MANIFEST));
+      return response?.ok ? response.text() : null;
+    }));
+    const found = new Map<string, string>();
+    names.forEach((name, i) => texts[i] !== null && found.set(String(name), texts[i]!));
+    await caches.delete(this.servedCache);
+    for (const [name, text] of found) await this.put(this.servedCache, name, text);
+    return found;
+  }
+
+  private async find(name: string, kept: Kept | undefined, text: string | undefined): Promise<Bundle | null> {
+    if (kept) {
+      const manifest = checked(kept.manifest, name);
+      const served = text === undefined || kept.isAdded ? null : parse(text, name);
+      const isNewer = served !== null && served.sha256 !== manifest.sha256;
+      const update = isNewer ? {manifest: served, bytes: await this.missing(served, await this.used(manifest))} : null;
+      return {name, manifest, isAdded: kept.isAdded, isKept: true, update};
+    }
+    return text === undefined ? null : {name, manifest: parse(text, name), isAdded: false, isKept: false, update: null};
+  }
+
+  /** Of a bundle the files that are kept here, as paths. */
   private async used(manifest: Manifest): Promise<string[]> {
-    const cache = await caches.open(FILES);
+    const cache = await caches.open(this.fileCache);
     const paths = Object.keys(manifest.files);
     const kept = await Promise.all(paths.map((path) => cache.match(fileKey(manifest, path))));
     return paths.filter((_, i) => kept[i]);
   }
 
   private async missing(manifest: Manifest, paths: string[]): Promise<number> {
-    const cache = await caches.open(FILES);
+    const cache = await caches.open(this.fileCache);
     let bytes = 0;
     for (const path of paths.filter((path) => path in manifest.files)) {
       if (!(await cache.match(fileKey(manifest, path)))) bytes += manifest.files[path]!.bytes;
@@ -82,7 +118,7 @@ export class Store {
   private async file(bundle: Bundle, path: string, progress: (done: number) => void): Promise<Uint8Array<ArrayBuffer>> {
     const expected = bundle.manifest.files[path];
     if (!expected) throw new UserError('badManifest', {name: bundle.name});
-    const cache = await caches.open(FILES);
+    const cache = await caches.open(this.fileCache);
     const key = fileKey(bundle.manifest, path);
     const kept = await cache.match(key);
     if (kept) {
@@ -93,8 +129,9 @@ export class Store {
     }
     const response = await fetched(this.address(bundle.name, path));
     if (!response) throw new UserError('offlineModel', {name: bundle.name});
-    if (!response.ok) throw new UserError('missingFile', {name: bundle.name, file: path});
+    if (!response.ok || isPage(response)) throw new UserError('missingFile', {name: bundle.name, file: path});
     const content = await read(response, expected.bytes, progress);
+    if (content === null) throw new UserError('lostModel', {name: bundle.name});
     if ((await sha256(content)) !== expected.sha256) throw new UserError('damagedServed', {name: bundle.name, file: path});
     await put(cache, key, content);
     return content;
@@ -111,7 +148,9 @@ export class Store {
 
   /** Keeps a bundle of the user's own. */
   async add(name: string, manifest: Manifest, files: Map<string, Uint8Array<ArrayBuffer>>): Promise<void> {
-    const cache = await caches.open(FILES);
+    const others = (await this.list()).bundles.filter((bundle) => !bundle.isAdded);
+    if (others.some((bundle) => bundle.name === name)) throw new UserError('nameTaken', {name});
+    const cache = await caches.open(this.fileCache);
     for (const [path, content] of files) {
       const expected = manifest.files[path];
       if (!expected) continue;
@@ -123,7 +162,7 @@ export class Store {
 
   /** Forgets what is kept of a bundle. */
   async remove(name: string): Promise<void> {
-    await (await caches.open(MANIFESTS)).delete(manifestKey(name));
+    await (await caches.open(this.manifestCache)).delete(entryKey(name));
     await this.tidy();
   }
 
@@ -134,28 +173,30 @@ export class Store {
 
   private async tidy(): Promise<void> {
     const wanted = new Set<string>();
-    for (const {manifest} of (await this.kept()).values()) {
-      for (const path of Object.keys(manifest.files)) wanted.add(fileKey(manifest, path));
+    for (const {manifest} of (await this.entries<Kept>(this.manifestCache)).values()) {
+      for (const path of Object.keys(manifest.files ?? {})) wanted.add(fileKey(manifest, path));
     }
-    const cache = await caches.open(FILES);
+    const cache = await caches.open(this.fileCache);
     for (const request of await cache.keys()) {
       if (!wanted.has(new URL(request.url).pathname)) await cache.delete(request);
     }
   }
 
   private async keep(name: string, manifest: Manifest, isAdded: boolean): Promise<void> {
-    const headers = {'Content-Type': 'application/json'};
-    const kept: Kept = {manifest, isAdded};
-    await (await caches.open(MANIFESTS)).put(manifestKey(name), new Response(JSON.stringify(kept), {headers}));
+    await this.put(this.manifestCache, name, {manifest, isAdded} satisfies Kept);
   }
 
-  private async kept(): Promise<Map<string, Kept>> {
-    const cache = await caches.open(MANIFESTS);
-    const found = new Map<string, Kept>();
+  private async put(cache: string, name: string, value: unknown): Promise<void> {
+    const headers = {'Content-Type': 'application/json'};
+    await (await caches.open(cache)).put(entryKey(name), new Response(JSON.stringify(value), {headers}));
+  }
+
+  private async entries<T>(name: string): Promise<Map<string, T>> {
+    const cache = await caches.open(name);
+    const found = new Map<string, T>();
     for (const request of await cache.keys()) {
       const response = await cache.match(request);
-      const name = decodeURIComponent(new URL(request.url).pathname.split('/').at(-1)!);
-      if (response) found.set(name, await response.json());
+      if (response) found.set(decodeURIComponent(new URL(request.url).pathname.split('/').at(-1)!), await response.json());
     }
     return found;
   }
@@ -172,7 +213,7 @@ interface Kept {
 
 // Cache keys are addresses; nothing is ever fetched from these.
 const fileKey = (manifest: Manifest, path: string) => `/kept/files/${manifest.files[path]!.sha256}`;
-const manifestKey = (name: string) => `/kept/manifests/${encodeURIComponent(name)}`;
+const entryKey = (name: string) => `/kept/manifests/${encodeURIComponent(name)}`;
 
 async function fetched(address: URL): Promise<Response | null> {
   try {
@@ -183,21 +224,27 @@ async function fetched(address: URL): Promise<Response | null> {
   }
 }
 
-async function fetchedJson<T>(address: URL): Promise<T | null> {
+async function fetchedJson(address: URL): Promise<unknown> {
   const response = await fetched(address);
-  const isJson = response?.headers.get('Content-Type')?.includes('json');
-  return response?.ok && isJson ? response.json() : null;
+  return response?.ok ? response.json().catch(() => null) : null;
 }
 
-async function read(response: Response, size: number, progress: (done: number) => void): Promise<Uint8Array<ArrayBuffer>> {
+/** Whether a host that knows no such file has answered with its first page. */
+function isPage(response: Response): boolean {
+  return response.headers.get('Content-Type')?.includes('text/html') ?? false;
+}
+
+/** The bytes of an answer; fewer or more than `size` are not what was exported, null is a lost connection. */
+async function read(response: Response, size: number, progress: (done: number) => void): Promise<Uint8Array<ArrayBuffer> | null> {
   const content = new Uint8Array(size);
   let done = 0;
   for (const reader = response.body!.getReader(); ; ) {
-    const {done: ended, value} = await reader.read().catch(() => ({done: true, value: undefined}));
-    if (ended || !value) return content.subarray(0, done);
-    if (done + value.length > size) return content.subarray(0, 0); // Not the file that was exported.
-    content.set(value, done);
-    done += value.length;
+    const part = await reader.read().catch(() => null);
+    if (part === null) return null;
+    if (part.done) return content.subarray(0, done);
+    if (done + part.value.length > size) return content.subarray(0, 0);
+    content.set(part.value, done);
+    done += part.value.length;
     progress(done);
   }
 }

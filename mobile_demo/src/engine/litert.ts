@@ -22,7 +22,7 @@ export const files: Files = async ({engines, threads, accelerator}) => {
   const isRelaxed = await supportsFeature('relaxedSimd');
   const hasJspi = accelerator === 'webgpu' && (await supportsFeature('jspi'));
   const build = !isRelaxed ? 'compat_' : hasJspi ? 'jspi_' : threads > 1 ? 'threaded_' : '';
-  const file = `${engines}${ENGINES.litert}/litert_wasm_${build}internal`;
+  const file = `${engines}${ENGINES.folders.litert}/litert_wasm_${build}internal`;
   return {script: `${file}.js`, wasm: `${file}.wasm`};
 };
 
@@ -36,7 +36,11 @@ function loaded(options: Options): Promise<LiteRt> {
     await import(/* @vite-ignore */ script);
     Object.assign(globalThis, {
       importScripts: () => undefined,
-      Module: {locateFile: (file: string) => new URL(file, script).href, mainScriptUrlOrBlob: script},
+      Module: {
+        locateFile: (file: string) => new URL(file, script).href,
+        mainScriptUrlOrBlob: script,
+        printErr: (line: string) => console.debug(line), // It says all it does there.
+      },
     });
     return loadLiteRt(script);
   })();

@@ -13,7 +13,7 @@ export const open: Open = async (manifest, format, files, options) => {
 };
 
 export const files: Files = async ({engines, accelerator}) => {
-  const file = `${engines}${ENGINES.onnx}/ort-wasm-simd-threaded${accelerator === 'webgpu' ? '.asyncify' : ''}`;
+  const file = `${engines}${ENGINES.folders.onnx}/ort-wasm-simd-threaded${accelerator === 'webgpu' ? '.asyncify' : ''}`;
   return {script: `${file}.mjs`, wasm: `${file}.wasm`};
 };
 

@@ -2,9 +2,8 @@
 import {createContext} from 'preact';
 import {useContext} from 'preact/hooks';
 
-import type {Listed} from '../backend/backend';
+import type {Listed, Listing} from '../backend/backend';
 import type {Backend} from '../backend/client';
-import type {Told} from '../errors';
 import type {Choices} from './settings';
 
 export interface AppState {
@@ -13,11 +12,13 @@ export interface AppState {
   /** null until they are known. */
   bundles: Listed[] | null;
   /** What is the matter with bundles that are not among them. */
-  problems: Told[];
+  problems: Listing['problems'];
   choices: Choices;
   choose: (change: Partial<Choices>) => void;
   /** Asks again which bundles there are. */
   refresh: () => Promise<void>;
+  /** Begins with another worker: what a runtime has failed to load once it never loads again. */
+  restart: () => void;
 }
 
 export const State = createContext<AppState>(null as unknown as AppState);

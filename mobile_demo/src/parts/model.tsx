@@ -1,11 +1,12 @@
 /** The model of a screen: chosen, fetched with a progress bar, opened; then the screen itself. */
 import type {ComponentChildren} from 'preact';
-import {useEffect, useState} from 'preact/hooks';
+import {useEffect, useRef, useState} from 'preact/hooks';
 
 import type {Listed} from '../backend/backend';
 import {type Backend, proxy} from '../backend/client';
 import {megabytes, told, useSay} from '../words/words';
 import {useApp} from './app_state';
+import {ModelUpdate} from './model_update';
 
 interface Props {
   task: Listed['task'];
@@ -22,7 +23,9 @@ type Stage =
 export function WithModel({task, children}: Props) {
   const {bundles, backend, choices, choose} = useApp();
   const say = useSay();
-  const fitting = bundles?.filter((bundle) => bundle.task === task) ?? [];
+  const ofTask = bundles?.filter((bundle) => bundle.task === task) ?? [];
+  const runnable = ofTask.filter(({variants}) => variants.some(({engine}) => engine === choices.engine));
+  const fitting = runnable.length > 0 ? runnable : ofTask; // Else the error says what to choose.
   const bundle = fitting.find(({name}) => name === choices.chosen[task]) ?? fitting[0];
   if (!backend || bundles === null) return <p class="quiet" aria-busy="true" />;
   if (!bundle) return <p class="notice" role="status">{say('noModel')}</p>;
@@ -39,6 +42,7 @@ export function WithModel({task, children}: Props) {
           </select>
         </label>
       )}
+      <ModelUpdate bundle={bundle} />
       <Loaded key={bundle.name} backend={backend} bundle={bundle}>{() => children(backend, bundle)}</Loaded>
     </>
   );
@@ -51,7 +55,10 @@ interface LoadedProps {
 }
 
 function Loaded({backend, bundle: {name}, children}: LoadedProps) {
+  const {restart} = useApp();
   const say = useSay();
+  const screen = useRef<HTMLDivElement>(null);
+  const [isAsked, setIsAsked] = useState(false);
   const [stage, setStage] = useState<Stage>({name: 'asking'});
   const onFailure = (error: unknown) => setStage({name: 'failed', error});
 
@@ -60,6 +67,11 @@ function Loaded({backend, bundle: {name}, children}: LoadedProps) {
     const progress = (done: number, all: number) => setStage({name: 'loading', done, all});
     backend.load(name, proxy(progress)).then(() => setStage({name: 'ready'}), onFailure);
   };
+
+  useEffect(() => {
+    // Whoever asked for the model wants to write next.
+    if (stage.name === 'ready' && isAsked) screen.current?.querySelector('textarea')?.focus();
+  }, [stage.name]);
 
   // What is here already is opened; what has to be fetched is fetched when the user says so.
   useEffect(() => {
@@ -70,7 +82,11 @@ function Loaded({backend, bundle: {name}, children}: LoadedProps) {
     case 'asking':
       return <p class="quiet" aria-busy="true" />;
     case 'absent':
-      return <button class="primary" onClick={load}>{say('get', {size: megabytes(stage.bytes)})}</button>;
+      return (
+        <button class="primary" onClick={() => (setIsAsked(true), load())}>
+          {say('get', {size: megabytes(stage.bytes)})}
+        </button>
+      );
     case 'loading': {
       const {done, all} = stage;
       const isOpening = all === 0 || done === all;
@@ -86,10 +102,10 @@ function Loaded({backend, bundle: {name}, children}: LoadedProps) {
       return (
         <div class="notice bad" role="alert">
           <p>{told(say, stage.error)}</p>
-          <button onClick={load}>{say('retry')}</button>
+          <button onClick={restart}>{say('retry')}</button>
         </div>
       );
     case 'ready':
-      return <>{children()}</>;
+      return <div ref={screen} class="screen">{children()}</div>;
   }
 }

@@ -2,7 +2,7 @@
 import {useState} from 'preact/hooks';
 
 import type {Settings} from '../backend/backend';
-import {type Language, preferred} from '../words/words';
+import {type Language, LANGUAGES, preferred} from '../words/words';
 
 export interface Choices extends Settings {
   language: Language;
@@ -10,7 +10,8 @@ export interface Choices extends Settings {
   chosen: Record<string, string>;
 }
 
-const KEY = 'choices';
+// Apps below other paths of the same host have their own.
+export const KEY = `choices ${new URL(document.baseURI).pathname}`;
 
 /** Whether threads can be had: browsers share memory only where a page is isolated. */
 export const canThread = globalThis.crossOriginIsolated === true;
@@ -30,7 +31,15 @@ function kept(): Choices {
   };
   try {
     const found: Choices = {...standard, ...JSON.parse(localStorage.getItem(KEY) ?? '{}')};
-    return {...found, threads: Math.min(found.threads, mostThreads())};
+    const {engine, accelerator, language, chosen, threads} = found;
+    return {
+      ...found,
+      engine: ['litert', 'onnx'].includes(engine) ? engine : standard.engine,
+      accelerator: ['cpu', 'webgpu'].includes(accelerator) ? accelerator : standard.accelerator,
+      language: Object.hasOwn(LANGUAGES, language) ? language : standard.language,
+      chosen: typeof chosen === 'object' && chosen !== null ? chosen : {},
+      threads: Math.min(Math.max(1, Math.floor(Number(threads)) || 1), mostThreads()),
+    };
   } catch {
     return standard;
   }

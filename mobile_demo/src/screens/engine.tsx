@@ -4,10 +4,12 @@ import {useEffect, useRef, useState} from 'preact/hooks';
 import type {Listed} from '../backend/backend';
 import type {Measured} from '../backend/benchmark';
 import {proxy} from '../backend/client';
+import {UserError} from '../errors';
 import {useApp} from '../parts/app_state';
 import {Bars} from '../parts/bars';
+import {ModelUpdate} from '../parts/model_update';
 import {canThread, mostThreads} from '../parts/settings';
-import {type Language, LANGUAGES, megabytes, type Say, told, useSay} from '../words/words';
+import {type Language, LANGUAGES, megabytes, type Say, told, toldOf, useSay} from '../words/words';
 
 export function Engine() {
   return (
@@ -105,7 +107,7 @@ function Bundles() {
     input.value = '';
     if (files.length) void add(files);
   };
-  const change = (work: Promise<void>) => void work.then(refresh, tell);
+  const remove = (name: string) => void backend!.remove(name).then(refresh, tell);
 
   return (
     <section>
@@ -115,16 +117,17 @@ function Bundles() {
           <li key={bundle.name}>
             <strong>{bundle.name}</strong>
             <span class="quiet">{about(say, bundle)}</span>
-            {bundle.update !== null && (
-              <button onClick={() => change(backend!.update(bundle.name, proxy(() => undefined)))}>
-                {say('newer', {name: bundle.name, size: megabytes(bundle.update)})} {say('update')}
-              </button>
-            )}
-            {bundle.isAdded && <button onClick={() => change(backend!.remove(bundle.name))}>{say('remove')}</button>}
+            <ModelUpdate bundle={bundle} />
+            {bundle.isKept && <button onClick={() => remove(bundle.name)}>{say('remove')}</button>}
           </li>
         ))}
       </ul>
-      {problems.map(({key, values}, i) => <p key={i} class="notice bad">{say(key, values)}</p>)}
+      {problems.map(({name, isKept, ...problem}) => (
+        <div key={name} class="notice bad">
+          <p>{toldOf(say, problem)}</p>
+          {isKept && <button onClick={() => remove(name)}>{say('remove')}</button>}
+        </div>
+      ))}
       <fieldset
         class="drop"
         disabled={!backend}
@@ -148,7 +151,7 @@ const SCREENS = {classify: 'sentiment', generate: 'write', translate: 'translate
 
 function about(say: Say, {task, backbone, parameters, variants}: Listed): string {
   const sizes = variants.map(({engine, precision, bytes}) => `${say(engine)} ${precision} ${megabytes(bytes)}`);
-  return [say('about', {task: say(task), backbone, parameters: parameters.toLocaleString()}), ...sizes].join(' · ');
+  return [say('about', {task: say(task === 'translate' ? 'translates' : task), backbone, parameters: parameters.toLocaleString()}), ...sizes].join(' · ');
 }
 
 /** What was dropped: files, and those of folders with their paths. */
@@ -174,19 +177,26 @@ async function below(entry: FileSystemEntry): Promise<File[]> {
 }
 
 function Benchmark() {
-  const {backend, bundles} = useApp();
+  const {backend, bundles, choices} = useApp();
   const say = useSay();
+  const runnable = bundles?.filter(({variants}) => variants.some(({engine}) => engine === choices.engine)) ?? [];
   const [measuring, setMeasuring] = useState<string | null>(null);
   const [found, setFound] = useState<Measured[]>([]);
   const [error, setError] = useState<unknown>(null);
   const [isShared, setIsShared] = useState(false);
+
+  // Another runtime has another worker: what this one was asked it never answers.
+  useEffect(() => {
+    setMeasuring(null);
+    setFound([]);
+  }, [backend]);
 
   const measure = async () => {
     setFound([]);
     setError(null);
     setIsShared(false);
     try {
-      for (const {name} of bundles ?? []) {
+      for (const {name} of runnable) {
         setMeasuring(name);
         await backend!.load(name, proxy(() => undefined));
         const measured = await backend!.benchmark(name);
@@ -200,16 +210,21 @@ function Benchmark() {
   };
   const share = async () => {
     const text = JSON.stringify({userAgent: navigator.userAgent, when: new Date().toISOString(), measured: found}, null, 2);
-    if (navigator.share) return navigator.share({text}).catch(() => undefined);
-    await navigator.clipboard.writeText(text);
-    setIsShared(true);
+    try {
+      if (navigator.share) return await navigator.share({text});
+      await navigator.clipboard.writeText(text);
+      setIsShared(true);
+    } catch (failure) {
+      const isDismissed = failure instanceof DOMException && failure.name === 'AbortError';
+      if (!isDismissed) setError(new UserError('notShared', {reason: String(failure)}));
+    }
   };
 
   const ms = (value: number) => `${value.toFixed(1)} ms`;
   return (
     <section>
       <h2>{say('benchmark')}</h2>
-      <button class="primary" disabled={!backend || measuring !== null || !bundles?.length} onClick={() => void measure()}>{say('measure')}</button>
+      <button class="primary" disabled={!backend || measuring !== null || !runnable.length} onClick={() => void measure()}>{say('measure')}</button>
       {measuring && <p role="status">{say('measuring', {name: measuring})}</p>}
       {error !== null && <p class="notice bad" role="alert">{told(say, error)}</p>}
       {found.map((one) => (

@@ -3,8 +3,9 @@ import {useEffect, useState} from 'preact/hooks';
 
 import type {Listed} from '../backend/backend';
 import {type Backend, proxy} from '../backend/client';
+import {useDraft} from '../parts/drafts';
 import {WithModel} from '../parts/model';
-import type {Word} from '../tasks/classify';
+import type {Verdict as Known, Word} from '../tasks/classify';
 import {told, useSay} from '../words/words';
 
 export function Sentiment() {
@@ -13,8 +14,8 @@ export function Sentiment() {
 
 function Verdict({backend, bundle}: {backend: Backend; bundle: Listed}) {
   const say = useSay();
-  const [text, setText] = useState('');
-  const [probabilities, setProbabilities] = useState<number[] | null>(null);
+  const [text, setText] = useDraft('sentiment', '');
+  const [verdict, setVerdict] = useState<Known | null>(null);
   const [words, setWords] = useState<Word[]>([]);
   const [error, setError] = useState<unknown>(null);
 
@@ -22,18 +23,21 @@ function Verdict({backend, bundle}: {backend: Backend; bundle: Listed}) {
     let isCurrent = true;
     setWords([]);
     if (!text.trim()) {
-      setProbabilities(null);
+      setVerdict(null);
       return;
     }
     const onWords = (words: Word[]) => isCurrent && setWords(words);
     backend.classify(bundle.name, text, proxy(onWords)).then(
-      (found) => isCurrent && (setProbabilities(found), setError(null)),
+      (found) => isCurrent && (setVerdict(found), setError(null)),
       (failure: unknown) => isCurrent && setError(failure),
     );
     return () => void (isCurrent = false);
   }, [text, backend, bundle.name]);
+  useEffect(() => () => void backend.rest(), [backend]);
 
+  const probabilities = verdict?.probabilities;
   const top = probabilities ? probabilities.indexOf(Math.max(...probabilities)) : -1;
+  const most = Math.max(...words.map(({weight}) => Math.abs(weight)), 0.5);
   return (
     <>
       <label class="field">
@@ -41,7 +45,7 @@ function Verdict({backend, bundle}: {backend: Backend; bundle: Listed}) {
         <textarea rows={5} value={text} placeholder={say('sentimentHint')} onInput={(event) => setText(event.currentTarget.value)} />
       </label>
       {error !== null && <p class="notice bad" role="alert">{told(say, error)}</p>}
-      {probabilities && (
+      {verdict && probabilities && (
         <section aria-live="polite">
           <p class={`verdict class-${top}`}>
             {say('verdict', {label: bundle.labels[top]!, percent: percent(probabilities[top]!)})}
@@ -55,12 +59,13 @@ function Verdict({backend, bundle}: {backend: Backend; bundle: Listed}) {
               </li>
             ))}
           </ul>
+          {verdict.unread > 0 && <p class="notice">{say('unread', {bytes: verdict.unread})}</p>}
         </section>
       )}
       {words.length > 0 && (
         <section>
           <h2>{say('drove')}</h2>
-          <p class="tinted">{words.map((word, i) => <Tinted key={i} word={word} all={words} />)}</p>
+          <p class="tinted">{words.map((word, i) => <Tinted key={i} word={word} most={most} />)}</p>
           <p class="quiet">
             <mark class="for">{say('forIt')}</mark> <mark class="against">{say('againstIt')}</mark> {say('droveHint')}
           </p>
@@ -72,8 +77,7 @@ function Verdict({backend, bundle}: {backend: Backend; bundle: Listed}) {
 
 const FAINTEST = 0.1; // Of the strongest: less is not tinted.
 
-function Tinted({word, all}: {word: Word; all: Word[]}) {
-  const most = Math.max(...all.map(({weight}) => Math.abs(weight)), 0.5);
+function Tinted({word, most}: {word: Word; most: number}) {
   const strength = Math.abs(word.weight) / most;
   if (strength < FAINTEST) return <>{word.text}</>;
   return <mark class={word.weight > 0 ? 'for' : 'against'} style={{'--strength': strength.toFixed(2)}}>{word.text}</mark>;

@@ -1,8 +1,10 @@
 /** A text in another language, its alternatives, and where each word looked. */
+import {memo} from 'preact/compat';
 import {useEffect, useState} from 'preact/hooks';
 
 import type {Listed} from '../backend/backend';
 import {type Backend, proxy} from '../backend/client';
+import {useDraft} from '../parts/drafts';
 import {WithModel} from '../parts/model';
 import {type Alternative, type Sentence, words} from '../tasks/translate';
 import {languageName, told, useSay} from '../words/words';
@@ -11,11 +13,14 @@ export function Translate() {
   return <WithModel task="translate">{(backend, bundle) => <Page backend={backend} bundle={bundle} />}</WithModel>;
 }
 
+const SENTENCES = 50; // At first, and more at each asking: each word of them can be tapped.
 const PAUSE_MS = 350; // After the last key, before it is translated.
 
 function Page({backend, bundle}: {backend: Backend; bundle: Listed}) {
   const say = useSay();
-  const [text, setText] = useState('');
+  const [text, setText] = useDraft('translate', '');
+  const [most, setMost] = useState(SENTENCES);
+  const [left, setLeft] = useState(0);
   const [found, setFound] = useState<Sentence[]>([]);
   const [isBusy, setIsBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
@@ -33,8 +38,12 @@ function Page({backend, bundle}: {backend: Backend; bundle: Listed}) {
       setIsBusy(true);
       setError(null);
       backend
-        .translate(bundle.name, text, proxy(onSentence))
-        .then(() => isCurrent && !sentences.length && setFound([]))
+        .translate(bundle.name, text, most, proxy(onSentence))
+        .then((left) => {
+          if (!isCurrent) return;
+          setLeft(left);
+          if (!sentences.length) setFound([]);
+        })
         .catch((failure: unknown) => isCurrent && setError(failure))
         .finally(() => isCurrent && setIsBusy(false));
     };
@@ -43,7 +52,8 @@ function Page({backend, bundle}: {backend: Backend; bundle: Listed}) {
       isCurrent = false;
       clearTimeout(timer);
     };
-  }, [text, backend, bundle.name]);
+  }, [text, most, backend, bundle.name]);
+  useEffect(() => () => void backend.rest(), [backend]);
 
   return (
     <>
@@ -51,7 +61,7 @@ function Page({backend, bundle}: {backend: Backend; bundle: Listed}) {
         <span>{say('from', {language: languageName(say, source)})}</span>
         <textarea
           rows={4} lang={source} value={text} placeholder={say('translateHint')}
-          onInput={(event) => setText(event.currentTarget.value)}
+          onInput={(event) => (setText(event.currentTarget.value), setMost(SENTENCES), setLeft(0))}
         />
       </label>
       {error !== null && <p class="notice bad" role="alert">{told(say, error)}</p>}
@@ -61,6 +71,7 @@ function Page({backend, bundle}: {backend: Backend; bundle: Listed}) {
           {found.map((sentence, i) => (
             <Translated key={`${i} ${sentence.source}`} backend={backend} bundle={bundle} sentence={sentence} />
           ))}
+          {left > 0 && <button onClick={() => setMost(most + SENTENCES)}>{say('moreSentences', {count: left})}</button>}
           <p class="quiet">{say('tapWord')}</p>
         </section>
       )}
@@ -74,7 +85,7 @@ interface Looked {
   weights: number[];
 }
 
-function Translated({backend, bundle, sentence}: {backend: Backend; bundle: Listed; sentence: Sentence}) {
+const Translated = memo(({backend, bundle, sentence}: {backend: Backend; bundle: Listed; sentence: Sentence}) => {
   const say = useSay();
   const [looked, setLooked] = useState<Looked | null>(null);
   const [error, setError] = useState<unknown>(null);
@@ -113,7 +124,7 @@ function Translated({backend, bundle, sentence}: {backend: Backend; bundle: List
       )}
     </article>
   );
-}
+});
 
 interface LineProps {
   alternative: Alternative;
@@ -127,7 +138,7 @@ function Line({alternative, language, tapped, onTap}: LineProps) {
   return (
     <p class="target" lang={language}>
       {grouped(words(alternative.text)).map((group, k) => (
-        <span key={k} class="group">
+        <span key={k} class={group.length > 1 && group.map(([word]) => word).join('').length < WHOLE ? 'group' : ''}>
           {group.map(([word, i]) =>
             isWord(word)
               ? <button key={i} class="word" aria-pressed={tapped === i} onClick={() => onTap(i)}>{word}</button>
@@ -139,6 +150,8 @@ function Line({alternative, language, tapped, onTap}: LineProps) {
     </p>
   );
 }
+
+const WHOLE = 24; // Characters of a group that surely fit a line.
 
 const isWord = (part: string) => /[\p{L}\p{N}]/u.test(part);
 

@@ -3,7 +3,9 @@ import {useEffect, useRef, useState} from 'preact/hooks';
 
 import type {Listed} from '../backend/backend';
 import {type Backend, proxy} from '../backend/client';
+import {useDraft} from '../parts/drafts';
 import {WithModel} from '../parts/model';
+import {isSeed} from '../tasks/seed';
 import {told, useSay} from '../words/words';
 
 export function Write() {
@@ -14,13 +16,15 @@ const SEEDS = 1_000_000;
 
 function Page({backend, bundle}: {backend: Backend; bundle: Listed}) {
   const say = useSay();
-  const [prompt, setPrompt] = useState('ROMEO:\n');
-  const [temperature, setTemperature] = useState(0.7);
-  const [length, setLength] = useState(bundle.longest);
-  const [seed, setSeed] = useState(1);
+  const [prompt, setPrompt] = useDraft('prompt', 'ROMEO:\n');
+  const [temperature, setTemperature] = useDraft('temperature', 0.7);
+  const [asked, setLength] = useDraft('length', bundle.longest);
+  const length = Math.min(asked, bundle.longest);
+  const [seed, setSeed] = useDraft('seed', '1');
   const [text, setText] = useState('');
   const [tokens, setTokens] = useState(0);
   const [speed, setSpeed] = useState(0);
+  const [unread, setUnread] = useState(0);
   const [isWriting, setIsWriting] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const begun = useRef('');
@@ -31,6 +35,7 @@ function Page({backend, bundle}: {backend: Backend; bundle: Listed}) {
     begun.current = prompt;
     setText('');
     setTokens(0);
+    setUnread(0);
     setError(null);
     setIsWriting(true);
     const start = performance.now();
@@ -41,7 +46,7 @@ function Page({backend, bundle}: {backend: Backend; bundle: Listed}) {
     };
     const sampling = {temperature, top_k: 0, top_p: 1, seed, max_new_tokens: length};
     try {
-      await backend.generate(bundle.name, prompt, sampling, proxy(onPiece));
+      setUnread(await backend.generate(bundle.name, prompt, sampling, proxy(onPiece)));
     } catch (failure) {
       setError(failure);
     } finally {
@@ -74,21 +79,23 @@ function Page({backend, bundle}: {backend: Backend; bundle: Listed}) {
         <label class="field">
           <span>{say('seed')}</span>
           <input
-            type="number" inputMode="numeric" min={0} max={2 ** 32 - 1} step={1} value={seed}
-            onInput={(event) => setSeed(Math.max(0, Math.floor(Number(event.currentTarget.value)) || 0))}
+            type="text" inputMode="numeric" autocomplete="off" value={seed} aria-invalid={!isSeed(seed)}
+            onInput={(event) => setSeed(event.currentTarget.value.trim())}
           />
           <small>{say('seedHint')}</small>
         </label>
-        <button onClick={() => setSeed(Math.floor(Math.random() * SEEDS))}>{say('otherSeed')}</button>
+        <button onClick={() => setSeed(String(Math.floor(Math.random() * SEEDS)))}>{say('otherSeed')}</button>
       </div>
       {isWriting
         ? <button class="primary" onClick={() => void backend.stop()}>{say('stop')}</button>
-        : <button class="primary" onClick={() => void write()}>{say('writeIt')}</button>}
+        : <button class="primary" disabled={!isSeed(seed)} onClick={() => void write()}>{say('writeIt')}</button>}
+      {!isSeed(seed) && <p class="notice bad" role="alert">{say('badSeed', {seed: seed || '—'})}</p>}
       {error !== null && <p class="notice bad" role="alert">{told(say, error)}</p>}
       {(text || isWriting) && (
         <section aria-busy={isWriting}>
           <h2>{say('written')}</h2>
           <p class="written"><span class="quiet">{begun.current}</span><span>{text}</span></p>
+          {unread > 0 && <p class="notice">{say('unreadPrompt', {bytes: unread})}</p>}
           <p class="quiet figure">{say('tokens', {count: tokens, speed: Math.round(speed)})}</p>
         </section>
       )}

@@ -1,10 +1,18 @@
 /** Which class a text is of, and which of its words say so. */
 import {call, type Session, textInputs} from './session';
+import {beginning} from './utf8';
 
-/** Probabilities of the classes. */
-export async function classify(session: Session, text: string): Promise<number[]> {
-  const {probabilities} = await call(session, 'classify_text', textInputs(session, 'classify_text', text), ['probabilities']);
-  return Array.from(probabilities);
+export interface Verdict {
+  /** Of the classes. */
+  probabilities: number[];
+  /** Bytes at the end of the text that the model has no place for. */
+  unread: number;
+}
+
+export async function classify(session: Session, text: string): Promise<Verdict> {
+  const {inputs, cut} = textInputs(session, 'classify_text', text);
+  const {probabilities, unread} = await call(session, 'classify_text', inputs, ['probabilities', 'unread']);
+  return {probabilities: Array.from(probabilities), unread: unread[0]! + cut};
 }
 
 export interface Word {
@@ -14,19 +22,19 @@ export interface Word {
 }
 
 /**
- * What each word does for the verdict, by leaving it out (Zeiler & Fergus 2014, "occlusion"). Gives
- * what is known after each word; ends early when `isStale` says so.
+ * What each word that was read does for the verdict, by leaving it out (Zeiler & Fergus 2014,
+ * "occlusion"). Gives what is known after each word; ends early when `isStale` says so.
  */
-export async function* drivers(session: Session, text: string, isStale: () => boolean): AsyncGenerator<Word[]> {
+export async function* drivers(session: Session, whole: string, verdict: Verdict, isStale: () => boolean): AsyncGenerator<Word[]> {
+  const text = beginning(whole, verdict.unread);
   const segments = [...new Intl.Segmenter(undefined, {granularity: 'word'}).segment(text)];
   const words: Word[] = segments.map(({segment}) => ({text: segment, weight: 0}));
-  const all = await classify(session, text);
-  const top = all.indexOf(Math.max(...all));
+  const top = verdict.probabilities.indexOf(Math.max(...verdict.probabilities));
   for (const [i, {isWordLike, index, segment}] of segments.entries()) {
     if (!isWordLike) continue;
     if (isStale()) return;
     const without = await classify(session, text.slice(0, index) + text.slice(index + segment.length));
-    words[i]!.weight = logOdds(all[top]!) - logOdds(without[top]!);
+    words[i]!.weight = logOdds(verdict.probabilities[top]!) - logOdds(without.probabilities[top]!);
     yield words;
   }
 }

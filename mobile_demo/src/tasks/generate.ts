@@ -7,13 +7,16 @@ export interface Sampling {
   temperature: number;
   top_k: number;
   top_p: number;
-  seed: number;
+  /** A whole number; see `isSeed`. */
+  seed: string;
   max_new_tokens: number;
 }
 
 export interface Piece {
   bytes: Uint8Array;
   tokens: number;
+  /** Bytes at the beginning of the prompt that the model has no place for; with the first piece. */
+  unread: number;
 }
 
 const SHOWN_EVERY_MS = 40;
@@ -32,14 +35,16 @@ export async function* generate(session: Session, prompt: string, sampling: Samp
   const longestText = longest(session);
   const most = Math.min(max_new_tokens, longestText);
   const numbers = uniforms(seed, most);
-  const inputs = {...textInputs(session, 'prefill_text', prompt), ...settings, uniform: numbers[0]!};
-  let outputs = await session.engine.run('prefill_text', inputs);
+  const {inputs, cut} = textInputs(session, 'prefill_text', prompt);
+  let outputs = await session.engine.run('prefill_text', {...inputs, ...settings, uniform: numbers[0]!});
+  let unread = (await reading(outputs, ['unread'])).unread[0]! + cut;
   let count = 1;
   try {
     for (let written = 0; ; ) {
       const {text, length, token} = await reading(outputs, ['text', 'length', 'token']);
       written += count;
-      if (length[0]) yield {bytes: (text as Uint8Array).slice(0, length[0]), tokens: count};
+      if (length[0]) yield {bytes: (text as Uint8Array).slice(0, length[0]), tokens: count, unread};
+      unread = 0;
       // 0 is no token: the text has ended. Nothing written: there is no place left.
       if (token[0] === 0 || !length[0] || written >= most) return;
       const following = new Float32Array(longestText);

@@ -8,11 +8,18 @@ export interface Session {
   engine: Engine;
 }
 
-/** `text` as inputs of a signature: its bytes, as many as the bundle reads, and how many they are. */
-export function textInputs({manifest}: Session, signature: string, text: string): Inputs {
+export interface TextInputs {
+  /** Its bytes, as many as the bundle takes, and how many they are. */
+  inputs: {text: Uint8Array; length: number};
+  /** How many more it has. */
+  cut: number;
+}
+
+/** `text` as inputs of a signature. */
+export function textInputs({manifest}: Session, signature: string, text: string): TextInputs {
   const spec = manifest.signatures[signature]!.inputs.find(({name}) => name === 'text')!;
   const content = bytes(text, sizeOf(manifest, spec.shape[1]!), spec.keep === 'end' ? 'end' : 'start');
-  return {text: content, length: content.length};
+  return {inputs: {text: content, length: content.length}, cut: bytes(text, Infinity).length - content.length};
 }
 
 export function sizeOf(manifest: Manifest, size: number | string): number {

@@ -1,6 +1,6 @@
 /** A text in another language: its alternatives, and where each word of them looks. */
 import {call, type Session, sizeOf, textInputs} from './session';
-import {bytes, ends} from './utf8';
+import {beginning, bytes, ends} from './utf8';
 
 const decoder = new TextDecoder();
 
@@ -12,6 +12,7 @@ export interface Alternative {
 }
 
 export interface Sentence {
+  /** What was read of it. */
   source: string;
   alternatives: Alternative[];
   /** Bytes at its end that the model has no place for. */
@@ -25,18 +26,15 @@ export function sentences(text: string, language: string): string[] {
 }
 
 /** What a beam search finds for one sentence, the best first. */
-export async function translate(session: Session, source: string, lengthPenalty?: number): Promise<Sentence> {
+export async function translate(session: Session, whole: string): Promise<Sentence> {
   const {manifest} = session;
   const {inputs} = manifest.signatures['translate_text']!;
   const standard = Number(inputs.find(({name}) => name === 'length_penalty')!.default);
+  const {inputs: ofText, cut} = textInputs(session, 'translate_text', whole);
   const outputs = await call(
     session,
     'translate_text',
-    {
-      ...textInputs(session, 'translate_text', source),
-      max_new_tokens: sizeOf(manifest, 'N'),
-      length_penalty: lengthPenalty ?? standard,
-    },
+    {...ofText, max_new_tokens: sizeOf(manifest, 'N'), length_penalty: standard},
     ['text', 'length', 'scores', 'ended', 'unread'],
   );
   const {text, length, scores, ended, unread} = outputs;
@@ -47,7 +45,8 @@ export async function translate(session: Session, source: string, lengthPenalty?
     ended: ended[k] === 1,
   }));
   const isFirst = ({text}: Alternative, k: number) => alternatives.findIndex((other) => other.text === text) === k;
-  return {source, alternatives: alternatives.filter(isFirst), unread: unread[0]!};
+  const left = unread[0]! + cut;
+  return {source: beginning(whole, left), alternatives: alternatives.filter(isFirst), unread: left};
 }
 
 /** Of each word of a translation, how much it looked at each word of the source; see `words`. */
@@ -58,7 +57,7 @@ export async function attention(session: Session, source: string, translation: s
   const {weights, text_ends, translation_ends} = await call(
     session,
     'attend_text',
-    {...textInputs(session, 'attend_text', source), translation: written, translation_length: written.length},
+    {...textInputs(session, 'attend_text', source).inputs, translation: written, translation_length: written.length},
     ['weights', 'text_ends', 'translation_ends'],
   );
   const columns = wordOfToken(ends(words(source)), text_ends as Int32Array);

@@ -11,9 +11,10 @@ const MIX_L = 0xca01f9dd, MIX_R = 0x4973f715;
 const PCG_MULTIPLIER = 0x2360ed051fc65da44385df649fccf645n;
 const MASK_64 = (1n << 64n) - 1n, MASK_128 = (1n << 128n) - 1n;
 
-/** `count` numbers in [0, 1), of the row 0 of `seed`, a whole number from 0 to 2³² - 1. */
-export function uniforms(seed: number, count: number): Float32Array {
-  const draw = pcg64(seedWords([seed, 0], 8));
+/** `count` numbers in [0, 1), of the row 0 of `seed`, a whole number of 64 bits in decimal digits. */
+export function uniforms(seed: string, count: number): Float32Array {
+  const [low, high] = [Number(BigInt(seed) & 0xffffffffn), Number(BigInt(seed) >> 32n)];
+  const draw = pcg64(seedWords([low, ...(high ? [high] : []), 0], 8));
   return Float32Array.from({length: count}, () => (draw() >>> 8) / 2 ** 24);
 }
 

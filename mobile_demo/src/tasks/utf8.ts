@@ -15,6 +15,13 @@ export function bytes(text: string, most: number, keep: 'start' | 'end' = 'start
   return all.subarray(at);
 }
 
+/** `text` without its last `unread` bytes. */
+export function beginning(text: string, unread: number): string {
+  if (unread === 0) return text;
+  const all = encoder.encode(text);
+  return new TextDecoder().decode(all.subarray(0, all.length - unread));
+}
+
 /** Where in the UTF-8 of `text` each of its parts ends; `parts` joined are `text`. */
 export function ends(parts: string[]): number[] {
   let end = 0;

@@ -2,7 +2,7 @@
 import {createContext} from 'preact';
 import {useContext} from 'preact/hooks';
 
-import {tellable} from '../errors';
+import {type Told, tellable} from '../errors';
 import {en} from './en';
 import {zh} from './zh';
 
@@ -27,8 +27,13 @@ export const useSay = () => useContext(Words);
 
 /** An error in one sentence. */
 export function told(say: Say, error: unknown): string {
-  const {key, values} = tellable(error);
-  return say(key, values);
+  return toldOf(say, tellable(error));
+}
+
+/** A sentence with the names of runtimes as the app shows them. */
+export function toldOf(say: Say, {key, values}: Told): string {
+  const {engine} = values;
+  return say(key, engine === 'litert' || engine === 'onnx' ? {...values, engine: say(engine)} : values);
 }
 
 /** The name of a language, or its code where it has none here. */
