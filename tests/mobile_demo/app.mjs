@@ -59,7 +59,7 @@ export function browser(...more) {
 /** A phone with the app open; `choices` are those of its Engine screen. */
 export async function phone(browser, origin, {profile = 'Pixel 7', choices = {}, path = '/', ...options} = {}) {
   const context = await browser.newContext({...PROFILES[profile], locale: 'en-GB', ...options});
-  context.setDefaultTimeout(60_000);
+  context.setDefaultTimeout(20_000);
   await context.addInitScript((choices) => {
     if (!localStorage.getItem('choices /')) localStorage.setItem('choices /', JSON.stringify(choices));
   }, choices);

@@ -35,7 +35,7 @@ for (const profile of Object.keys(PROFILES)) {
       const text = await write(page, one);
       assert.equal(await write(page, one), text);
       assert.notEqual(await write(page, {...one, seed: 8}), text);
-      assert.match(await page.locator('.figure').last().textContent(), /^60 tokens, \d+ a second$/);
+      assert.match(await page.locator('.figure').last().textContent(), /^Tokens: 60, \d+ a second$/);
       assert.ok(await fits(page));
 
       await open(page, 'translate');

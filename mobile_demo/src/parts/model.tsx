@@ -48,6 +48,9 @@ export function WithModel({task, children}: Props) {
   );
 }
 
+/** Bundles that the user has asked for: another try, or another runtime, need not be asked for again. */
+const asked = new Set<string>();
+
 interface LoadedProps {
   backend: Backend;
   bundle: Listed;
@@ -58,7 +61,6 @@ function Loaded({backend, bundle: {name}, children}: LoadedProps) {
   const {restart} = useApp();
   const say = useSay();
   const screen = useRef<HTMLDivElement>(null);
-  const [isAsked, setIsAsked] = useState(false);
   const [stage, setStage] = useState<Stage>({name: 'asking'});
   const onFailure = (error: unknown) => setStage({name: 'failed', error});
 
@@ -70,12 +72,12 @@ function Loaded({backend, bundle: {name}, children}: LoadedProps) {
 
   useEffect(() => {
     // Whoever asked for the model wants to write next.
-    if (stage.name === 'ready' && isAsked) screen.current?.querySelector('textarea')?.focus();
+    if (stage.name === 'ready' && asked.has(name)) screen.current?.querySelector('textarea')?.focus();
   }, [stage.name]);
 
   // What is here already is opened; what has to be fetched is fetched when the user says so.
   useEffect(() => {
-    backend.toFetch(name).then((bytes) => (bytes ? setStage({name: 'absent', bytes}) : load()), onFailure);
+    backend.toFetch(name).then((bytes) => (bytes && !asked.has(name) ? setStage({name: 'absent', bytes}) : load()), onFailure);
   }, [backend, name]);
 
   switch (stage.name) {
@@ -83,7 +85,7 @@ function Loaded({backend, bundle: {name}, children}: LoadedProps) {
       return <p class="quiet" aria-busy="true" />;
     case 'absent':
       return (
-        <button class="primary" onClick={() => (setIsAsked(true), load())}>
+        <button class="primary" onClick={() => (asked.add(name), load())}>
           {say('get', {size: megabytes(stage.bytes)})}
         </button>
       );

@@ -20,6 +20,12 @@ from keras_seq.backbones import (
 from keras_seq.models import TextClassifier, TextGenerator, Translator
 from keras_seq.text import ByteTokenizer
 
+OPTIONS = {
+    "mood": {},
+    "bard": {"max_new_tokens": 24, "max_length": 40},
+    # Some of a translator's: exporting them takes long.
+    "en-de": {"only": ["encode", "decode", "translate_text"], "beam": 2},
+}
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -52,8 +58,7 @@ def models():
 def bundles(tmp_path_factory):
     folder = tmp_path_factory.mktemp("served")
     for name, model in models().items():
-        options = {"max_new_tokens": 24, "max_length": 40} if name == "bard" else {}
-        export.export(drawn_weights(model), folder / name, formats=["onnx"], **options)
+        export.export(drawn_weights(model), folder / name, formats=["onnx"], **OPTIONS[name])
     return folder
 
 
