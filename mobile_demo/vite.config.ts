@@ -50,7 +50,7 @@ export default defineConfig(async () => {
             {
               urlPattern: /\/engines\//,
               handler: 'CacheFirst',
-              options: {cacheName: 'engines'}, // As in src/backend/engine_cache.ts.
+              options: {cacheName: 'engines', matchOptions: {ignoreVary: true}}, // As in src/backend/engine_cache.ts.
             },
           ],
         },

@@ -32,6 +32,7 @@ export async function served({isolated = true} = {}) {
     }
     response.setHeader('Content-Type', TYPES[extname(path)] ?? 'application/octet-stream');
     response.setHeader('Cache-Control', 'no-cache');
+    response.setHeader('Vary', 'Origin, Accept-Encoding'); // As many hosts do.
     if (changed.has(path)) {
       const content = changed.get(path);
       return content === null ? response.writeHead(404).end() : response.end(content);

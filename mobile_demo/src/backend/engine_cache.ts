@@ -4,6 +4,8 @@ import {UserError} from '../errors';
 import type {EngineName} from '../bundle/manifest';
 
 const NAME = 'engines'; // As in vite.config.ts.
+// Whatever a host says an answer varies with: the files are the same.
+const ANY = {ignoreVary: true};
 
 type Files = {script: string; wasm: string};
 
@@ -11,7 +13,7 @@ type Files = {script: string; wasm: string};
 export async function engineToFetch(files: Files): Promise<number> {
   const cache = await caches.open(NAME);
   let bytes = 0;
-  for (const address of Object.values(files)) if (!(await cache.match(address))) bytes += sizeOf(address);
+  for (const address of Object.values(files)) if (!(await cache.match(address, ANY))) bytes += sizeOf(address);
   return bytes;
 }
 
@@ -21,7 +23,7 @@ export async function keepEngine(engine: EngineName, files: Files, progress: Pro
   const all = Object.values(files).reduce((sum, address) => sum + sizeOf(address), 0);
   let done = 0;
   for (const address of Object.values(files)) {
-    if (!(await cache.match(address))) {
+    if (!(await cache.match(address, ANY))) {
       const response = await fetch(address).catch(() => null);
       if (!response?.ok) throw new UserError('noRuntime', {engine});
       const [kept, counted] = [response.clone(), response.body!.getReader()];
@@ -41,7 +43,7 @@ export async function keepEngine(engine: EngineName, files: Files, progress: Pro
   const folder = new URL('..', files.script).href;
   const current = Object.values(ENGINES.folders).map((name) => `${folder}${name}/`);
   for (const {url} of await cache.keys()) {
-    if (url.startsWith(folder) && !current.some((prefix) => url.startsWith(prefix))) await cache.delete(url);
+    if (url.startsWith(folder) && !current.some((prefix) => url.startsWith(prefix))) await cache.delete(url, ANY);
   }
 }
 

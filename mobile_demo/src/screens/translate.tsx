@@ -1,6 +1,6 @@
 /** A text in another language, its alternatives, and where each word looked. */
 import {memo} from 'preact/compat';
-import {useEffect, useState} from 'preact/hooks';
+import {useEffect, useRef, useState} from 'preact/hooks';
 
 import type {Listed} from '../backend/backend';
 import {type Backend, proxy} from '../backend/client';
@@ -24,9 +24,11 @@ function Page({backend, bundle}: {backend: Backend; bundle: Listed}) {
   const [found, setFound] = useState<Sentence[]>([]);
   const [isBusy, setIsBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
+  const edited = useRef(-Infinity);
   const [source, target] = bundle.languages;
 
   useEffect(() => {
+    if (!text.trim()) return setFound([]);
     let isCurrent = true;
     const translate = () => {
       const sentences: Sentence[] = [];
@@ -47,7 +49,10 @@ function Page({backend, bundle}: {backend: Backend; bundle: Listed}) {
         .catch((failure: unknown) => isCurrent && setError(failure))
         .finally(() => isCurrent && setIsBusy(false));
     };
-    const timer = setTimeout(translate, PAUSE_MS);
+    // What is pasted is translated at once, what is typed at a pause.
+    const isFirst = performance.now() - edited.current > PAUSE_MS;
+    edited.current = performance.now();
+    const timer = setTimeout(translate, isFirst ? 0 : PAUSE_MS);
     return () => {
       isCurrent = false;
       clearTimeout(timer);
