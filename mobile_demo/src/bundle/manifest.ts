@@ -67,7 +67,7 @@ export function variants(manifest: Manifest): Variant[] {
   });
 }
 
-/** What the app calls, by the task of a bundle. */
+/** What the app calls, by the task of a bundle; what it calls first, first. */
 export const CALLED: Record<Manifest['task'], string[]> = {
   classify: ['classify_text'],
   generate: ['prefill_text', 'decode_text'],

@@ -1,7 +1,7 @@
 /** ONNX files in onnxruntime-web: one session a signature, all but the first opened when called. */
 import type {InferenceSession, Tensor} from 'onnxruntime-web';
 
-import type {Manifest} from '../bundle/manifest';
+import {CALLED, type Manifest} from '../bundle/manifest';
 import {type Data, type Engine, type Files, filled, type Held, type Inputs, isHeld, type Open, type Options, type Outputs} from './engine';
 
 type Ort = typeof import('onnxruntime-web');
@@ -39,8 +39,7 @@ class OnnxEngine implements Engine {
   ) {}
 
   async begin(): Promise<void> {
-    const [graph] = [...this.files.keys()].filter((path) => path.endsWith('.onnx'));
-    await this.session(graph!.split('/').at(-1)!.slice(0, -'.onnx'.length));
+    await this.session(CALLED[this.manifest.task][0]!);
   }
 
   async run(signature: string, inputs: Inputs): Promise<Outputs> {
