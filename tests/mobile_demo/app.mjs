@@ -103,6 +103,8 @@ export async function write(page, {prompt, seed, temperature, length}) {
 
 /** The Translate screen's sentences: [{source, alternatives}]. */
 export async function translate(page, text, count) {
+  await page.locator('textarea').fill('');
+  await page.locator('.sentence').first().waitFor({state: 'detached'});
   await page.locator('textarea').fill(text);
   await page.locator('.sentence').nth(count - 1).waitFor();
   await page.waitForFunction((count) => document.querySelectorAll('.sentence').length === count, count);

@@ -88,7 +88,8 @@ for (const engine of ENGINES) {
     for (let i = 4; i < 24; i++) await use(i); // 20 minutes' worth.
     const after = await memory();
     console.log(`memory of page and runtime: ${before}, after 20 rounds ${after} bytes`);
-    before.forEach((bytes, i) => assert.ok(after[i] < 1.1 * bytes + 4e6, `${before} bytes grew to ${after}`));
+    // A runtime's memory grows by a fifth at a time: once is not yet growth (60 rounds are as 20).
+    before.forEach((bytes, i) => assert.ok(after[i] < 1.25 * bytes + 4e6, `${before} bytes grew to ${after}`));
     await context.close();
   });
 }
