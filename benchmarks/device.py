@@ -56,7 +56,7 @@ def measured(bundle: Path, format: str) -> dict[str, float | None]:
         uniforms = drawn(1, most, inputs["seed"])
         sampling = {"temperature": inputs["temperature"]}
         found = loaded.prefill_text([inputs["prompt"]], uniform=uniforms[:, 0], **sampling)
-        state = {name: found[name] for name in found if name not in ("text", "length", "unread")}
+        state = loaded.signatures["decode_text"].taken(found)
         following = np.roll(uniforms, -1, axis=1)
         loaded.decode_text(uniforms=following, max_new_tokens=most - 1, **sampling, **state)
         return most

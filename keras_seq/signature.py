@@ -47,6 +47,22 @@ class TensorSpec:
         return replace(self, shape=shape)
 
 
+def texts_of(tensors: Sequence[TensorSpec]) -> dict[str, str]:
+    """Of inputs or outputs those that are texts, uint8, and what counts their bytes.
+
+    The count of NAME is NAME_length, that of `text` just `length`.
+    """
+    names = {tensor.name for tensor in tensors}
+    found = {}
+    for tensor in tensors:
+        length = f"{tensor.name}_length"
+        if tensor.name == "text" and length not in names:
+            length = "length"
+        if tensor.dtype == "uint8" and length in names:
+            found[tensor.name] = length
+    return found
+
+
 UNREAD = TensorSpec("unread", "int32", ("B",))
 
 
@@ -67,19 +83,13 @@ class SignatureSpec:
 
     @property
     def texts(self) -> dict[str, str]:
-        """The inputs that are texts, uint8 `[B, L]`, and the inputs that count their bytes.
+        """The inputs that are texts and the inputs that count their bytes; see `texts_of`."""
+        return texts_of(self.inputs)
 
-        The count of NAME is NAME_length, that of `text` just `length`.
-        """
-        names = {tensor.name for tensor in self.inputs}
-        found = {}
-        for tensor in self.inputs:
-            length = f"{tensor.name}_length"
-            if tensor.name == "text" and length not in names:
-                length = "length"
-            if tensor.dtype == "uint8" and length in names:
-                found[tensor.name] = length
-        return found
+    def taken(self, outputs: Arrays) -> Arrays:
+        """Of the outputs of an earlier call, those that this signature takes: a state, a token."""
+        names = (tensor.name for tensor in self.inputs)
+        return {name: outputs[name] for name in names if name in outputs}
 
     def bind(self, sizes: Mapping[str, int]) -> Any:
         """The same signature with the dimensions named in `sizes` fixed."""

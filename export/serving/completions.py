@@ -20,7 +20,6 @@ from keras_seq.errors import UserError
 from keras_seq.streaming import TextStream
 from keras_seq.uniforms import drawn
 
-NOT_STATE = ("text", "length", "token", "unread")
 TOKENS_A_PART = 8  # Of a stream: a call of the runtime costs more than a token.
 
 
@@ -133,8 +132,8 @@ class Writer:
             count = min(most_a_part, self._most - written)
             following = np.zeros((1, self._longest), "float32")
             following[:, :count] = uniforms[:, written : written + count]
-            state = {name: outputs[name] for name in outputs if name not in NOT_STATE}
-            given = {"token": outputs["token"], "max_new_tokens": count, "uniforms": following}
+            given = {"max_new_tokens": count, "uniforms": following}
+            state = self._decode.spec.taken(outputs)
             outputs = await self._decode.answer({**given, **sampling, **state})
             written += count
             TOKENS.labels(request.model).inc(count)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ class ServedSignature(Model):
     """One signature.
 
     Args:
-        name: Of the model: the bundle's, or BUNDLE.SIGNATURE.
+        name: Of the model, BUNDLE.SIGNATURE.
         bundle: Where it is from.
         signature: Its name there.
         executor: Threads that run the runtime.
@@ -83,7 +84,7 @@ class ServedSignature(Model):
             executor,
             workers,
             limits,
-            lambda rows, waited, ran: observe(f"{bundle.name}.{signature}", rows, waited, ran),
+            partial(observe, name),
         )
         self.ready = True
 

@@ -9,24 +9,12 @@ from typing import Any
 import numpy as np
 
 from keras_seq.errors import UserError
-from keras_seq.signature import SignatureSpec, TensorSpec
+from keras_seq.signature import SignatureSpec, TensorSpec, texts_of
 from keras_seq.utf8 import to_bytes
 
 Arrays = dict[str, np.ndarray]
 
 DATATYPES = {"float32": "FP32", "int32": "INT32", "uint8": "UINT8", "string": "BYTES"}
-
-
-def texts_of(tensors: tuple[TensorSpec, ...]) -> dict[str, str]:
-    """Of inputs or outputs: those that are texts, and what counts their bytes."""
-    names = {tensor.name for tensor in tensors}
-    found = {}
-    for tensor in tensors:
-        own = f"{tensor.name}_length"
-        length = own if own in names else "length"
-        if tensor.dtype == "uint8" and length in names:
-            found[tensor.name] = length
-    return found
 
 
 def described(tensors: tuple[TensorSpec, ...]) -> list[dict[str, Any]]:

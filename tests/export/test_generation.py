@@ -136,14 +136,11 @@ def test_a_text_in_parts_is_the_whole(exported, format, temperature):
     texts = [row[:n].tobytes() for row, n in zip(outputs["text"], outputs["length"], strict=True)]
     done = 1
     for count in (1, 7, 2, NEW):
-        token = outputs["token"]
-        states = {n: outputs[n] for n in outputs if n not in ("text", "length", "token", "unread")}
+        state = loaded.signatures["decode_text"].taken(outputs)
         count = min(count, NEW - done)
         following = np.zeros_like(uniforms)
         following[:, :count] = uniforms[:, done : done + count]
-        outputs = loaded.decode_text(
-            token=token, max_new_tokens=count, uniforms=following, **sampling, **states
-        )
+        outputs = loaded.decode_text(max_new_tokens=count, uniforms=following, **sampling, **state)
         parts = zip(outputs["text"], outputs["length"], strict=True)
         texts = [text + row[:n].tobytes() for text, (row, n) in zip(texts, parts, strict=True)]
         done += count
@@ -157,11 +154,8 @@ def test_a_cache_is_written_no_further_than_it_reaches(exported):
     outputs = loaded.prefill_text(["speak " * 20], uniform=np.zeros(1), temperature=0.0)
     length = 0
     for _ in range(2):
-        token = outputs["token"]
-        states = {n: outputs[n] for n in outputs if n not in ("text", "length", "token", "unread")}
-        outputs = loaded.decode_text(
-            token=token, uniforms=np.zeros((1, NEW)), temperature=0.0, **states
-        )
+        state = loaded.signatures["decode_text"].taken(outputs)
+        outputs = loaded.decode_text(uniforms=np.zeros((1, NEW)), temperature=0.0, **state)
         length = int(outputs["length"][0])
     if model.is_bounded:
         assert length == 0

@@ -51,7 +51,7 @@ def continued(loaded, prompt, seed, temperature, length):
         uniforms=np.roll(uniforms, -1, axis=1),
         max_new_tokens=length - 1,
         temperature=temperature,
-        **{name: found[name] for name in found if name not in ("text", "length", "unread")},
+        **loaded.signatures["decode_text"].taken(found),
     )
     parts = [part["text"][0, : part["length"][0]].tobytes() for part in (found, following)]
     return b"".join(parts).decode("utf-8", "replace")

@@ -10,7 +10,7 @@ from export.parity import load_reference
 from export.serving.wire import DATATYPES
 
 CLIENTS = {"http": tritonclient.http, "grpc": tritonclient.grpc}
-MAIN = {"mood": "classify_text", "bard": "generate_text", "en-de": "translate_text"}
+BUNDLES = ("mood", "bard", "en-de")
 
 
 @pytest.fixture(params=CLIENTS)
@@ -40,7 +40,7 @@ def asked(module, client, model, arrays, datatypes=None, **options):
     return {name: result.as_numpy(name) for name in names}
 
 
-@pytest.mark.parametrize("name", MAIN)
+@pytest.mark.parametrize("name", BUNDLES)
 def test_every_signature_answers_as_a_loaded_bundle_does(client, bundles, name):
     module, client = client
     loaded = export.load(bundles / name, "onnx")
