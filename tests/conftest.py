@@ -2,6 +2,8 @@
 
 import csv
 import os
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +24,24 @@ BACKBONES = ("rnn", "lstm", "transformer")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest file first: of two processes, one would do it alone at the end."""
     items.sort(key=lambda item: "mobile_demo" not in item.path.parts)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Callable[[Path], str]:
+    """`chromium(folder)`: the browser, Node's packages of `folder` being there; CI has both, so that
+    nothing is skipped there.
+    """
+
+    def found(folder: Path) -> str:
+        browser = os.environ.get("CHROMIUM") or shutil.which("chromium")
+        if not browser or not shutil.which("npm"):
+            message = "Needs Chromium and npm: apt install chromium npm; CHROMIUM names another"
+            pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+        if not (folder / "node_modules" / "playwright-core").is_dir():
+            subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=folder, check=True)
+        return browser
+
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ interface Engine {
   /** Folder below `engines/`, with the version: a file there never changes. */
   name: string;
   folder: string;
-  wanted: RegExp;
+  files: string[];
 }
 
 export interface Engines {
@@ -38,7 +38,7 @@ export async function engines(): Promise<Engines> {
       server.middlewares.use(async (request, response, next) => {
         const [, name, file] = /\/engines\/([^/]+)\/([^/?]+)/.exec(request.url ?? '') ?? [];
         const found = all.find((one) => one.name === name);
-        if (!found || !file || !found.wanted.test(file)) return next();
+        if (!found || !file || !found.files.includes(file)) return next();
         response.setHeader('Content-Type', TYPES[file.split('.').at(-1)!]!);
         for (const [header, value] of Object.entries(server.config.server.headers ?? {})) {
           response.setHeader(header, value as string);
@@ -48,7 +48,7 @@ export async function engines(): Promise<Engines> {
     },
     async generateBundle() {
       for (const one of all) {
-        for (const file of (await readdir(one.folder)).filter((file) => one.wanted.test(file))) {
+        for (const file of one.files) {
           this.emitFile({type: 'asset', fileName: `engines/${one.name}/${file}`, source: await read(one, file)});
         }
       }
@@ -56,7 +56,7 @@ export async function engines(): Promise<Engines> {
   };
   const sizes: Record<string, number> = {};
   for (const one of all) {
-    for (const file of (await readdir(one.folder)).filter((file) => one.wanted.test(file))) {
+    for (const file of one.files) {
       sizes[`${one.name}/${file}`] = (await stat(join(one.folder, file))).size;
     }
   }
@@ -67,5 +67,7 @@ async function engine(library: string, folder: string, wanted: RegExp): Promise<
   const main = require.resolve(library);
   const root = main.slice(0, main.lastIndexOf(library) + library.length);
   const {version} = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
-  return {name: `${library.replace(/^@/, '').replace('/', '-')}-${version}`, folder: join(dirname(main), folder), wanted};
+  const below = join(dirname(main), folder);
+  const files = (await readdir(below)).filter((file) => wanted.test(file));
+  return {name: `${library.replace(/^@/, '').replace('/', '-')}-${version}`, folder: below, files};
 }

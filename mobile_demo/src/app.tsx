@@ -32,9 +32,6 @@ export function App() {
   useEffect(() => {
     const onHash = () => setScreen(shown());
     addEventListener('hashchange', onHash);
-    // A file that is dropped beside its place would be opened instead of the app.
-    const onDrag = (event: Event) => event.preventDefault();
-    for (const name of ['dragover', 'drop']) addEventListener(name, onDrag);
     return () => removeEventListener('hashchange', onHash);
   }, []);
   useEffect(() => {

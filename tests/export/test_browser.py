@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -30,15 +29,8 @@ SAMPLE = (
 
 
 @pytest.fixture(scope="module")
-def installed():
-    """Node's packages and Chromium; CI has both, so that nothing is skipped there."""
-    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if not chromium or not shutil.which("npm"):
-        message = "Needs Chromium and npm: apt install chromium npm; CHROMIUM names another browser"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
-    if not (WEB / "node_modules" / "playwright-core").is_dir():
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=WEB, check=True)
-    return chromium
+def installed(chromium):
+    return chromium(WEB)
 
 
 def in_the_browser(chromium, folder, requests):

@@ -3,6 +3,7 @@ import {createReadStream, statSync} from 'node:fs';
 import {createServer} from 'node:http';
 import {createRequire} from 'node:module';
 import {extname, join} from 'node:path';
+import {after} from 'node:test';
 
 const require = createRequire(new URL('../../mobile_demo/package.json', import.meta.url));
 const {chromium, devices} = require('playwright-core');
@@ -55,6 +56,16 @@ export async function served({isolated = true} = {}) {
 export function browser(...more) {
   const args = ['--no-sandbox', '--disable-gpu', '--disable-background-networking', ...more];
   return chromium.launch({executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args});
+}
+
+/** A host and a browser for all tests of a file. */
+export async function opened(...more) {
+  const [host, chromium] = await Promise.all([served(), browser(...more)]);
+  after(async () => {
+    await chromium.close();
+    await host.close();
+  });
+  return {host, chromium};
 }
 
 /** A phone with the app open; `choices` are those of its Engine screen. */

@@ -2,20 +2,12 @@
 import assert from 'node:assert/strict';
 import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
-import {after, before, test} from 'node:test';
+import {test} from 'node:test';
 import {gzipSync} from 'node:zlib';
 
-import {browser, BUILT, ENGINES, open, phone, served, translate, write} from './app.mjs';
+import {BUILT, ENGINES, open, opened, phone, translate, write} from './app.mjs';
 
-let host, chromium;
-before(async () => {
-  host = await served();
-  chromium = await browser('--enable-blink-features=ForceEagerMeasureMemory');
-});
-after(async () => {
-  await chromium.close();
-  await host.close();
-});
+const {host, chromium} = await opened('--enable-blink-features=ForceEagerMeasureMemory');
 
 const SENTENCE = 'The acting is fine, but the story goes nowhere and takes its time about it.';
 

@@ -1,21 +1,13 @@
 // What the app answers is what Python answers: 200 inputs a task, each engine, each precision.
 import assert from 'node:assert/strict';
 import {readFileSync} from 'node:fs';
-import {after, before, test} from 'node:test';
+import {test} from 'node:test';
 
-import {browser, ENGINES, open, phone, sentiment, served, translate, write} from './app.mjs';
+import {ENGINES, open, opened, phone, sentiment, translate, write} from './app.mjs';
 
 const expected = JSON.parse(readFileSync(process.env.EXPECTED, 'utf8'));
 const SENTENCES = 50; // As many as the screen translates at first.
-let host, chromium;
-before(async () => {
-  host = await served();
-  chromium = await browser();
-});
-after(async () => {
-  await chromium.close();
-  await host.close();
-});
+const {host, chromium} = await opened();
 
 const wanted = Object.entries(expected.formats).map(([engine, precisions]) => [engine, precisions]);
 assert.deepEqual(wanted.map(([engine]) => engine).sort(), [...ENGINES].sort());

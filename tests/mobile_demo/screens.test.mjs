@@ -1,18 +1,10 @@
 // Each screen as a person uses it, on two phones.
 import assert from 'node:assert/strict';
-import {after, before, test} from 'node:test';
+import {test} from 'node:test';
 
-import {browser, ENGINES, open, phone, PROFILES, served, translate, write} from './app.mjs';
+import {ENGINES, open, opened, phone, PROFILES, served, translate, write} from './app.mjs';
 
-let host, chromium;
-before(async () => {
-  host = await served();
-  chromium = await browser();
-});
-after(async () => {
-  await chromium.close();
-  await host.close();
-});
+const {host, chromium} = await opened();
 
 /** Nothing is wider than the phone. */
 const fits = (page) => page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);

@@ -20,19 +20,12 @@ INPUTS = 200
 
 
 @pytest.fixture(scope="module")
-def chromium():
-    """Chromium and Node's packages; CI has both, so that nothing is skipped there."""
-    found = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    if not found or not shutil.which("npm"):
-        message = "Needs Chromium and npm: apt install chromium npm; CHROMIUM names another browser"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
-    if not (DEMO / "node_modules" / "vite").is_dir():
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=DEMO, check=True)
-    return found
+def installed(chromium):
+    return chromium(DEMO)
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory, chromium):
+def built(tmp_path_factory, installed):
     """What `npm run build` makes of a fresh checkout: the bundles, too."""
     copy = tmp_path_factory.mktemp("app") / "mobile_demo"
     own = ("node_modules", "dist", "models", ".venv")
@@ -101,9 +94,9 @@ def expected(built, tmp_path_factory):
     return path
 
 
-def run(chromium, built, file, **environment):
+def run(installed, built, file, **environment):
     """Runs a file of tests; what it says is the error, if it fails."""
-    given = {**os.environ, "CHROMIUM": chromium, "BUILT": str(built), **environment}
+    given = {**os.environ, "CHROMIUM": installed, "BUILT": str(built), **environment}
     process = subprocess.run(
         ["node", "--test", "--test-reporter=spec", str(HERE / file)],
         env=given,
@@ -117,17 +110,17 @@ def run(chromium, built, file, **environment):
     return process.stdout
 
 
-def test_the_screens(chromium, built):
-    run(chromium, built, "screens.test.mjs")
+def test_the_screens(installed, built):
+    run(installed, built, "screens.test.mjs")
 
 
-def test_what_is_kept_on_the_device(chromium, built):
-    run(chromium, built, "keeping.test.mjs")
+def test_what_is_kept_on_the_device(installed, built):
+    run(installed, built, "keeping.test.mjs")
 
 
-def test_what_the_browser_measures(chromium, built):
-    run(chromium, built, "figures.test.mjs")
+def test_what_the_browser_measures(installed, built):
+    run(installed, built, "figures.test.mjs")
 
 
-def test_it_answers_as_python_does(chromium, built, expected):
-    run(chromium, built, "parity.test.mjs", EXPECTED=str(expected))
+def test_it_answers_as_python_does(installed, built, expected):
+    run(installed, built, "parity.test.mjs", EXPECTED=str(expected))

@@ -1,6 +1,6 @@
 /** What runs in the worker: bundles are fetched, opened and called here, never on the page. */
 import type {Engine, Files, Open, Options} from '../engine/engine';
-import {type Bundle, Store} from '../bundle/store';
+import {type Bundle, type Progress, Store} from '../bundle/store';
 import {read} from '../bundle/folder';
 import {type EngineName, type Manifest, needed, type Variant, variants} from '../bundle/manifest';
 import {type Told, tellable, UserError} from '../errors';
@@ -50,8 +50,6 @@ interface Opened {
 
 const SHOWN_EVERY_MS = 100;
 
-export type OnProgress = (done: number, all: number) => void;
-
 export class Backend {
   private readonly store: Store;
   private readonly opened = new Map<string, Promise<Opened>>();
@@ -98,7 +96,7 @@ export class Backend {
   }
 
   /** Fetches and opens a bundle, if that is not done yet. */
-  async load(name: string, progress: OnProgress): Promise<void> {
+  async load(name: string, progress: Progress): Promise<void> {
     const opened = this.opened.get(name) ?? this.open(name, progress);
     this.opened.set(name, opened);
     try {
@@ -109,7 +107,7 @@ export class Backend {
     }
   }
 
-  private async open(name: string, progress: OnProgress): Promise<Opened> {
+  private async open(name: string, progress: Progress): Promise<Opened> {
     const bundle = await this.bundle(name);
     const {format, engine} = this.variant(bundle.manifest, name);
     const contents = await this.store.files(bundle, needed(bundle.manifest, format), progress);
@@ -220,7 +218,7 @@ export class Backend {
     return {...this.settings, ...(await measured(session, longest(session))), name, format, precision, bytes, loadMs};
   }
 
-  async update(name: string, progress: OnProgress): Promise<void> {
+  async update(name: string, progress: Progress): Promise<void> {
     await this.store.update(await this.bundle(name), progress);
     await this.forget(name);
   }

@@ -2,15 +2,14 @@
 import type {Progress} from '../bundle/store';
 import {UserError} from '../errors';
 import type {EngineName} from '../bundle/manifest';
+import type {RuntimeFiles} from '../engine/engine';
 
 const NAME = 'engines'; // As in vite.config.ts.
 // Whatever a host says an answer varies with: the files are the same.
 const ANY = {ignoreVary: true};
 
-type Files = {script: string; wasm: string};
-
 /** Bytes of a runtime that are not here yet. */
-export async function engineToFetch(files: Files): Promise<number> {
+export async function engineToFetch(files: RuntimeFiles): Promise<number> {
   const cache = await caches.open(NAME);
   let bytes = 0;
   for (const address of Object.values(files)) if (!(await cache.match(address, ANY))) bytes += sizeOf(address);
@@ -18,7 +17,7 @@ export async function engineToFetch(files: Files): Promise<number> {
 }
 
 /** Fetches and keeps a runtime, where it is not here yet; forgets the versions of before. */
-export async function keepEngine(engine: EngineName, files: Files, progress: Progress): Promise<void> {
+export async function keepEngine(engine: EngineName, files: RuntimeFiles, progress: Progress): Promise<void> {
   const cache = await caches.open(NAME);
   const all = Object.values(files).reduce((sum, address) => sum + sizeOf(address), 0);
   let done = 0;

@@ -66,8 +66,10 @@ export class Store {
     }));
     const found = new Map<string, string>();
     names.forEach((name, i) => texts[i] !== null && found.set(String(name), texts[i]!));
-    await caches.delete(this.servedCache);
-    for (const [name, text] of found) await this.put(this.servedCache, name, text);
+    const before = await this.entries<string>(this.servedCache);
+    for (const [name, text] of found) if (before.get(name) !== text) await this.put(this.servedCache, name, text);
+    const cache = await caches.open(this.servedCache);
+    for (const name of before.keys()) if (!found.has(name)) await cache.delete(entryKey(name));
     return found;
   }
 

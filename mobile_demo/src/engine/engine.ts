@@ -40,8 +40,14 @@ export type Open = (
   options: Options,
 ) => Promise<Engine>;
 
-/** Addresses of the runtime's own files, as these options need them. */
-export type Files = (options: Options) => Promise<{script: string; wasm: string}>;
+/** Addresses of a runtime's own files. */
+export interface RuntimeFiles {
+  script: string;
+  wasm: string;
+}
+
+/** Those that these options need. */
+export type Files = (options: Options) => Promise<RuntimeFiles>;
 
 const ARRAYS = {float32: Float32Array, int32: Int32Array, uint8: Uint8Array};
 

@@ -11,7 +11,7 @@ export interface Choices extends Settings {
 }
 
 // Apps below other paths of the same host have their own.
-export const KEY = `choices ${new URL(document.baseURI).pathname}`;
+const KEY = `choices ${new URL(document.baseURI).pathname}`;
 
 /** Whether threads can be had: browsers share memory only where a page is isolated. */
 export const canThread = globalThis.crossOriginIsolated === true;

@@ -47,7 +47,7 @@ function Verdict({backend, bundle}: {backend: Backend; bundle: Listed}) {
       {error !== null && <p class="notice bad" role="alert">{told(say, error)}</p>}
       {verdict && probabilities && (
         <section aria-live="polite">
-          <p class={`verdict class-${top}`}>
+          <p class="verdict">
             {say('verdict', {label: bundle.labels[top]!, percent: percent(probabilities[top]!)})}
           </p>
           <ul class="bars">

@@ -10,7 +10,6 @@ export const en = {
   model: 'Model',
   noModel: 'No model for this screen yet. Make one with “python -m export … --output mobile_demo/public/models/NAME”, or add a bundle of your own under Engine.',
   get: 'Load the model ({size})',
-  open: 'Open the model',
   loading: 'Loading {name}: {done} of {all}',
   opening: 'Opening {name} …',
   retry: 'Try again',

@@ -12,7 +12,6 @@ export const zh: Record<Key, string> = {
   model: '模型',
   noModel: '此页面还没有模型。用“python -m export … --output mobile_demo/public/models/名称”导出一个，或在“引擎”中添加您自己的模型包。',
   get: '加载模型（{size}）',
-  open: '打开模型',
   loading: '正在加载 {name}：{done} / {all}',
   opening: '正在打开 {name} …',
   retry: '重试',
