@@ -27,7 +27,11 @@ class Journal:
         self.folder = folder
         self.epochs = _Lines(folder / "metrics.jsonl", step)
         self.steps = _Lines(folder / "steps.jsonl", step)
-        self._events = EventFileWriter(str(folder / "events"))
+        events = folder / "events"
+        # TensorBoard reads the files in the order of their names, which begin with the second.
+        while any(events.glob(f"events.out.tfevents.{int(time.time()):010d}.*")):
+            time.sleep(0.05)
+        self._events = EventFileWriter(str(events))
         if step:
             # TensorBoard then drops what the run recorded of later steps before it was stopped.
             start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
