@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from export.serving.settings import Limits
+
 Arrays = dict[str, np.ndarray]
 
 
@@ -18,24 +20,6 @@ class BusyError(Exception):
 
 class LateError(Exception):
     """A request has waited for longer than its deadline."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How requests are joined, and how many wait.
-
-    Attributes:
-        max_batch: Rows of a call of the runtime at most; 1 joins nothing.
-        max_wait_ms: How long the first of a batch waits for others while the runtime is free. While
-            it is not, what comes is joined anyway.
-        max_queue: Requests of a signature that wait at most; more are refused.
-        deadline_s: Seconds that a request waits at most.
-    """
-
-    max_batch: int = 16
-    max_wait_ms: float = 0.0
-    max_queue: int = 256
-    deadline_s: float = 30.0
 
 
 @dataclass(eq=False)
@@ -77,6 +61,14 @@ class Batcher:
         self._running: set[asyncio.Task] = set()
         self._dispatcher: asyncio.Task | None = None
 
+    def refuse_if_full(self) -> None:
+        """Raises BusyError if as many wait as may."""
+        if len(self._queue) >= self._limits.max_queue:
+            raise BusyError(
+                f"{len(self._queue)} requests of this model are waiting, and no more may "
+                "(--max-queue). Ask again later, or serve it with more workers or machines."
+            )
+
     async def submit(self, arrays: Arrays, rows: int, key: Hashable) -> Arrays:
         """The outputs of one request.
 
@@ -89,11 +81,7 @@ class Batcher:
             BusyError: If too many wait already.
             LateError: If its turn does not come in time.
         """
-        if len(self._queue) >= self._limits.max_queue:
-            raise BusyError(
-                f"{len(self._queue)} requests of this model are waiting, and no more may "
-                "(--max-queue). Ask again later, or serve it with more workers or machines."
-            )
+        self.refuse_if_full()
         if self._dispatcher is None:
             self._dispatcher = asyncio.create_task(self._dispatch())
         waiting = _Waiting(arrays, rows, key, asyncio.get_running_loop().create_future())

@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from kserve import ModelRepository
 from pydantic import BaseModel, ConfigDict, Field
 
-from export.serving.metrics import TOKENS
+from export.serving.records import TOKENS
 from keras_seq.errors import UserError
 from keras_seq.streaming import TextStream
 from keras_seq.uniforms import drawn
@@ -66,7 +66,7 @@ class Writer:
         models = repository.get_models()
         parts = [models.get(f"{request.model}.{name}") for name in ("prefill_text", "decode_text")]
         if None in parts:
-            known = [n.split(".")[0] for n in models if n.endswith(".decode_text")]
+            known = [n.removesuffix(".decode_text") for n in models if n.endswith(".decode_text")]
             raise UserError(
                 f"The models that write texts are: {', '.join(known) or 'none'}. Received: "
                 f"{request.model!r}"

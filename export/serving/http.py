@@ -1,16 +1,25 @@
-"""What stands before every HTTP request: a token, a limit of its size, a line in the log, and a
-sentence for every error.
+"""HTTP: kserve's routes, and what stands before them: a token, a limit of a request's size, a record
+of each, and a sentence for every error.
 """
 
 import hmac
 import json
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from kserve.protocol.dataplane import DataPlane
+from kserve.protocol.model_repository_extension import ModelRepositoryExtension
+from kserve.protocol.rest.server import RESTServer, metrics_handler
+from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
+
 from export.serving.batching import BusyError, LateError
-from export.serving.metrics import REQUESTS
+from export.serving.completions import register_completions
+from export.serving.records import IN_FLIGHT, record
+from export.serving.repository import Repository
+from export.serving.settings import Settings
 from keras_seq.errors import UserError
 
 Scope = dict[str, Any]
@@ -18,16 +27,43 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 OPEN_PATHS = ("/v2/health/live", "/v2/health/ready")  # What an orchestrator asks.
-log = logging.getLogger("keras_seq.access")
 
 STATUS = {BusyError: 503, LateError: 503, UserError: 400}
 
 
-def add_handlers(app: Any) -> None:
-    """Errors of ours as answers in JSON."""
-    from fastapi.responses import JSONResponse
+def application(repository: Repository, settings: Settings) -> "Gate":
+    """The ASGI application."""
+    app = FastAPI(title="keras-seq", docs_url=None, redoc_url=None)
+    data_plane = Reader(model_registry=repository)
+    extension = ModelRepositoryExtension(model_registry=repository)
+    register_v2_endpoints(app, data_plane, extension)
+    app.add_api_route("/metrics", metrics_handler, methods=["GET"])
+    register_completions(app, repository)
+    RESTServer._add_exception_handlers(None, app)
+    _add_handlers(app)
+    return Gate(app, repository, settings)
 
-    async def answer(_: Any, error: Exception) -> JSONResponse:
+
+class Reader(DataPlane):
+    """kserve's data plane, in which a request that cannot be read is the client's error."""
+
+    def decode(self, *args: Any, **kwargs: Any) -> Any:
+        """The request, and the attributes of its envelope.
+
+        Raises:
+            UserError: If it is no request of the Open Inference Protocol.
+        """
+        try:
+            return super().decode(*args, **kwargs)
+        except Exception as error:
+            raise UserError(
+                "This is no request of the Open Inference Protocol: "
+                f"{type(error).__name__}: {error}. Over HTTP, BYTES are UTF-8; gRPC takes any."
+            ) from error
+
+
+def _add_handlers(app: FastAPI) -> None:
+    async def answer(_: Request, error: Exception) -> JSONResponse:
         status = STATUS[type(error)]
         headers = {"Retry-After": "1"} if status == 503 else None
         return JSONResponse({"error": str(error)}, status, headers)
@@ -41,18 +77,21 @@ class Gate:
 
     Args:
         app: What answers.
-        token: That a request has to bear; None lets all in.
-        max_bytes: Of a request's body.
+        repository: The models.
+        settings: Of them the token and the size of a request's body.
     """
 
-    def __init__(self, app: Any, token: str | None, max_bytes: int) -> None:
-        self._app, self._token, self._max_bytes = app, token, max_bytes
+    def __init__(self, app: Any, repository: Repository, settings: Settings) -> None:
+        self._app, self._repository, self._settings = app, repository, settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         start, status = time.monotonic(), 0
+        parts = scope["path"].split("/")
+        name = parts[3] if parts[1:3] == ["v2", "models"] and len(parts) > 3 else ""
+        model = self._repository.get_model(name)
 
         async def sending(message: dict[str, Any]) -> None:
             nonlocal status
@@ -61,38 +100,41 @@ class Gate:
             await send(message)
 
         try:
-            refused = await self._refused(scope, receive)
-            if isinstance(refused, tuple):
-                await _answer(sending, *refused)
-            else:
-                await self._app(scope, refused, sending)
+            with IN_FLIGHT.labels("http").track_inprogress():
+                refused = await self._refused(scope, receive, model)
+                if isinstance(refused, tuple):
+                    await _answer(sending, *refused)
+                else:
+                    await self._app(scope, refused, sending)
         finally:
-            parts = scope["path"].split("/")
-            model = parts[3] if parts[1:3] == ["v2", "models"] and len(parts) > 3 else ""
-            REQUESTS.labels(model, str(status)).inc()
-            # Never what was asked: texts are the users' own.
-            line = {
-                "method": scope["method"],
-                "path": scope["path"],
-                "status": status,
-                "ms": round(1000 * (time.monotonic() - start), 2),
-                "client": (scope.get("client") or ("",))[0],
-            }
-            log.info(json.dumps(line))
+            client = (scope.get("client") or ("",))[0]
+            # Names that nobody serves would each be a time series of their own.
+            known = name if model else ""
+            record("http", scope["method"], scope["path"], known, status, start, client)
 
-    async def _refused(self, scope: Scope, receive: Receive) -> tuple[int, str] | Receive:
+    async def _refused(
+        self, scope: Scope, receive: Receive, model: Any
+    ) -> tuple[int, str] | Receive:
         """Why a request is refused, or what gives its body, which is in memory by then."""
         headers = {name.lower(): value for name, value in scope["headers"]}
-        if self._token is not None and scope["path"] not in OPEN_PATHS:
+        token, most = self._settings.token, self._settings.max_body_bytes
+        if token is not None and scope["path"] not in OPEN_PATHS:
             given = headers.get(b"authorization", b"")
-            if not hmac.compare_digest(given, f"Bearer {self._token}".encode()):
+            if not hmac.compare_digest(given, f"Bearer {token}".encode()):
                 return 401, "This server asks for a token: Authorization: Bearer TOKEN"
+        if model is not None and scope["path"].endswith("/infer"):
+            # Here and not only when it is read: under overload most of the work would be reading
+            # what is refused then.
+            try:
+                model.refuse_if_full()
+            except BusyError as error:
+                return 503, str(error)
         limit = (
-            f"A request's body has {self._max_bytes:,} bytes at most (--max-body-bytes). Send "
-            "fewer rows at once."
+            f"A request's body has {most:,} bytes at most (--max-body-bytes). Send fewer rows at "
+            "once."
         )
         declared = headers.get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > self._max_bytes:
+        if declared.isdigit() and int(declared) > most:
             return 413, limit
         body = bytearray()
         while True:
@@ -100,7 +142,7 @@ class Gate:
             if message["type"] != "http.request":
                 return receive
             body += message.get("body", b"")
-            if len(body) > self._max_bytes:
+            if len(body) > most:
                 return 413, limit
             if not message.get("more_body"):
                 break
@@ -116,13 +158,16 @@ class Gate:
         return again
 
 
+HEADERS = {401: (b"www-authenticate", b"Bearer"), 503: (b"retry-after", b"1")}
+
+
 async def _answer(send: Send, status: int, message: str) -> None:
     body = json.dumps({"error": message}).encode()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
     ]
-    if status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
+    if status in HEADERS:
+        headers.append(HEADERS[status])
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -1,5 +1,6 @@
 """A signature of a bundle as kserve serves one: a model by the name BUNDLE.SIGNATURE."""
 
+import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from functools import partial
@@ -12,9 +13,10 @@ from kserve import InferOutput, InferResponse, Model
 from export import runtime
 from export.runtime import LoadedBundle
 from export.serving import wire
-from export.serving.batching import Batcher, Limits
+from export.serving.batching import Batcher
+from export.serving.settings import Limits
 from export.serving.joining import joined, key_of, parted, rows_of
-from export.serving.metrics import observe
+from export.serving.records import observe
 from keras_seq.errors import UserError
 from keras_seq.signature import UNREAD, SignatureSpec
 
@@ -28,26 +30,32 @@ class ServedBundle:
     """A bundle open for use, and what it takes to open it again.
 
     Args:
-        path: The bundle; its name is that of the folder. Its ONNX files are run.
+        path: The bundle. Its ONNX files are run.
         threads: Of each call.
     """
 
     def __init__(self, path: Path, threads: int) -> None:
-        self.path, self.name, self._threads = path, path.resolve().name, threads
+        self._path, self._threads = path, threads
         self.loaded = self._load()
 
     def _load(self) -> LoadedBundle:
-        loaded = runtime.load(self.path, "onnx", self._threads)
+        loaded = runtime.load(self._path, "onnx", self._threads)
         loaded.open_all()
         return loaded
 
-    def reload(self) -> None:
+    async def reload(self) -> None:
         """Opens the bundle anew; calls that run go on with what they began with.
 
         Raises:
-            UserError: If it is damaged: then what was open stays in use.
+            UserError: If it is damaged, or another model: then what was open stays in use.
         """
-        self.loaded = self._load()
+        loaded = await asyncio.to_thread(self._load)
+        if list(loaded.signatures) != list(self.loaded.signatures):
+            raise UserError(
+                f"{self._path} has the signatures {', '.join(loaded.signatures)}, and had "
+                f"{', '.join(self.loaded.signatures)}. Start the server anew to serve it."
+            )
+        self.loaded = loaded
 
     @property
     def main(self) -> str:
@@ -100,6 +108,10 @@ class ServedSignature(Model):
     def get_output_types(self) -> list[dict[str, Any]]:
         """For the metadata."""
         return wire.described(self.spec.outputs)
+
+    def refuse_if_full(self) -> None:
+        """Raises BusyError if as many requests wait as may."""
+        self._batcher.refuse_if_full()
 
     async def answer(self, inputs: dict[str, Any], seed: int | None = None) -> Arrays:
         """Outputs by name, of inputs as `LoadedBundle.run` takes them.

@@ -38,7 +38,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     corpus = data.load("movie_reviews")
     import_quietly("keras_seq.models")
     import export
-    from export.cli import print_parity
+    from export.cli.figures import print_parity
     from keras_seq.training import Run, train_classifier
     from keras_seq.training.classify import BACKBONES
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -245,7 +246,15 @@ def test_what_is_in_flight_ends_before_the_server_does(bundles, serving):
 
         threads = [threading.Thread(target=ask, args=(text,)) for text in TEXTS[:20]]
         [thread.start() for thread in threads]
-        while "keras_seq_batch_rows_count" not in httpx.get(server.url + "/metrics").text:
+
+        def come():
+            rows = httpx.get(server.url + "/metrics").text
+            counted = r'^keras_seq_requests_(?:in_flight|total)\{[^}]*protocol="http"[^}]*\} (\S+)'
+            return sum(map(float, re.findall(counted, rows, re.M)))
+
+        asked = 1  # This very question; those before it are counted, too.
+        while come() < 20 + asked:
+            asked += 1
             time.sleep(0.01)
         server.process.send_signal(signal.SIGTERM)
         [thread.join() for thread in threads]
@@ -253,13 +262,65 @@ def test_what_is_in_flight_ends_before_the_server_does(bundles, serving):
         assert server.process.wait(timeout=30) == 0
 
 
+def called(server, model, text):
+    """By gRPC, a call and what it ended as."""
+    given = tritonclient.grpc.InferInput("text", [1], "BYTES")
+    given.set_data_from_numpy(np.array([text], object))
+    with tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{server.grpc_port}") as client:
+        try:
+            client.infer(model, [given])
+        except tritonclient.utils.InferenceServerException as error:
+            return error.status()
+    return "OK"
+
+
 def test_the_log_has_a_line_a_request_and_no_text(server):
     httpx.post(server.url + "/v2/models/mood/infer", json=body("my own secret"))
+    assert called(server, "mood", b"another secret") == "OK"
+    assert called(server, "mood.nothing", b"another secret") == "StatusCode.NOT_FOUND"
     lines = [json.loads(line) for line in server.log.splitlines() if line.startswith("{")]
     last = next(line for line in reversed(lines) if line["path"] == "/v2/models/mood/infer")
-    assert last["status"] == 200
+    assert (last["status"], last["model"]) == (200, "mood")
     assert last["ms"] > 0
+    calls = [line for line in lines if line["protocol"] == "grpc"]
+    assert [(line["status"], line["model"]) for line in calls[-2:]] == [
+        ("OK", "mood"),
+        ("NOT_FOUND", ""),
+    ]
     assert "secret" not in server.log
+
+
+def test_names_that_nobody_serves_make_no_metrics(server):
+    for i in range(20):
+        found = httpx.post(f"{server.url}/v2/models/nobody{i}/infer", json=body("a"))
+        assert found.status_code == 404
+        assert called(server, f"nobody{i}", b"a") == "StatusCode.NOT_FOUND"
+    rows = httpx.get(server.url + "/metrics").text
+    assert "nobody" not in rows
+    assert 'keras_seq_requests_total{model="",protocol="http",status="404"}' in rows
+    assert 'keras_seq_requests_total{model="",protocol="grpc",status="NOT_FOUND"}' in rows
+
+
+def test_two_bundles_of_one_folder_name(bundles, serving, tmp_path):
+    shutil.copytree(bundles / "bard", tmp_path / "mood")
+    with serving(bundles / "mood", f"v1.5={tmp_path / 'mood'}") as server:
+        assert httpx.post(server.url + "/v2/models/mood/infer", json=body("a")).status_code == 200
+        for model in ("v1.5", "v1.5.generate_text"):
+            found = httpx.post(f"{server.url}/v2/models/{model}/infer", json=body("a"))
+            assert found.json()["outputs"][0]["name"] == "text"
+            loading = f"{server.url}/v2/repository/models/{model}/load"
+            assert httpx.post(loading).status_code == 200
+
+
+def test_another_model_in_its_place_is_not_loaded(bundles, serving, tmp_path):
+    shutil.copytree(bundles / "mood", tmp_path / "mood")
+    with serving(tmp_path / "mood") as server:
+        shutil.rmtree(tmp_path / "mood")
+        shutil.copytree(bundles / "bard", tmp_path / "mood")
+        refused = httpx.post(server.url + "/v2/repository/models/mood/load")
+        assert refused.status_code == 503
+        assert "Start the server anew" in refused.text
+        assert httpx.post(server.url + "/v2/models/mood/infer", json=body("a")).status_code == 200
 
 
 def test_refused_at_the_start(bundles, tmp_path):
@@ -272,7 +333,9 @@ def test_refused_at_the_start(bundles, tmp_path):
     assert "is not a bundle" in refused(tmp_path)
     shutil.copytree(bundles / "mood", tmp_path / "mood")
     assert "Two bundles are called mood" in refused(bundles / "mood", tmp_path / "mood")
-    assert "--workers is 1 or more. Received: 0" in refused(tmp_path / "mood", "--workers", 0)
+    for option, value in (("--workers", 0), ("--deadline", -1), ("--max-wait-ms", "nan")):
+        assert f"{option} is " in refused(tmp_path / "mood", option, value)
+    assert "0 to 65535. Received: 99999" in refused(tmp_path / "mood", "--http-port", 99999)
     manifest = json.loads((tmp_path / "mood" / "manifest.json").read_text())
     manifest["files"]["../outside"] = {"sha256": "", "bytes": 1}
     (tmp_path / "mood" / "manifest.json").write_text(json.dumps(manifest))

@@ -1,0 +1,240 @@
+"""`python -m export MODEL`."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from export import bundle, formats
+from export.cli.figures import print_parity
+from keras_seq import __version__, presets
+from keras_seq.console import import_quietly, stage
+from keras_seq.errors import UserError
+
+SAMPLES = 1000
+PROMPT_CHARACTERS = 60  # Of the prompts that a generator is compared on.
+
+DESCRIPTION = """\
+Exports a model as SavedModel, TFLite and ONNX, and proves that each computes what Keras computes.
+
+  python -m export                                    the newest run below runs/, every format
+  python -m export runs/NAME --format tflite --output bundles/NAME
+  python -m export model.keras --format onnx --output bundles/NAME --data reviews.csv
+  python -m export my_model.keras                     any Keras 3 model: LSTM, GRU, attention …
+  python -m export my_model.keras --stream            also one step of it, state in and state out
+  python -m export check BUNDLE                       verify hashes and parity again
+  python -m export inspect BUNDLE                     signatures, operators, sizes
+  python -m export serve BUNDLE [BUNDLE …]            the Open Inference Protocol: HTTP and gRPC
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    found = argparse.ArgumentParser(
+        prog="python -m export",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    found.add_argument("--version", action="version", version=f"keras-seq {__version__}")
+    add = found.add_argument
+    add(
+        "model",
+        metavar="MODEL",
+        nargs="?",
+        help="a run folder, a .keras file, an .h5 file, or preset:NAME",
+    )
+    add(
+        "--format",
+        choices=(*formats.NAMES, "all"),
+        nargs="+",
+        default=["all"],
+        help="one or more (default: all)",
+    )
+    add(
+        "--signatures",
+        nargs="+",
+        metavar="NAME",
+        help="those to write, such as classify_text (default: all of the model's)",
+    )
+    add("--output", metavar="BUNDLE", help="the folder to make (default: bundles/NAME)")
+    add("--overwrite", action="store_true", help="replace a folder that is not empty")
+    add("--batch", type=int, default=1, metavar="B", help="rows of a TFLite call (default: 1)")
+    add(
+        "--max-length",
+        type=int,
+        metavar="T",
+        help="steps of a TFLite row: token ids, frames; tokens read of a text (default: the "
+        "model's)",
+    )
+    add(
+        "--max-new-tokens",
+        type=int,
+        metavar="N",
+        help="tokens that are written at most (default: the model's; of a text generator what "
+        "--max-length leaves of these, or half of them)",
+    )
+    add("--beam", type=int, metavar="K", help="beams of a translator's search (default: 4)")
+    add(
+        "--max-bytes",
+        type=int,
+        metavar="L",
+        help="bytes read of a text (default: 8 for each token; 512 for another Keras model)",
+    )
+    add("--dynamic-batch", action="store_true", help="leave the batch open in TFLite, too")
+    add("--dynamic-length", action="store_true", help="leave the length open in TFLite, too")
+    add(
+        "--stream",
+        action="store_true",
+        help="also write `stream`: one step of a recurrent Keras model, its state in and out",
+    )
+    add(
+        "--sample",
+        metavar="FILE.npz",
+        help="inputs of a Keras model to compare on, arrays by the names of its inputs",
+    )
+    add(
+        "--import",
+        dest="modules",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a Python file or module that registers the model's own layers; may be repeated",
+    )
+    add("--data", metavar="NAME_OR_FILE", help="texts to compare on; a run has its own")
+    add("--text-column", default="text", metavar="NAME", help="column of the text (default: text)")
+    add("--label-column", default="label", metavar="NAME", help="of the label (default: label)")
+    add("--data-dir", metavar="FOLDER", help="where public data sets lie; else KERAS_SEQ_DATA")
+    add(
+        "--samples",
+        type=int,
+        default=SAMPLES,
+        metavar="N",
+        help=f"texts to compare on, at most (default: {SAMPLES})",
+    )
+    return found
+
+
+def run(arguments: argparse.Namespace) -> int:
+    # Whatever the model was trained with.
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    import_quietly("keras_seq.training")
+    from export.exporter import export
+    from keras_seq.training.run import Run, find_model
+
+    path = Path(arguments.model) if arguments.model else Run.newest().path
+    output = Path(arguments.output or Path("bundles") / path.stem.removeprefix(presets.PREFIX))
+    bundle.refuse_existing(output, arguments.overwrite)
+    if arguments.samples < 1:
+        raise UserError(f"--samples is 1 or more. Received: {arguments.samples}")
+    for module in arguments.modules:
+        _import(module)
+    sample = _sample(arguments.sample)
+    stage(f"Loading {path}")
+    model, run = find_model(path)
+    texts, name = _texts(arguments, run, model)
+    dynamic = {"batch": arguments.dynamic_batch, "length": arguments.dynamic_length}
+    manifest = export(
+        model,
+        output,
+        formats.NAMES if "all" in arguments.format else arguments.format,
+        texts=texts,
+        texts_name=name,
+        batch=arguments.batch,
+        max_length=arguments.max_length,
+        max_new_tokens=arguments.max_new_tokens,
+        max_bytes=arguments.max_bytes,
+        beam=arguments.beam,
+        sample=sample,
+        dynamic=[size for size, wanted in dynamic.items() if wanted],
+        stream=arguments.stream,
+        only=arguments.signatures,
+        **_history(str(path), run),
+        overwrite=arguments.overwrite,
+        say=stage,
+    )
+    print_parity(manifest)
+    stage(f"The bundle is in {output}.")
+    return 0
+
+
+def _history(path: str, run: Any) -> dict[str, Any]:
+    """What the model was trained on, and how well it did there, where that is known."""
+    from keras_seq.data.licences import described
+
+    if path.startswith(presets.PREFIX):
+        about = presets.about(path)
+        return {"metrics": about["metrics"], "trained_on": described(about["data"])}
+    if run is None:
+        return {}
+    name = Path(run.config["data"]["name_or_path"]).name
+    return {"metrics": run.evaluation, "trained_on": described(name)}
+
+
+def _import(name: str) -> None:
+    """Imports a Python file or module, so that it registers its layers.
+
+    Raises:
+        UserError: If there is none, or it fails.
+    """
+    import importlib
+    import runpy
+
+    try:
+        if name.endswith(".py"):
+            runpy.run_path(name, run_name=Path(name).stem)
+        else:
+            importlib.import_module(name)
+    except Exception as error:
+        raise UserError(f"--import {name}: {type(error).__name__}: {error}") from error
+
+
+def _sample(path: str | None) -> dict[str, Any] | None:
+    """The arrays of an `.npz` file.
+
+    Raises:
+        UserError: If it cannot be read.
+    """
+    import numpy as np
+
+    if path is None:
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            sample = {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise UserError(
+            f"{path} cannot be read as a sample: {error} Make one with numpy.savez(path, "
+            "NAME=array for each input)."
+        ) from error
+    if not sample or any(array.ndim == 0 or len(array) == 0 for array in sample.values()):
+        raise UserError(f"{path} has no rows: a sample is arrays with at least one row each.")
+    return sample
+
+
+def _texts(arguments: argparse.Namespace, run: Any, model: Any) -> tuple[list[str] | None, str]:
+    """Texts to compare on, and what they are."""
+    from keras_seq import data
+    from keras_seq.data.texts import pieces
+    from keras_seq.training.tasks import held_out
+
+    if not arguments.data and run is None:
+        return None, ""
+    source = {"text_column": arguments.text_column, "data_dir": arguments.data_dir}
+    if not arguments.data:
+        corpus = held_out(run, arguments.data_dir)
+    elif getattr(model, "task", "") == "generate":
+        corpus = data.load_texts(arguments.data, **source)
+    elif getattr(model, "task", "") == "translate":
+        corpus = data.load_pairs(
+            arguments.data,
+            source=model.source,
+            target=model.target,
+            data_dir=arguments.data_dir,
+        )
+    else:
+        corpus = data.load(arguments.data, label_column=arguments.label_column, **source)
+    if isinstance(corpus, data.PairCorpus):
+        return corpus.held_out.sources[: arguments.samples], f"held-out sources of {corpus.name}"
+    if not isinstance(corpus, data.TextCorpus):
+        return corpus.held_out.texts[: arguments.samples], f"held-out texts of {corpus.name}"
+    prompts = pieces(corpus.held_out, arguments.samples, PROMPT_CHARACTERS)
+    return prompts, f"held-out prompts of {corpus.name}"

@@ -1,0 +1,145 @@
+"""`python -m export serve`."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from export.serving.settings import Limits, Settings
+from keras_seq.console import stage
+from keras_seq.errors import UserError
+
+DESCRIPTION = """\
+Serves bundles, each signature as the model BUNDLE.SIGNATURE; BUNDLE alone is its main signature on
+texts. Texts are BYTES on the wire. Needs neither TensorFlow nor Keras.
+
+  curl localhost:8080/v2/models/sentiment/infer -d \\
+    '{"inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["A fine film."]}]}'
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Of the command."""
+    found = argparse.ArgumentParser(
+        prog="python -m export serve",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=DESCRIPTION,
+    )
+
+    def add(name: str, default: float | str | None, text: str, metavar: str = "N") -> None:
+        kind = type(default) if default is not None else int
+        shown = "" if default is None else f" (default: {default:{',' if kind is int else ''}})"
+        found.add_argument(name, type=kind, default=default, metavar=metavar, help=text + shown)
+
+    default = Settings()
+    limits = default.limits
+    found.add_argument(
+        "bundles",
+        metavar="BUNDLE",
+        nargs="+",
+        help="a bundle, called as its folder; or NAME=BUNDLE for another name",
+    )
+    add("--host", default.host, "address; 0.0.0.0 for every machine that can reach it", "ADDRESS")
+    found.add_argument(
+        "--http-port", type=int, default=default.http_port, metavar="N", help="0: a free one "
+        f"(default: {default.http_port})",
+    )  # fmt: skip
+    found.add_argument(
+        "--grpc-port", type=int, default=default.grpc_port, metavar="N", help="0: a free one "
+        f"(default: {default.grpc_port})",
+    )  # fmt: skip
+    found.add_argument("--no-grpc", action="store_true", help="HTTP only")
+    add("--workers", default.workers, "calls of the runtime at once")
+    add("--threads", None, "of each call (default: the cores, divided among the workers)")
+    add("--max-batch", limits.max_batch, "rows run together; 1: none")
+    add(
+        "--max-wait-ms",
+        limits.max_wait_ms,
+        "that the first of a batch waits for others while nothing runs",
+        "X",
+    )
+    add(
+        "--max-queue",
+        limits.max_queue,
+        "requests of a signature that may wait; the fewer, the sooner one that is accepted is "
+        "answered",
+    )
+    add("--deadline", limits.deadline_s, "seconds that a request may wait", "S")
+    add("--max-body-bytes", default.max_body_bytes, "of a request")
+    found.add_argument(
+        "--token-file", type=Path, metavar="FILE", help="with a bearer token that is asked for"
+    )
+    add("--grace", default.grace_s, "seconds for what is in flight, when told to stop", "S")
+    return found
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serves until told to stop."""
+    try:
+        from export.serving.server import serve
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"{error.name} is not installed. To serve: pip install 'keras-seq[serve]'"
+        ) from error
+    paths = named(arguments.bundles)
+    _check(arguments)
+    settings = Settings(
+        host=arguments.host,
+        http_port=arguments.http_port,
+        grpc_port=None if arguments.no_grpc else arguments.grpc_port,
+        workers=arguments.workers,
+        threads=arguments.threads,
+        limits=Limits(
+            arguments.max_batch, arguments.max_wait_ms, arguments.max_queue, arguments.deadline
+        ),
+        token=_token(arguments.token_file),
+        max_body_bytes=arguments.max_body_bytes,
+        grace_s=arguments.grace,
+    )
+    serve(paths, settings, stage)
+    return 0
+
+
+def named(bundles: Sequence[str]) -> dict[str, Path]:
+    """Bundles by name: that of the folder, or what stands before a `=`.
+
+    Raises:
+        UserError: If two have one name.
+    """
+    found: dict[str, Path] = {}
+    for given in bundles:
+        name, equals, path = given.partition("=")
+        if not equals or Path(given).is_dir():
+            name, path = Path(given).resolve().name, given
+        if name in found:
+            raise UserError(
+                f"Two bundles are called {name}: {found[name]} and {path}. Give one another name: "
+                f"OTHER={path}"
+            )
+        if not name or "/" in name:
+            raise UserError(f"The name of a bundle has no / and is not empty. Received: {given!r}")
+        found[name] = Path(path)
+    return found
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    least = {"workers": 1, "threads": 1, "max_batch": 1, "max_queue": 1, "max_body_bytes": 1}
+    least |= {"grace": 1, "max_wait_ms": 0, "deadline": 0}
+    for option, value in ((option, getattr(arguments, option)) for option in least):
+        if value is not None and not value >= least[option]:
+            name = option.replace("_", "-")
+            raise UserError(f"--{name} is {least[option]} or more. Received: {value}")
+    for option in ("http_port", "grpc_port"):
+        if not 0 <= getattr(arguments, option) <= 65535:
+            name = option.replace("_", "-")
+            raise UserError(
+                f"--{name} is a port, 0 to 65535. Received: {getattr(arguments, option)}"
+            )
+
+
+def _token(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    token = path.read_text("utf-8").strip()
+    if not token:
+        raise UserError(f"{path} is empty: it has to hold the token.")
+    return token

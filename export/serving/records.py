@@ -1,0 +1,61 @@
+"""What a server tells of its work: metrics for Prometheus, and a line in the log for each request.
+
+Never what was asked: texts are the users' own.
+"""
+
+import json
+import logging
+import time
+
+from prometheus_client import Counter, Gauge, Histogram
+
+LABELS = ["model"]
+REQUESTS = Counter(
+    "keras_seq_requests",
+    "Requests, by what became of them",
+    [*LABELS, "protocol", "status"],
+)
+IN_FLIGHT = Gauge("keras_seq_requests_in_flight", "Requests that are not answered", ["protocol"])
+WAITED = Histogram("keras_seq_queue_seconds", "How long a request waited for its turn", LABELS)
+RAN = Histogram("keras_seq_compute_seconds", "How long the runtime ran, a batch", LABELS)
+ROWS = Histogram(
+    "keras_seq_batch_rows", "Rows that ran together", LABELS, buckets=[2**i for i in range(9)]
+)
+TOKENS = Counter("keras_seq_tokens", "Tokens written to streams", LABELS)
+
+log = logging.getLogger("keras_seq.access")
+
+
+def observe(model: str, rows: int, waited: list[float], ran: float) -> None:
+    """One run: its rows, the seconds that each request of it waited, and those that it ran."""
+    for seconds in waited:
+        WAITED.labels(model).observe(seconds)
+    RAN.labels(model).observe(ran)
+    ROWS.labels(model).observe(rows)
+
+
+def record(
+    protocol: str, method: str, path: str, model: str, status: int | str, start: float, client: str
+) -> None:
+    """One request.
+
+    Args:
+        protocol: "http" or "grpc".
+        method: "POST", say; empty for gRPC.
+        path: What was called.
+        model: Of those that are served; empty for none.
+        status: That it was answered with.
+        start: When it came, by `time.monotonic`.
+        client: Its address.
+    """
+    REQUESTS.labels(model, protocol, str(status)).inc()
+    line = {
+        "protocol": protocol,
+        "method": method,
+        "path": path,
+        "model": model,
+        "status": status,
+        "ms": round(1000 * (time.monotonic() - start), 2),
+        "client": client,
+    }
+    log.info(json.dumps(line))

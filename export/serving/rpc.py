@@ -1,0 +1,109 @@
+"""gRPC: kserve's service, with our errors, a token, and a record of every call."""
+
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+from kserve.protocol.dataplane import DataPlane
+from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc
+from kserve.protocol.grpc.interceptors import ExceptionToStatusInterceptor
+from kserve.protocol.grpc.servicer import InferenceServicer
+from kserve.protocol.model_repository_extension import ModelRepositoryExtension
+
+from export.serving.batching import BusyError, LateError
+from export.serving.records import IN_FLIGHT, record
+from export.serving.repository import Repository
+from export.serving.settings import Settings
+from keras_seq.errors import UserError
+
+CODES = {
+    UserError: grpc.StatusCode.INVALID_ARGUMENT,
+    BusyError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    LateError: grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+
+
+# By number, too, as which gRPC gives the code of a call that was aborted.
+CODE_NAMES = {key: code.name for code in grpc.StatusCode for key in (code, code.value[0])}
+
+
+class Calls(ExceptionToStatusInterceptor):
+    """Records each call, and ends it with the error's sentence where there is one.
+
+    Args:
+        repository: The models.
+    """
+
+    def __init__(self, repository: Repository) -> None:
+        super().__init__()
+        self._repository = repository
+
+    async def intercept(self, method: Any, request: Any, context: Any, name: str) -> Any:
+        """Answers one call."""
+        start, status = time.monotonic(), "OK"
+        try:
+            with IN_FLIGHT.labels("grpc").track_inprogress():
+                return await super().intercept(method, request, context, name)
+        except BaseException:
+            # None where the client went away.
+            code = context.code()
+            status = "CANCELLED" if not code else CODE_NAMES.get(code, str(code))
+            raise
+        finally:
+            asked = getattr(request, "model_name", "")
+            model = asked if self._repository.get_model(asked) else ""
+            record("grpc", "", name, model, status, start, context.peer())
+
+    async def handle_exception(self, ex: Exception, request: Any, context: Any, name: str) -> None:
+        """Ends the call with the error's sentence."""
+        if type(ex) in CODES:
+            await context.abort(CODES[type(ex)], str(ex))
+        await super().handle_exception(ex, request, context, name)
+
+
+class Token(grpc.aio.ServerInterceptor):
+    """Asks every call but those of health for a token."""
+
+    OPEN = ("ServerLive", "ServerReady")
+
+    def __init__(self, token: str) -> None:
+        self._token = f"Bearer {token}"
+
+        async def refuse(_: Any, context: Any) -> None:
+            await context.abort(
+                grpc.StatusCode.UNAUTHENTICATED,
+                "This server asks for a token: authorization: Bearer TOKEN",
+            )
+
+        self._refusal = grpc.unary_unary_rpc_method_handler(refuse)
+
+    async def intercept_service(self, continuation: Any, details: Any) -> Any:
+        """What handles a call."""
+        given = dict(details.invocation_metadata).get("authorization")
+        if given == self._token or details.method.endswith(self.OPEN):
+            return await continuation(details)
+        return self._refusal
+
+
+@contextlib.asynccontextmanager
+async def grpc_server(repository: Repository, settings: Settings) -> AsyncIterator[int]:
+    """The gRPC server while the `with` block runs; gives its port."""
+    interceptors: list[Any] = [Calls(repository)]
+    if settings.token is not None:
+        interceptors.insert(0, Token(settings.token))
+    sizes = ("grpc.max_send_message_length", "grpc.max_receive_message_length")
+    server = grpc.aio.server(
+        interceptors=interceptors, options=[(size, settings.max_body_bytes) for size in sizes]
+    )
+    servicer = InferenceServicer(
+        DataPlane(model_registry=repository), ModelRepositoryExtension(model_registry=repository)
+    )
+    grpc_predict_v2_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
+    port = server.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
+    await server.start()
+    try:
+        yield port
+    finally:
+        await server.stop(settings.grace_s)
