@@ -1,5 +1,5 @@
-"""HTTP: kserve's routes, and what stands before them: a token, a limit of a request's size, a record
-of each, and a sentence for every error.
+"""HTTP: kserve's routes, and what stands before them: a token, a limit of the size, a record of each
+request, and a sentence for every error.
 """
 
 import hmac

@@ -14,9 +14,9 @@ from export import runtime
 from export.runtime import LoadedBundle
 from export.serving import wire
 from export.serving.batching import Batcher
-from export.serving.settings import Limits
 from export.serving.joining import joined, key_of, parted, rows_of
 from export.serving.records import observe
+from export.serving.settings import Limits
 from keras_seq.errors import UserError
 from keras_seq.signature import UNREAD, SignatureSpec
 
