@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 
-from export.cli import check, export, inspect, serve
+from export.cli import bench_serve, check, deploy, export, inspect, serve
 from keras_seq.console import run_command
 
 COMMANDS = {
     "check": check,
     "inspect": inspect,
     "serve": serve,
+    "bench-serve": bench_serve,
+    "deploy": deploy,
 }
 
 

@@ -25,6 +25,8 @@ Exports a model as SavedModel, TFLite and ONNX, and proves that each computes wh
   python -m export check BUNDLE                       verify hashes and parity again
   python -m export inspect BUNDLE                     signatures, operators, sizes
   python -m export serve BUNDLE [BUNDLE …]            the Open Inference Protocol: HTTP and gRPC
+  python -m export bench-serve URL                    how fast a server answers
+  python -m export deploy BUNDLE --target kserve      what serves it on Kubernetes; or: triton
 """
 
 

@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
         f"(default: {default.grpc_port})",
     )  # fmt: skip
     found.add_argument("--no-grpc", action="store_true", help="HTTP only")
-    add("--workers", default.workers, "calls of the runtime at once")
+    add("--workers", default.workers, "calls of the runtime at once; as many as there are cores")
     add("--threads", None, "of each call (default: the cores, divided among the workers)")
     add("--max-batch", limits.max_batch, "rows run together; 1: none")
     add(

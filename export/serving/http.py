@@ -1,15 +1,17 @@
-"""HTTP: kserve's routes, and what stands before them: a token, a limit of the size, a record of each
-request, and a sentence for every error.
+"""HTTP: kserve's routes, and what stands before them: a token, a limit of the size, a record of
+each request, and a sentence for every error.
 """
 
 import hmac
-import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+import orjson
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from kserve.constants.constants import PredictorProtocol
+from kserve.errors import InvalidInput
 from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 from kserve.protocol.rest.server import RESTServer, metrics_handler
@@ -28,7 +30,25 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 OPEN_PATHS = ("/v2/health/live", "/v2/health/ready")  # What an orchestrator asks.
 
-STATUS = {BusyError: 503, LateError: 503, UserError: 400}
+JSON_LENGTH = "inference-header-content-length"  # Of a body with binary tensors behind its JSON.
+
+
+class TokenError(Exception):
+    """A request lacks the token."""
+
+
+class SizeError(Exception):
+    """A request is too large."""
+
+
+STATUS = {
+    UserError: 400,
+    InvalidInput: 400,
+    TokenError: 401,
+    SizeError: 413,
+    BusyError: 503,
+    LateError: 503,
+}
 
 
 def application(repository: Repository, settings: Settings) -> "Gate":
@@ -41,7 +61,7 @@ def application(repository: Repository, settings: Settings) -> "Gate":
     register_completions(app, repository)
     RESTServer._add_exception_handlers(None, app)
     _add_handlers(app)
-    return Gate(app, repository, settings)
+    return Gate(app, repository, data_plane, settings)
 
 
 class Reader(DataPlane):
@@ -68,30 +88,32 @@ def _add_handlers(app: FastAPI) -> None:
         headers = {"Retry-After": "1"} if status == 503 else None
         return JSONResponse({"error": str(error)}, status, headers)
 
-    for kind in STATUS:
+    for kind in (UserError, BusyError, LateError):
         app.add_exception_handler(kind, answer)
 
 
 class Gate:
-    """ASGI middleware.
+    """What every request comes through. Inference is answered here: a web framework's way to a
+    route, and its models of what comes and goes, take longer than a small model does.
 
     Args:
-        app: What answers.
+        app: What answers all else.
         repository: The models.
+        data_plane: What reads requests and writes answers.
         settings: Of them the token and the size of a request's body.
     """
 
-    def __init__(self, app: Any, repository: Repository, settings: Settings) -> None:
-        self._app, self._repository, self._settings = app, repository, settings
+    def __init__(
+        self, app: Any, repository: Repository, data_plane: DataPlane, settings: Settings
+    ) -> None:
+        self._app, self._repository = app, repository
+        self._data_plane, self._settings = data_plane, settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         start, status = time.monotonic(), 0
-        parts = scope["path"].split("/")
-        name = parts[3] if parts[1:3] == ["v2", "models"] and len(parts) > 3 else ""
-        model = self._repository.get_model(name)
 
         async def sending(message: dict[str, Any]) -> None:
             nonlocal status
@@ -99,75 +121,123 @@ class Gate:
                 status = message["status"]
             await send(message)
 
+        parts = scope["path"].split("/")
+        name = parts[3] if parts[1:3] == ["v2", "models"] and len(parts) > 3 else ""
+        # Names that nobody serves would each be a time series of their own.
+        name = name if self._repository.get_model(name) else ""
+        infers = bool(name) and parts[4:] == ["infer"] and scope["method"] == "POST"
         try:
             with IN_FLIGHT.labels("http").track_inprogress():
-                refused = await self._refused(scope, receive, model)
-                if isinstance(refused, tuple):
-                    await _answer(sending, *refused)
+                if infers:
+                    await self._infer(name, scope, receive, sending)
                 else:
-                    await self._app(scope, refused, sending)
+                    await self._pass(scope, receive, sending)
+        except tuple(STATUS) as error:
+            await _answer(sending, STATUS[type(error)], _said(error))
+        except Exception as error:
+            if status:  # Too late for another answer.
+                raise
+            await _answer(sending, 500, _said(error))
         finally:
             client = (scope.get("client") or ("",))[0]
-            # Names that nobody serves would each be a time series of their own.
-            known = name if model else ""
-            record("http", scope["method"], scope["path"], known, status, start, client)
+            record("http", scope["method"], scope["path"], name, status, start, client)
 
-    async def _refused(
-        self, scope: Scope, receive: Receive, model: Any
-    ) -> tuple[int, str] | Receive:
-        """Why a request is refused, or what gives its body, which is in memory by then."""
-        headers = {name.lower(): value for name, value in scope["headers"]}
-        token, most = self._settings.token, self._settings.max_body_bytes
-        if token is not None and scope["path"] not in OPEN_PATHS:
-            given = headers.get(b"authorization", b"")
-            if not hmac.compare_digest(given, f"Bearer {token}".encode()):
-                return 401, "This server asks for a token: Authorization: Bearer TOKEN"
-        if model is not None and scope["path"].endswith("/infer"):
-            # Here and not only when it is read: under overload most of the work would be reading
-            # what is refused then.
-            try:
-                model.refuse_if_full()
-            except BusyError as error:
-                return 503, str(error)
-        limit = (
-            f"A request's body has {most:,} bytes at most (--max-body-bytes). Send fewer rows at "
-            "once."
-        )
-        declared = headers.get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > most:
-            return 413, limit
-        body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] != "http.request":
-                return receive
-            body += message.get("body", b"")
-            if len(body) > most:
-                return 413, limit
-            if not message.get("more_body"):
-                break
-        if b"inference-header-content-length" not in headers:
+    async def _infer(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = self._admitted(scope)
+        # Before it is read: under overload most of the work would be reading what is refused.
+        self._repository.models[name].refuse_if_full()
+        body = await self._body(receive)
+        if body is None:
+            return
+        given = {key.decode("latin-1"): value.decode("latin-1") for key, value in headers.items()}
+        given.setdefault(JSON_LENGTH, str(len(body)))
+        request, _ = self._data_plane.decode(body, given, PredictorProtocol.REST_V2.value, name)
+        response, _ = await self._data_plane.infer(name, request, given)
+        content, found = self._data_plane.encode(name, response, given, {})
+        if not isinstance(content, bytes):
+            await _answer(send, 200, orjson.dumps(content))
+        else:
+            extra = [(key.encode(), value.encode()) for key, value in found.items()]
+            await _answer(send, 200, content, b"application/octet-stream", extra)
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = self._admitted(scope)
+        body = await self._body(receive)
+        if body is None:
+            return
+        if JSON_LENGTH.encode() not in headers:
             # JSON, whatever a client that does not say so calls it.
             others = [(n, v) for n, v in scope["headers"] if n.lower() != b"content-type"]
             scope["headers"] = [*others, (b"content-type", b"application/json")]
-        given = [{"type": "http.request", "body": bytes(body), "more_body": False}]
+        given = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def again() -> dict[str, Any]:
             return given.pop() if given else await receive()
 
-        return again
+        await self._app(scope, again, send)
+
+    def _admitted(self, scope: Scope) -> dict[bytes, bytes]:
+        """The headers of a request.
+
+        Raises:
+            TokenError: If it lacks the token.
+            SizeError: If it says that it is too large.
+        """
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        token = self._settings.token
+        if token is not None and scope["path"] not in OPEN_PATHS:
+            given = headers.get(b"authorization", b"")
+            if not hmac.compare_digest(given, f"Bearer {token}".encode()):
+                raise TokenError("This server asks for a token: Authorization: Bearer TOKEN")
+        declared = headers.get(b"content-length", b"0")
+        if declared.isdigit():
+            self._refuse_larger(int(declared))
+        return headers
+
+    async def _body(self, receive: Receive) -> bytes | None:
+        """What a request holds; None if its client went away.
+
+        Raises:
+            SizeError: If it is too large.
+        """
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                return None
+            body += message.get("body", b"")
+            self._refuse_larger(len(body))
+            if not message.get("more_body"):
+                return bytes(body)
+
+    def _refuse_larger(self, size: int) -> None:
+        if size > self._settings.max_body_bytes:
+            raise SizeError(
+                f"A request's body has {self._settings.max_body_bytes:,} bytes at most "
+                "(--max-body-bytes). Send fewer rows at once."
+            )
 
 
-HEADERS = {401: (b"www-authenticate", b"Bearer"), 503: (b"retry-after", b"1")}
+def _said(error: Exception) -> bytes:
+    known = type(error) in STATUS
+    return orjson.dumps({"error": str(error) if known else f"{type(error).__name__}: {error}"})
 
 
-async def _answer(send: Send, status: int, message: str) -> None:
-    body = json.dumps({"error": message}).encode()
+HEADERS = {401: [(b"www-authenticate", b"Bearer")], 503: [(b"retry-after", b"1")]}
+
+
+async def _answer(
+    send: Send,
+    status: int,
+    body: bytes,
+    content_type: bytes = b"application/json",
+    extra: Sequence[tuple[bytes, bytes]] = (),
+) -> None:
     headers = [
-        (b"content-type", b"application/json"),
+        (b"content-type", content_type),
         (b"content-length", str(len(body)).encode()),
+        *HEADERS.get(status, ()),
+        *extra,
     ]
-    if status in HEADERS:
-        headers.append(HEADERS[status])
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -31,7 +31,8 @@ class Settings:
         host: Address it listens on; this machine only unless told otherwise.
         http_port: 0 for none in use.
         grpc_port: None for no gRPC.
-        workers: Calls of the runtime at once.
+        workers: Calls of the runtime at once; by default as many as there are cores. (Of a model's
+            small operators few gain from a second thread, and batches form while all are busy.)
         threads: Threads of each; by default the cores divided among the workers.
         limits: How requests are joined, and how many wait.
         token: That every request has to bear; None lets all in.
@@ -42,7 +43,7 @@ class Settings:
     host: str = "127.0.0.1"
     http_port: int = 8080
     grpc_port: int | None = 8081
-    workers: int = 1
+    workers: int = os.cpu_count() or 1
     threads: int | None = None
     limits: Limits = field(default_factory=Limits)
     token: str | None = None

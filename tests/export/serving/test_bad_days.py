@@ -73,10 +73,10 @@ def test_a_thousand_at_once_are_answered_as_alone(server, bundles):
 
 
 BAD = {
-    "no JSON": ("/v2/models/mood/infer", b"{", 422, "JSON"),
-    "nothing": ("/v2/models/mood/infer", b"", 422, ""),
-    "a list": ("/v2/models/mood/infer", b"[1]", 422, ""),
-    "no inputs": ("/v2/models/mood/infer", b"{}", 422, "inputs"),
+    "no JSON": ("/v2/models/mood/infer", b"{", 400, "Unrecognized request format"),
+    "nothing": ("/v2/models/mood/infer", b"", 400, ""),
+    "a list": ("/v2/models/mood/infer", b"[1]", 400, ""),
+    "no inputs": ("/v2/models/mood/infer", b"{}", 400, "inputs"),
     "fewer values": (
         "/v2/models/mood/infer",
         json.dumps(
@@ -88,8 +88,8 @@ BAD = {
     "a lone surrogate": (
         "/v2/models/mood/infer",
         b'{"inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["\\ud800"]}]}',
-        200,
-        "probabilities",
+        400,
+        "surrogate",
     ),
     "another writer": (
         "/openai/v1/completions",

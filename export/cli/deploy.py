@@ -1,0 +1,139 @@
+"""`python -m export deploy`."""
+
+import argparse
+from pathlib import Path
+
+from export import bundle
+from export.deployment.kserve import Service
+from export.serving.settings import Limits
+from keras_seq.console import stage
+from keras_seq.errors import UserError
+
+DESCRIPTION = """\
+Writes what serves a bundle on more than one machine.
+
+  python -m export deploy bundles/sentiment --target kserve --image registry.example.com/sentiment:1
+      an InferenceService for KServe on Kubernetes, and a Dockerfile for its image
+  python -m export deploy bundles/sentiment --target kserve --storage-uri s3://models/sentiment
+      the same for the server's own image, into which KServe puts the bundle
+  python -m export deploy bundles/sentiment --target triton
+      a model repository for NVIDIA's Triton Inference Server, with dynamic batching
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Of the command."""
+    found = argparse.ArgumentParser(
+        prog="python -m export deploy",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=DESCRIPTION,
+    )
+    found.add_argument("bundle", metavar="BUNDLE", type=Path, help="with ONNX files")
+    found.add_argument("--target", choices=("kserve", "triton"), required=True)
+    found.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="to make (default: deploy/NAME-TARGET)"
+    )
+    found.add_argument(
+        "--overwrite", action="store_true", help="replace a folder that is not empty"
+    )
+    found.add_argument("--name", help="of what is served (default: the bundle's folder)")
+    kserve = found.add_argument_group("kserve")
+    kserve.add_argument(
+        "--image",
+        help="of the container (default: NAME:latest; with --storage-uri the server's own)",
+    )
+    kserve.add_argument(
+        "--storage-uri", metavar="URI", help="where the bundle lies (default: in the image)"
+    )
+    default = Service("", "")
+    for name, text in (
+        ("min_replicas", "containers at least"),
+        ("max_replicas", "containers at most"),
+        ("cpu", "cores of each"),
+        ("scale_target", "of the metric, in percent for cpu and memory"),
+    ):
+        value = getattr(default, name)
+        kserve.add_argument(
+            f"--{name.replace('_', '-')}",
+            type=int,
+            default=value,
+            metavar="N",
+            help=f"{text} (default: {value})",
+        )
+    kserve.add_argument(
+        "--scale-metric",
+        choices=("cpu", "memory", "concurrency", "rps"),
+        default=default.scale_metric,
+        help="what more containers are started for; the last two with Knative (default: cpu)",
+    )
+    triton = found.add_argument_group("triton")
+    triton.add_argument(
+        "--max-batch",
+        type=int,
+        default=Limits().max_batch,
+        metavar="B",
+        help=f"rows run together (default: {Limits().max_batch})",
+    )
+    triton.add_argument(
+        "--max-wait-ms",
+        type=float,
+        default=Limits().max_wait_ms,
+        metavar="X",
+        help="that the first of a batch waits for others (default: 0)",
+    )
+    return found
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Writes the folder."""
+    name = arguments.name or arguments.bundle.resolve().name
+    output = arguments.output or Path("deploy") / f"{name}-{arguments.target}"
+    for option in ("max_batch", "max_wait_ms"):
+        least = 1 if option == "max_batch" else 0
+        if not getattr(arguments, option) >= least:
+            raise UserError(
+                f"--{option.replace('_', '-')} is {least} or more. Received: "
+                f"{getattr(arguments, option)}"
+            )
+    try:
+        with bundle.new_folder(output, arguments.overwrite) as folder:
+            write = _kserve if arguments.target == "kserve" else _triton
+            then = write(arguments, folder, name, output)
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"{error.name} is not installed. To deploy: pip install 'keras-seq[serve]'"
+        ) from error
+    stage(f"Written to {output}. Next:\n{then}")
+    return 0
+
+
+def _kserve(arguments: argparse.Namespace, folder: Path, name: str, output: Path) -> str:
+    from export.deployment import kserve
+
+    image = arguments.image
+    if image is None:
+        image = f"{name}:latest" if arguments.storage_uri is None else kserve.SERVER_IMAGE
+    service = Service(
+        name=name,
+        image=image,
+        storage_uri=arguments.storage_uri,
+        min_replicas=arguments.min_replicas,
+        max_replicas=arguments.max_replicas,
+        scale_metric=arguments.scale_metric,
+        scale_target=arguments.scale_target,
+        cpu=arguments.cpu,
+    )
+    kserve.write(arguments.bundle, folder, service)
+    then = [f"docker build -t {kserve.SERVER_IMAGE} .    # in a checkout of keras-seq"]
+    if arguments.storage_uri is None:
+        then += [f"docker build -t {image} {output}", f"docker push {image}"]
+    then += [f"kubectl apply -f {output / 'inference-service.yaml'}"]
+    return "\n".join(f"  {line}" for line in then)
+
+
+def _triton(arguments: argparse.Namespace, folder: Path, name: str, output: Path) -> str:
+    from export.deployment import triton
+
+    delay_us = round(1000 * arguments.max_wait_ms)
+    models = triton.write(arguments.bundle, folder, name, arguments.max_batch, delay_us)
+    return f"  tritonserver --model-repository={output}    # {', '.join(models)}"

@@ -1,0 +1,160 @@
+"""A service of KServe on Kubernetes: the server of `python -m export serve`, as many as are needed.
+
+FOLDER/
+  inference-service.yaml
+  Dockerfile, bundle/       an image with the bundle in it; not if it lies in a store
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from export import bundle as bundles
+from export import runtime
+from export.serving.settings import Settings
+from keras_seq import __version__
+from keras_seq.errors import UserError
+
+MOUNT = "/mnt/models"  # Where KServe puts what lies in a store.
+SERVER_IMAGE = f"keras-seq-serve:{__version__}"
+MEMORY_MB = 512  # Of a process without models.
+USER = 1000  # Of the Dockerfile.
+MORE_GRACE_S = 10  # Than the server gives what is in flight, before the process is killed.
+
+DOCKERFILE = """\
+# The server, by `docker build -t {server} .` in a checkout of keras-seq, and a bundle.
+ARG SERVER={server}
+FROM ${{SERVER}}
+COPY bundle {mount}
+"""
+
+
+@dataclass(frozen=True)
+class Service:
+    """What a service is to be.
+
+    Attributes:
+        name: Of the service and of the bundle that it serves: lower-case letters, digits and `-`.
+        image: Of the container.
+        storage_uri: Where the bundle lies (`s3://…`, `gs://…`, `pvc://…`); None: in the image.
+        min_replicas: Containers at least.
+        max_replicas: At most.
+        scale_metric: "cpu" or "memory", in percent; with Knative also "concurrency" or "rps".
+        scale_target: Of the metric, that more containers are started for.
+        cpu: Cores of a container.
+    """
+
+    name: str
+    image: str
+    storage_uri: str | None = None
+    min_replicas: int = 1
+    max_replicas: int = 4
+    scale_metric: str = "cpu"
+    scale_target: int = 70
+    cpu: int = 2
+
+
+def write(bundle: Path, folder: Path, service: Service) -> None:
+    """Writes the manifest, and what an image with the bundle is built from.
+
+    Raises:
+        UserError: If the bundle is damaged or has no ONNX files, or the service cannot be.
+    """
+    import yaml
+
+    manifest = runtime.load(bundle, "onnx").manifest
+    content = inference_service(service, manifest)
+    text = yaml.safe_dump(content, sort_keys=False)
+    (folder / "inference-service.yaml").write_text(text, "utf-8")
+    if service.storage_uri is not None:
+        return
+    for name in (bundles.MANIFEST, *manifest["files"]):
+        if name.split("/")[0] not in set(manifest["formats"]) - {"onnx"}:
+            copy = folder / "bundle" / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(bundle / name, copy)
+    dockerfile = DOCKERFILE.format(server=SERVER_IMAGE, mount=MOUNT)
+    (folder / "Dockerfile").write_text(dockerfile, "utf-8")
+
+
+def inference_service(service: Service, manifest: dict[str, Any]) -> dict[str, Any]:
+    """The `InferenceService` of a bundle, as Kubernetes takes it.
+
+    Raises:
+        UserError: If a value is not what Kubernetes takes.
+    """
+    _refuse(service)
+    settings = Settings()
+    # A session's weights are in memory, and so is what they are packed into for products.
+    memory = MEMORY_MB + 4 * manifest["formats"]["onnx"]["bytes"] // 1_000_000
+    resources = {"cpu": str(service.cpu), "memory": f"{memory}M"}
+
+    def probe(path: str) -> dict[str, Any]:
+        return {"httpGet": {"path": path, "port": settings.http_port}, "periodSeconds": 5}
+
+    container = {
+        "name": "kserve-container",
+        "image": service.image,
+        "args": [
+            *(f"{service.name}={MOUNT}", "--host", "0.0.0.0", "--no-grpc"),
+            # A container sees the machine's cores, not its own.
+            *("--workers", str(service.cpu), "--threads", "1"),
+        ],
+        "ports": [{"containerPort": settings.http_port, "protocol": "TCP"}],
+        "resources": {"requests": resources, "limits": dict(resources)},
+        "readinessProbe": probe("/v2/health/ready"),
+        "livenessProbe": probe("/v2/health/live"),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+        },
+    }
+    if service.storage_uri is not None:
+        container["env"] = [{"name": "STORAGE_URI", "value": service.storage_uri}]
+    return {
+        "apiVersion": "serving.kserve.io/v1beta1",
+        "kind": "InferenceService",
+        "metadata": {
+            "name": service.name,
+            "annotations": {"keras-seq/bundle-sha256": manifest["sha256"]},
+        },
+        "spec": {
+            "predictor": {
+                "minReplicas": service.min_replicas,
+                "maxReplicas": service.max_replicas,
+                "scaleMetric": service.scale_metric,
+                "scaleTarget": service.scale_target,
+                "terminationGracePeriodSeconds": settings.grace_s + MORE_GRACE_S,
+                "containers": [container],
+            }
+        },
+    }
+
+
+def _refuse(service: Service) -> None:
+    name = service.name
+    plain = name.replace("-", "")
+    # RFC 1035 labels, which KServe asks for.
+    right = plain.isascii() and plain.isalnum() and name == name.lower() and name[:1].isalpha()
+    if not right or name.endswith("-") or len(name) > 50:
+        raise UserError(
+            "The name of a service has lower-case letters, digits and -, begins with a letter, "
+            f"ends with none of -, and has 50 characters at most. Received: {name!r}. "
+            "Name it: --name NAME"
+        )
+    if not 0 <= service.min_replicas <= service.max_replicas or service.max_replicas < 1:
+        raise UserError(
+            "--min-replicas is 0 or more, and --max-replicas no fewer. Received: "
+            f"{service.min_replicas} and {service.max_replicas}"
+        )
+    for option, value in (("cpu", service.cpu), ("scale-target", service.scale_target)):
+        if value < 1:
+            raise UserError(f"--{option} is 1 or more. Received: {value}")
+    if service.storage_uri is not None and "://" not in service.storage_uri:
+        raise UserError(
+            "--storage-uri is such as s3://bucket/sentiment or pvc://claim/sentiment. Received: "
+            f"{service.storage_uri!r}"
+        )

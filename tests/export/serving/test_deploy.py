@@ -1,0 +1,218 @@
+"""What `deploy` writes is what KServe's classes and Triton's protobuf hold, and what runs."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import kserve
+import numpy as np
+import onnxruntime
+import pytest
+import yaml
+from google.protobuf import text_format
+from kubernetes import client
+from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
+
+import export
+from export.cli import main
+from export.cli.serve import named
+from export.cli.serve import parser as serve_parser
+
+ROOT = Path(__file__).resolve().parents[3]
+ORT_TYPES = {"TYPE_FP32": "tensor(float)", "TYPE_INT32": "tensor(int32)"}
+ORT_TYPES["TYPE_UINT8"] = "tensor(uint8)"
+
+
+@pytest.fixture(scope="module")
+def repository(bundles, tmp_path_factory):
+    """Triton models of all bundles, each as its configuration and an open session."""
+    folder = tmp_path_factory.mktemp("triton")
+    found = {}
+    for name in ("mood", "bard", "en-de"):
+        output = folder / name
+        arguments = ["deploy", str(bundles / name), "--target", "triton", "--output", str(output)]
+        assert main([*arguments, "--max-batch", "24", "--max-wait-ms", "0.5"]) == 0
+        for model in output.iterdir():
+            config = text_format.Parse((model / "config.pbtxt").read_text(), ModelConfig())
+            assert config.name == model.name
+            session = onnxruntime.InferenceSession(str(model / "1" / "model.onnx"))
+            found[model.name] = config, session
+    return found
+
+
+def graph_shape(config, entry):
+    """The shape that Triton hands to the graph."""
+    dims = list(entry.reshape.shape) if entry.HasField("reshape") else list(entry.dims)
+    return [-1, *dims] if config.max_batch_size else dims
+
+
+def test_triton_has_a_model_of_every_signature(repository, bundles):
+    names = {
+        f"{n}.{s}" for n in ("mood", "bard", "en-de") for s in export.load(bundles / n).signatures
+    }
+    assert set(repository) == names
+
+
+def test_triton_configurations_are_what_the_files_are(repository):
+    for config, session in repository.values():
+        for entries, tensors in (
+            (config.input, session.get_inputs()),
+            (config.output, session.get_outputs()),
+        ):
+            assert {entry.name for entry in entries} == {tensor.name for tensor in tensors}
+            by_name = {tensor.name: tensor for tensor in tensors}
+            for entry in entries:
+                tensor = by_name[entry.name]
+                assert ORT_TYPES[DataType.Name(entry.data_type)] == tensor.type
+                shape = graph_shape(config, entry)
+                assert len(shape) == len(tensor.shape), (config.name, entry.name)
+                for size, real in zip(shape, tensor.shape, strict=True):
+                    assert size == -1 or size == real or not isinstance(real, int)
+                assert len(entry.dims) >= 1  # Triton's own rule.
+
+
+def test_triton_batches_what_has_rows_throughout(repository):
+    config, _ = repository["mood.classify_text"]
+    assert config.max_batch_size == 24
+    assert config.dynamic_batching.max_queue_delay_microseconds == 500
+    config, _ = repository["bard.generate_text"]
+    assert config.max_batch_size == 0
+    assert not config.HasField("dynamic_batching")
+    scalar = next(entry for entry in config.input if entry.name == "temperature")
+    assert (list(scalar.dims), list(scalar.reshape.shape)) == ([1], [])
+
+
+def test_triton_files_answer_as_the_bundle_does(repository, bundles):
+    _, session = repository["mood.classify_text"]
+    texts = [b"fine", b"so dull"]
+    text = np.zeros((2, 7), "uint8")
+    for row, value in zip(text, texts, strict=True):
+        row[: len(value)] = list(value)
+    found = session.run(["probabilities"], {"text": text, "length": np.int32([4, 7])})[0]
+    wanted = export.load(bundles / "mood", "onnx").classify_text(texts)["probabilities"]
+    np.testing.assert_array_equal(found, wanted)
+
+
+def pruned(value):
+    if isinstance(value, dict):
+        return {key: pruned(v) for key, v in value.items() if v is not None}
+    return [pruned(v) for v in value] if isinstance(value, list) else value
+
+
+def kserve_object(kind, values):
+    """An object of KServe's class, which must have every key."""
+    names = {json_name: name for name, json_name in kind.attribute_map.items()}
+    return kind(**{names[key]: value for key, value in values.items()})
+
+
+@pytest.mark.parametrize("uri", [None, "pvc://models/mood"])
+def test_kserve_manifest_is_of_kserves_classes_and_runs(bundles, serving, tmp_path, uri):
+    output = tmp_path / "out"
+    options = ["--storage-uri", uri] if uri else ["--image", "example.com/mood:1"]
+    arguments = ["deploy", str(bundles / "mood"), "--target", "kserve", "--output", str(output)]
+    assert main([*arguments, *options, "--max-replicas", "9"]) == 0
+    text = (output / "inference-service.yaml").read_text()
+    assert "&" not in text  # No anchors, which some tools do not read.
+    found = yaml.safe_load(text)
+    service = kserve_object(kserve.V1beta1InferenceService, found)
+    assert service.api_version == kserve.constants.KSERVE_V1BETA1
+    assert service.kind == kserve.constants.KSERVE_KIND_INFERENCESERVICE
+    metadata = client.V1ObjectMeta.from_dict(service.metadata)
+    sha256 = export.load(bundles / "mood", "onnx").manifest["sha256"]
+    assert metadata.annotations == {"keras-seq/bundle-sha256": sha256}
+    spec = kserve_object(kserve.V1beta1InferenceServiceSpec, service.spec)
+    predictor = kserve_object(kserve.V1beta1PredictorSpec, spec.predictor)
+    assert (predictor.min_replicas, predictor.max_replicas) == (1, 9)
+    (given,) = predictor.containers
+    container = client.V1Container.from_dict(given)
+    assert pruned(container.to_dict(serialize=True)) == given  # All keys are known.
+    environment = {variable.name: variable.value for variable in container.env or ()}
+    assert environment.get("STORAGE_URI") == uri
+    assert container.image == ("keras-seq-serve:0.1.0" if uri else "example.com/mood:1")
+
+    # What the container is told to do, done here.
+    parsed = serve_parser().parse_args(container.args)
+    assert (parsed.host, parsed.workers, parsed.threads) == ("0.0.0.0", 2, 1)
+    ((name, mount),) = named(parsed.bundles).items()
+    assert str(mount) == "/mnt/models"
+    assert container.readiness_probe.http_get.port == parsed.http_port
+    folder = bundles / "mood" if uri else output / "bundle"
+    options = container.args[1:]
+    options.remove("--no-grpc")
+    with serving(f"{name}={folder}", options=options) as server:
+        for probe in (container.readiness_probe, container.liveness_probe):
+            assert httpx.get(server.url + probe.http_get.path).status_code == 200
+        body = {"inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["a"]}]}
+        assert httpx.post(f"{server.url}/v2/models/mood/infer", json=body).status_code == 200
+    if not uri:
+        lines = (output / "Dockerfile").read_text().splitlines()
+        assert "COPY bundle /mnt/models" in lines
+        assert "ARG SERVER=keras-seq-serve:0.1.0" in lines
+
+
+def test_the_dockerfile_has_what_the_server_needs():
+    lines = (ROOT / "Dockerfile").read_text().replace("\\\n", "").splitlines()
+    steps = [line.split(" ", 1) for line in lines if line and not line.startswith("#")]
+    copied = {name for step, rest in steps if step == "COPY" for name in shlex.split(rest)[:-1]}
+    assert copied == {"pyproject.toml", "README.md", "LICENSE", "keras_seq", "export"}
+    sent = re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(), re.M)
+    assert copied == set(sent)
+    assert [rest for step, rest in steps if step == "RUN"] == [
+        'pip install --no-cache-dir ".[serve]"'
+    ]
+    entry, command = (
+        json.loads(next(rest for step, rest in steps if step == name))
+        for name in ("ENTRYPOINT", "CMD")
+    )
+    serve_parser().parse_args(command)
+    shown = subprocess.run(
+        [sys.executable, *entry[1:], "--help"], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert "Open Inference Protocol" in shown.stdout or "Serves bundles" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--target", "kserve", "--name", "Mood"], "lower-case letters"),
+        (["--target", "kserve", "--name", "mood-"], "lower-case letters"),
+        (["--target", "kserve", "--min-replicas", "5"], "5 and 4"),
+        (["--target", "kserve", "--cpu", "0"], "--cpu is 1 or more. Received: 0"),
+        (["--target", "kserve", "--storage-uri", "bucket"], "Received: 'bucket'"),
+        (["--target", "triton", "--max-batch", "0"], "--max-batch is 1 or more. Received: 0"),
+    ],
+)
+def test_refused(bundles, tmp_path, capsys, options, words):
+    output = tmp_path / "out"
+    assert main(["deploy", str(bundles / "mood"), "--output", str(output), *options]) == 2
+    assert words in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_bench_serve_prints_a_row_for_each_concurrency(server, capsys):
+    asked = ["bench-serve", server.url, "--model", "mood", "--seconds", "0.5"]
+    assert main([*asked, "--concurrency", "1", "4"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line[:9].strip()]
+    rows = {row[0]: row[1:] for row in rows if row[0] in "14"}
+    for concurrency in ("1", "4"):
+        rate, p50, p95, p99, refused = (float(x.replace(",", "")) for x in rows[concurrency])
+        assert rate > 0
+        assert 0 < p50 <= p95 <= p99
+        assert refused == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "words"), [("mood.classify", "takes token_ids"), ("nobody", "does not exist")]
+)
+def test_bench_serve_of_what_cannot_be(server, capsys, model, words):
+    assert main(["bench-serve", server.url, "--model", model]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_bench_serve_without_a_server(capsys):
+    assert main(["bench-serve", "http://127.0.0.1:9"]) == 2
+    assert "python -m export serve" in capsys.readouterr().err
