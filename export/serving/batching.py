@@ -13,6 +13,9 @@ from export.serving.settings import Limits
 
 Arrays = dict[str, np.ndarray]
 
+# What is computed, of what was asked for: a text among longer ones is read at their length.
+MOST_PADDED = 1.25
+
 
 class BusyError(Exception):
     """More is asked than there is capacity for."""
@@ -26,6 +29,7 @@ class LateError(Exception):
 class _Waiting:
     arrays: Arrays
     rows: int
+    width: int
     key: Hashable
     answer: asyncio.Future
     since: float = field(default_factory=time.monotonic)
@@ -69,12 +73,13 @@ class Batcher:
                 "(--max-queue). Ask again later, or serve it with more workers or machines."
             )
 
-    async def submit(self, arrays: Arrays, rows: int, key: Hashable) -> Arrays:
+    async def submit(self, arrays: Arrays, rows: int, width: int, key: Hashable) -> Arrays:
         """The outputs of one request.
 
         Args:
             arrays: Its inputs.
             rows: Of them.
+            width: Of each row; those that are run together are padded to the widest.
             key: Requests of an equal key may be run together.
 
         Raises:
@@ -84,7 +89,7 @@ class Batcher:
         self.refuse_if_full()
         if self._dispatcher is None:
             self._dispatcher = asyncio.create_task(self._dispatch())
-        waiting = _Waiting(arrays, rows, key, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(arrays, rows, width, key, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         self._arrived.set()
         try:
@@ -125,15 +130,20 @@ class Batcher:
                     )
                 )
         batch: list[_Waiting] = []
-        rows = 0
+        rows = filled = widest = 0
         for waiting in list(self._queue):
+            wider = max(widest, waiting.width)
+            more = rows + waiting.rows
+            fuller = filled + waiting.rows * waiting.width
             fits = not batch or (
-                waiting.key == batch[0].key and rows + waiting.rows <= self._limits.max_batch
+                waiting.key == batch[0].key
+                and more <= self._limits.max_batch
+                and more * wider <= MOST_PADDED * fuller
             )
             if fits:
                 self._queue.remove(waiting)
                 batch.append(waiting)
-                rows += waiting.rows
+                rows, filled, widest = more, fuller, wider
         return batch
 
     async def _answer(self, batch: list[_Waiting]) -> None:

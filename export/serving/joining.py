@@ -28,6 +28,13 @@ def key_of(spec: SignatureSpec, arrays: Arrays) -> Hashable:
     return tuple(parts)
 
 
+def width_of(spec: SignatureSpec, arrays: Arrays) -> int:
+    """Bytes that each text of a request takes, the others of a call being padded to it; 0 where it
+    has no texts.
+    """
+    return sum(arrays[name].shape[1] for name in spec.texts)
+
+
 def joined(spec: SignatureSpec, requests: Sequence[Arrays]) -> Arrays:
     """The inputs of all, one after another."""
     if len(requests) == 1:

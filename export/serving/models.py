@@ -14,7 +14,7 @@ from export import runtime
 from export.runtime import LoadedBundle
 from export.serving import wire
 from export.serving.batching import Batcher
-from export.serving.joining import joined, key_of, parted, rows_of
+from export.serving.joining import joined, key_of, parted, rows_of, width_of
 from export.serving.records import observe
 from export.serving.settings import Limits
 from keras_seq.errors import UserError
@@ -125,7 +125,9 @@ class ServedSignature(Model):
         )
         spec = self.spec
         rows = rows_of(spec, arrays)
-        outputs = await self._batcher.submit(arrays, rows, key_of(spec, arrays))
+        outputs = await self._batcher.submit(
+            arrays, rows, width_of(spec, arrays), key_of(spec, arrays)
+        )
         if left_out is not None and spec.counts_unread:
             outputs = {**outputs, UNREAD.name: outputs[UNREAD.name] + left_out}
         return outputs
