@@ -46,6 +46,7 @@ FLOORS = [
     {"export.stock"},
     {"export.formats", "export.card", "export.keras_model"},
     {"export.exporter", "export.serving"},
+    {"export.deployment"},
     {"export.cli"},
     {"keras_seq.cli"},
 ]

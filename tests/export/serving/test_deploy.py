@@ -8,13 +8,11 @@ import sys
 from pathlib import Path
 
 import httpx
-import kserve
 import numpy as np
 import onnxruntime
 import pytest
 import yaml
 from google.protobuf import text_format
-from kubernetes import client
 from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
 
 import export
@@ -103,10 +101,26 @@ def pruned(value):
     return [pruned(v) for v in value] if isinstance(value, list) else value
 
 
-def kserve_object(kind, values):
-    """An object of KServe's class, which must have every key."""
+# kserve and tritonclient each bring the protocol's protobuf: one process has place for one of them.
+KSERVE = """
+import json, sys
+import kserve
+from kubernetes import client
+
+def made(kind, values):
     names = {json_name: name for name, json_name in kind.attribute_map.items()}
-    return kind(**{names[key]: value for key, value in values.items()})
+    return kind(**{names[key]: value for key, value in values.items()})  # An unknown key is an error.
+
+given = json.load(sys.stdin)
+service = made(kserve.V1beta1InferenceService, given)
+assert service.api_version == kserve.constants.KSERVE_V1BETA1
+assert service.kind == kserve.constants.KSERVE_KIND_INFERENCESERVICE
+spec = made(kserve.V1beta1InferenceServiceSpec, service.spec)
+predictor = made(kserve.V1beta1PredictorSpec, spec.predictor)
+metadata = client.V1ObjectMeta.from_dict(service.metadata)
+(container,) = map(client.V1Container.from_dict, predictor.containers)
+json.dump([metadata.to_dict(serialize=True), container.to_dict(serialize=True)], sys.stdout)
+"""
 
 
 @pytest.mark.parametrize("uri", [None, "pvc://models/mood"])
@@ -118,34 +132,33 @@ def test_kserve_manifest_is_of_kserves_classes_and_runs(bundles, serving, tmp_pa
     text = (output / "inference-service.yaml").read_text()
     assert "&" not in text  # No anchors, which some tools do not read.
     found = yaml.safe_load(text)
-    service = kserve_object(kserve.V1beta1InferenceService, found)
-    assert service.api_version == kserve.constants.KSERVE_V1BETA1
-    assert service.kind == kserve.constants.KSERVE_KIND_INFERENCESERVICE
-    metadata = client.V1ObjectMeta.from_dict(service.metadata)
+    python = [sys.executable, "-c", KSERVE]
+    checked = subprocess.run(python, input=json.dumps(found), capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stderr
+    predictor = found["spec"]["predictor"]
+    (container,) = predictor["containers"]
+    # Kubernetes' classes know every key.
+    assert list(map(pruned, json.loads(checked.stdout))) == [found["metadata"], container]
     sha256 = export.load(bundles / "mood", "onnx").manifest["sha256"]
-    assert metadata.annotations == {"keras-seq/bundle-sha256": sha256}
-    spec = kserve_object(kserve.V1beta1InferenceServiceSpec, service.spec)
-    predictor = kserve_object(kserve.V1beta1PredictorSpec, spec.predictor)
-    assert (predictor.min_replicas, predictor.max_replicas) == (1, 9)
-    (given,) = predictor.containers
-    container = client.V1Container.from_dict(given)
-    assert pruned(container.to_dict(serialize=True)) == given  # All keys are known.
-    environment = {variable.name: variable.value for variable in container.env or ()}
+    assert found["metadata"]["annotations"] == {"keras-seq/bundle-sha256": sha256}
+    assert (predictor["minReplicas"], predictor["maxReplicas"]) == (1, 9)
+    environment = {one["name"]: one["value"] for one in container.get("env", ())}
     assert environment.get("STORAGE_URI") == uri
-    assert container.image == ("keras-seq-serve:0.1.0" if uri else "example.com/mood:1")
+    assert container["image"] == ("keras-seq-serve:0.1.0" if uri else "example.com/mood:1")
 
     # What the container is told to do, done here.
-    parsed = serve_parser().parse_args(container.args)
+    parsed = serve_parser().parse_args(container["args"])
     assert (parsed.host, parsed.workers, parsed.threads) == ("0.0.0.0", 2, 1)
     ((name, mount),) = named(parsed.bundles).items()
     assert str(mount) == "/mnt/models"
-    assert container.readiness_probe.http_get.port == parsed.http_port
+    assert container["readinessProbe"]["httpGet"]["port"] == parsed.http_port
     folder = bundles / "mood" if uri else output / "bundle"
-    options = container.args[1:]
+    options = ["127.0.0.1" if one == "0.0.0.0" else one for one in container["args"][1:]]
     options.remove("--no-grpc")
     with serving(f"{name}={folder}", options=options) as server:
-        for probe in (container.readiness_probe, container.liveness_probe):
-            assert httpx.get(server.url + probe.http_get.path).status_code == 200
+        for probe in ("readinessProbe", "livenessProbe"):
+            path = container[probe]["httpGet"]["path"]
+            assert httpx.get(server.url + path).status_code == 200
         body = {"inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["a"]}]}
         assert httpx.post(f"{server.url}/v2/models/mood/infer", json=body).status_code == 200
     if not uri:
