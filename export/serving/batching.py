@@ -13,10 +13,9 @@ from export.serving.settings import Limits
 
 Arrays = dict[str, np.ndarray]
 
-# What is computed, of what was asked for: a text among longer ones is read at their length. Of texts
-# up to some bytes a call costs about the same.
+# What is computed, of what was asked for: a text among longer ones is read at their length.
 MOST_PADDED = 1.25
-SHORT = 256
+SHORT = 256  # Bytes of a text, up to which a call costs about the same.
 
 
 class BusyError(Exception):
