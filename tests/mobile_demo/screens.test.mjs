@@ -43,6 +43,15 @@ for (const profile of Object.keys(PROFILES)) {
       assert.equal(strongest, 'ladder');
       await page.locator('.word', {hasText: 'Leiter'}).first().click(); // Again: as it was.
       await looked.first().waitFor({state: 'detached'});
+      // The Tab key comes to a line of words once.
+      const focused = () => page.evaluate(() => document.activeElement.textContent);
+      await page.locator('textarea').focus();
+      await page.keyboard.press('Tab');
+      assert.equal(await focused(), 'Leiter'); // The word that was tapped last.
+      await page.keyboard.press('ArrowLeft');
+      assert.notEqual(await focused(), 'Leiter');
+      await page.keyboard.press('Tab');
+      assert.equal(await page.evaluate(() => document.activeElement.tagName), 'SUMMARY');
       assert.ok(await fits(page));
 
       await page.locator('nav a[href="#/engine"]').click();

@@ -1,4 +1,5 @@
 /** A text in another language, its alternatives, and where each word looked. */
+import type {TargetedKeyboardEvent} from 'preact';
 import {memo} from 'preact/compat';
 import {useEffect, useRef, useState} from 'preact/hooks';
 
@@ -138,15 +139,35 @@ interface LineProps {
   onTap: (word: number) => void;
 }
 
+const ARROWS = new Map([['ArrowLeft', -1], ['ArrowRight', 1]]);
+
 function Line({alternative, language, tapped, onTap}: LineProps) {
   const say = useSay();
+  const parts = words(alternative.text);
+  const [stop, setStop] = useState<number | null>(null);
+  // The Tab key comes to a line once; within it the arrows go from word to word.
+  const stopped = stop ?? parts.findIndex(isWord);
+  const move = (event: TargetedKeyboardEvent<HTMLParagraphElement>) => {
+    const step = ARROWS.get(event.key);
+    if (step === undefined) return;
+    const buttons = [...event.currentTarget.querySelectorAll<HTMLButtonElement>('.word')];
+    buttons[buttons.findIndex((button) => button === document.activeElement) + step]?.focus();
+    event.preventDefault();
+  };
   return (
-    <p class="target" lang={language}>
-      {grouped(words(alternative.text)).map((group, k) => (
+    <p class="target" lang={language} onKeyDown={move}>
+      {grouped(parts).map((group, k) => (
         <span key={k} class={group.length > 1 && group.map(([word]) => word).join('').length < WHOLE ? 'group' : ''}>
           {group.map(([word, i]) =>
             isWord(word)
-              ? <button key={i} class="word" aria-pressed={tapped === i} onClick={() => onTap(i)}>{word}</button>
+              ? (
+                <button
+                  key={i} class="word" tabIndex={i === stopped ? 0 : -1} aria-pressed={tapped === i}
+                  onFocus={() => setStop(i)} onClick={() => onTap(i)}
+                >
+                  {word}
+                </button>
+              )
               : word,
           )}
         </span>
