@@ -69,12 +69,19 @@ export async function opened(...more) {
 }
 
 /** A phone with the app open; `choices` are those of its Engine screen. */
-export async function phone(browser, origin, {profile = 'Pixel 7', choices = {}, path = '/', ...options} = {}) {
+export async function phone(browser, origin, {profile = 'Pixel 7', choices = {}, path = '/', late = false, ...options} = {}) {
   const context = await browser.newContext({...PROFILES[profile], locale: 'en-GB', ...options});
   context.setDefaultTimeout(20_000);
   await context.addInitScript((choices) => {
     if (!localStorage.getItem('choices /')) localStorage.setItem('choices /', JSON.stringify(choices));
   }, choices);
+  // Messages through ports come late; those of the worker itself do not.
+  if (late) await context.addInitScript(() => {
+    const {addEventListener} = MessagePort.prototype;
+    MessagePort.prototype.addEventListener = function (type, listener, ...more) {
+      return addEventListener.call(this, type, (event) => setTimeout(() => listener(event), 300), ...more);
+    };
+  });
   const page = await context.newPage();
   const errors = [];
   page.on('pageerror', (error) => errors.push(String(error)));

@@ -83,6 +83,16 @@ test('a damaged bundle does not hide the others', async () => {
   await context.close();
 });
 
+test('what is told late of a load does not hide its end', async () => {
+  host.changed.set(MODEL, Buffer.alloc(statSync(join(BUILT, MODEL)).size));
+  const {page, context} = await phone(chromium, host.origin, {late: true});
+  await page.getByRole('button', {name: 'Load the model'}).click();
+  await page.getByText('sentiment came damaged').waitFor();
+  await page.waitForTimeout(1000);
+  assert.ok(await page.getByText('sentiment came damaged').isVisible());
+  await context.close();
+});
+
 test('what is served is not what was exported: refused, and fetched again', async () => {
   const content = readFileSync(join(BUILT, MODEL));
   content[content.length >> 1] ^= 1;

@@ -3,7 +3,7 @@ import type {ComponentChildren} from 'preact';
 import {useEffect, useRef, useState} from 'preact/hooks';
 
 import type {Listed} from '../backend/backend';
-import {type Backend, proxy} from '../backend/client';
+import {type Backend, followed} from '../backend/client';
 import {megabytes, told, useSay} from '../words/words';
 import {useApp} from './app_state';
 import {ModelUpdate} from './model_update';
@@ -66,8 +66,8 @@ function Loaded({backend, bundle: {name}, children}: LoadedProps) {
 
   const load = () => {
     setStage({name: 'loading', done: 0, all: 0});
-    const progress = (done: number, all: number) => setStage({name: 'loading', done, all});
-    backend.load(name, proxy(progress)).then(() => setStage({name: 'ready'}), onFailure);
+    const onProgress = (done: number, all: number) => setStage({name: 'loading', done, all});
+    followed((progress) => backend.load(name, progress), onProgress).then(() => setStage({name: 'ready'}), onFailure);
   };
 
   useEffect(() => {

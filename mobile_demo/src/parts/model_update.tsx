@@ -2,7 +2,7 @@
 import {useState} from 'preact/hooks';
 
 import type {Listed} from '../backend/backend';
-import {proxy} from '../backend/client';
+import {followed} from '../backend/client';
 import {megabytes, told, useSay} from '../words/words';
 import {useApp} from './app_state';
 
@@ -15,8 +15,8 @@ export function ModelUpdate({bundle: {name, update}}: {bundle: Listed}) {
   const fetchIt = () => {
     setDone(0);
     setError(null);
-    const progress = (done: number, all: number) => setDone(all ? done / all : 1);
-    backend.update(name, proxy(progress)).then(refresh).catch(setError).finally(() => setDone(null));
+    const onProgress = (done: number, all: number) => setDone(all ? done / all : 1);
+    followed((progress) => backend.update(name, progress), onProgress).then(refresh).catch(setError).finally(() => setDone(null));
   };
   return (
     <div class="notice" role="status">
