@@ -75,11 +75,11 @@ export async function phone(browser, origin, {profile = 'Pixel 7', choices = {},
   await context.addInitScript((choices) => {
     if (!localStorage.getItem('choices /')) localStorage.setItem('choices /', JSON.stringify(choices));
   }, choices);
-  // Messages through ports come late; those of the worker itself do not.
+  // What the worker calls comes late; what it answers does not.
   if (late) await context.addInitScript(() => {
     const {addEventListener} = MessagePort.prototype;
     MessagePort.prototype.addEventListener = function (type, listener, ...more) {
-      return addEventListener.call(this, type, (event) => setTimeout(() => listener(event), 300), ...more);
+      return addEventListener.call(this, type, (event) => setTimeout(() => listener(event), event.data?.type === 'APPLY' ? 300 : 0), ...more);
     };
   });
   const page = await context.newPage();
