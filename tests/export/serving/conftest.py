@@ -44,12 +44,12 @@ def models():
             RecurrentBackbone(size, 16, "lstm", bidirectional=True), tokenizer, ["bad", "good"], 40
         ),
         "bard": TextGenerator(
-            TransformerBackbone(size, 16, 2, 2, max_length=64, positions="rotary", causal=True),
+            TransformerBackbone(size, 16, 1, 2, max_length=64, positions="rotary", causal=True),
             tokenizer,
             64,
         ),
         "en-de": Translator(
-            TransformerEncoderDecoder(size, 16, 2, 2, max_length=21), tokenizer, 20
+            TransformerEncoderDecoder(size, 16, 1, 2, max_length=21), tokenizer, 20
         ),
     }
 
