@@ -87,6 +87,8 @@ def parser() -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> int:
     """Writes the folder."""
     name = arguments.name or arguments.bundle.resolve().name
+    if "/" in name or not name.strip("."):
+        raise UserError(f"--name is a name, not a path. Received: {name!r}")
     output = arguments.output or Path("deploy") / f"{name}-{arguments.target}"
     for option in ("max_batch", "max_wait_ms"):
         least = 1 if option == "max_batch" else 0

@@ -22,6 +22,15 @@ MEMORY_MB = 512  # Of a process without models.
 USER = 1000  # Of the Dockerfile.
 MORE_GRACE_S = 10  # Than the server gives what is in flight, before the process is killed.
 
+# What scales: Kubernetes itself by what a container uses, Knative by its requests.
+MODES = {
+    False: {
+        "serving.kserve.io/deploymentMode": "Standard",
+        "serving.kserve.io/autoscalerClass": "hpa",
+    },
+    True: {"serving.kserve.io/deploymentMode": "Knative"},
+}
+
 DOCKERFILE = """\
 # The server, by `docker build -t {server} .` in a checkout of keras-seq, and a bundle.
 ARG SERVER={server}
@@ -119,7 +128,10 @@ def inference_service(service: Service, manifest: dict[str, Any]) -> dict[str, A
         "kind": "InferenceService",
         "metadata": {
             "name": service.name,
-            "annotations": {"keras-seq/bundle-sha256": manifest["sha256"]},
+            "annotations": {
+                **MODES[service.scale_metric in ("concurrency", "rps")],
+                "keras-seq/bundle-sha256": manifest["sha256"],
+            },
         },
         "spec": {
             "predictor": {

@@ -171,8 +171,13 @@ class LoadedBundle:
             _check_range(spec.name, tensor, arrays[tensor.name], dimensions)
         return arrays, left_out
 
-    def run_prepared(self, signature: str, arrays: Arrays) -> Arrays:
+    def run_prepared(self, signature: str, arrays: Arrays, most_rows: int | None = None) -> Arrays:
         """Runs a signature on what `prepared` gave.
+
+        Args:
+            signature: Its name.
+            arrays: Its inputs.
+            most_rows: Of one call of the runtime; None for all that the file takes.
 
         Raises:
             UserError: If the runtime refuses it.
@@ -182,7 +187,7 @@ class LoadedBundle:
         rows = dimensions.get("B", 1)
         if rows == 0:
             return {t.name: np.zeros(_sized(t, dimensions), t.dtype) for t in spec.outputs}
-        batch = self._sizes.get("B", rows)
+        batch = self._sizes.get("B", min(rows, most_rows or rows))
         parts = []
         for start in range(0, rows, batch):
             part = {t.name: self._part(t, arrays[t.name], start, batch) for t in spec.inputs}
@@ -387,7 +392,17 @@ def _sized(tensor: TensorSpec, dimensions: Mapping[str, int]) -> tuple[int, ...]
 
 def _join(tensor: TensorSpec, parts: list[np.ndarray], dimensions: Mapping[str, int]) -> np.ndarray:
     """The parts of an output together, without what padding added."""
-    array = np.concatenate(parts) if "B" in tensor.shape else parts[0]
+    if "B" not in tensor.shape:
+        array = parts[0]
+    else:
+        # A size that a call finds by its rows is that of the call that needs most.
+        widest = np.max([part.shape[1:] for part in parts], axis=0, initial=0)
+        more = [np.subtract(widest, part.shape[1:]).astype(int) for part in parts]
+        parts = [
+            np.pad(part, [(0, 0), *((0, n) for n in after)]) if after.any() else part
+            for part, after in zip(parts, more, strict=True)
+        ]
+        array = np.concatenate(parts)
     return array[tuple(slice(dimensions.get(size)) for size in tensor.shape)]
 
 

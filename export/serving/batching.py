@@ -42,7 +42,7 @@ class Batcher:
     Args:
         run: Takes the arrays of some requests, gives the outputs of each; called in `executor`.
         executor: Threads that run the runtime, shared by all signatures.
-        workers: Calls of `run` at once at most.
+        free: A place for each of these threads, shared, too: what waits for one waits here.
         limits: See `Limits`.
         observe: Called after each run: its rows, the seconds that each request of it waited, and
             those that it ran.
@@ -52,7 +52,7 @@ class Batcher:
         self,
         run: Callable[[Sequence[Arrays]], list[Arrays]],
         executor: Executor,
-        workers: int,
+        free: asyncio.Semaphore,
         limits: Limits,
         observe: Callable[[int, list[float], float], None] = lambda *_: None,
     ) -> None:
@@ -62,7 +62,7 @@ class Batcher:
         self._observe = observe
         self._queue: list[_Waiting] = []
         self._arrived = asyncio.Event()
-        self._free = asyncio.Semaphore(workers)
+        self._free = free
         self._running: set[asyncio.Task] = set()
         self._dispatcher: asyncio.Task | None = None
 
@@ -93,9 +93,13 @@ class Batcher:
         waiting = _Waiting(arrays, rows, width, key, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         self._arrived.set()
+        deadline = asyncio.get_running_loop().call_later(
+            self._limits.deadline_s, self._refuse_late, waiting
+        )
         try:
             return await waiting.answer
         finally:
+            deadline.cancel()
             # A client that went away is not computed for.
             if waiting in self._queue:
                 self._queue.remove(waiting)
@@ -119,17 +123,7 @@ class Batcher:
         return sum(waiting.rows for waiting in self._queue) >= self._limits.max_batch
 
     def _next(self) -> list[_Waiting]:
-        """The first that waits, and those that fit to it; late ones are told so."""
-        now = time.monotonic()
-        for waiting in [w for w in self._queue if now - w.since > self._limits.deadline_s]:
-            self._queue.remove(waiting)
-            if not waiting.answer.done():
-                waiting.answer.set_exception(
-                    LateError(
-                        f"The request has waited for {now - waiting.since:.1f} s, longer than the "
-                        f"{self._limits.deadline_s:g} s it may (--deadline). Ask again later."
-                    )
-                )
+        """The first that waits, and those that fit to it."""
         batch: list[_Waiting] = []
         rows = filled = widest = 0
         for waiting in list(self._queue):
@@ -147,6 +141,17 @@ class Batcher:
                 batch.append(waiting)
                 rows, filled, widest = more, fuller, wider
         return batch
+
+    def _refuse_late(self, waiting: _Waiting) -> None:
+        if waiting not in self._queue:
+            return
+        self._queue.remove(waiting)
+        waiting.answer.set_exception(
+            LateError(
+                f"The request has waited for longer than the {self._limits.deadline_s:g} s it may "
+                "(--deadline). Ask again later."
+            )
+        )
 
     async def _answer(self, batch: list[_Waiting]) -> None:
         start = time.monotonic()

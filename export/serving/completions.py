@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 from kserve import ModelRepository
 from pydantic import BaseModel, ConfigDict, Field
 
+from export.serving.batching import BusyError, LateError
 from export.serving.records import TOKENS
 from keras_seq.errors import UserError
 from keras_seq.streaming import TextStream
@@ -26,7 +27,7 @@ TOKENS_A_PART = 8  # Of a stream: a call of the runtime costs more than a token.
 class Completion(BaseModel):
     """A request, as OpenAI's clients send it; what they may also send is not read."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
     model: str
     prompt: str | list[str] = ""
@@ -43,12 +44,28 @@ def register_completions(app: FastAPI, repository: ModelRepository) -> None:
     """Adds the route."""
 
     @app.post("/openai/v1/completions", response_model=None)
-    async def completions(request: Completion) -> Any:
+    async def completions(request: Completion, client: Request) -> Any:
         writer = Writer(repository, request)
         if request.stream:
-            return StreamingResponse(writer.events(), media_type="text/event-stream")
-        choices = [await writer.choice(i) for i in range(len(writer.prompts))]
+            events = writer.events()
+            first = await anext(events)  # An error before it is an answer with its own status.
+            return StreamingResponse(_rest(first, events), media_type="text/event-stream")
+        choices = []
+        for i in range(len(writer.prompts)):
+            if await client.is_disconnected():
+                break
+            choices.append(await writer.choice(i))
         return JSONResponse({**writer.head(), "choices": choices})
+
+
+async def _rest(first: str, events: AsyncIterator[str]) -> AsyncIterator[str]:
+    """All parts of a stream; an error among them is the last."""
+    yield first
+    try:
+        async for event in events:
+            yield event
+    except (UserError, BusyError, LateError) as error:
+        yield f"data: {json.dumps({'error': {'message': str(error)}})}\n\n"
 
 
 class Writer:
@@ -120,6 +137,7 @@ class Writer:
             {"text": [self.prompts[i]], "uniform": uniforms[:, 0], **sampling}
         )
         written = 1
+        TOKENS.labels(request.model).inc()
         while True:
             content = outputs["text"][0, : outputs["length"][0]].tobytes()
             text = stream.feed(content)

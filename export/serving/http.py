@@ -2,6 +2,7 @@
 each request, and a sentence for every error.
 """
 
+import asyncio
 import hmac
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -9,18 +10,18 @@ from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from kserve.constants.constants import PredictorProtocol
 from kserve.errors import InvalidInput
 from kserve.protocol.dataplane import DataPlane
-from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 from kserve.protocol.rest.server import RESTServer, metrics_handler
 from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
 
 from export.serving.batching import BusyError, LateError
 from export.serving.completions import register_completions
 from export.serving.records import IN_FLIGHT, record
-from export.serving.repository import Repository
+from export.serving.repository import Extension, Repository
 from export.serving.settings import Settings
 from keras_seq.errors import UserError
 
@@ -55,7 +56,7 @@ def application(repository: Repository, settings: Settings) -> "Gate":
     """The ASGI application."""
     app = FastAPI(title="keras-seq", docs_url=None, redoc_url=None)
     data_plane = Reader(model_registry=repository)
-    extension = ModelRepositoryExtension(model_registry=repository)
+    extension = Extension(model_registry=repository)
     register_v2_endpoints(app, data_plane, extension)
     app.add_api_route("/metrics", metrics_handler, methods=["GET"])
     register_completions(app, repository)
@@ -88,6 +89,11 @@ def _add_handlers(app: FastAPI) -> None:
         headers = {"Retry-After": "1"} if status == 503 else None
         return JSONResponse({"error": str(error)}, status, headers)
 
+    async def unreadable(_: Request, error: RequestValidationError) -> JSONResponse:
+        parts = (f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
+        return JSONResponse({"error": "; ".join(parts)}, 422)
+
+    app.add_exception_handler(RequestValidationError, unreadable)
     for kind in (UserError, BusyError, LateError):
         app.add_exception_handler(kind, answer)
 
@@ -152,7 +158,16 @@ class Gate:
         given = {key.decode("latin-1"): value.decode("latin-1") for key, value in headers.items()}
         given.setdefault(JSON_LENGTH, str(len(body)))
         request, _ = self._data_plane.decode(body, given, PredictorProtocol.REST_V2.value, name)
-        response, _ = await self._data_plane.infer(name, request, given)
+        inferring = asyncio.ensure_future(self._data_plane.infer(name, request, given))
+        leaving = asyncio.ensure_future(receive())
+        try:
+            await asyncio.wait({inferring, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if not inferring.done():  # Its client went away: it is not computed for.
+                return
+            response, _ = inferring.result()
+        finally:
+            inferring.cancel()
+            leaving.cancel()
         content, found = self._data_plane.encode(name, response, given, {})
         if not isinstance(content, bytes):
             await _answer(send, 200, orjson.dumps(content))

@@ -72,7 +72,7 @@ class ServedSignature(Model):
         bundle: Where it is from.
         signature: Its name there.
         executor: Threads that run the runtime.
-        workers: Calls of it at once.
+        free: A place for each of them.
         limits: How requests are joined.
     """
 
@@ -82,15 +82,16 @@ class ServedSignature(Model):
         bundle: ServedBundle,
         signature: str,
         executor: Executor,
-        workers: int,
+        free: asyncio.Semaphore,
         limits: Limits,
     ) -> None:
         super().__init__(name)
         self.bundle, self.signature = bundle, signature
+        self._max_batch = limits.max_batch
         self._batcher = Batcher(
             self._run,
             executor,
-            workers,
+            free,
             limits,
             partial(observe, name),
         )
@@ -120,9 +121,7 @@ class ServedSignature(Model):
             UserError: If they are not the signature's.
             BusyError: As `Batcher.submit`, which also raises LateError.
         """
-        arrays, left_out = self.bundle.loaded.prepared(
-            self.signature, seed=None if seed is None else int(seed), **inputs
-        )
+        arrays, left_out = self.bundle.loaded.prepared(self.signature, seed=seed, **inputs)
         spec = self.spec
         rows = rows_of(spec, arrays)
         outputs = await self._batcher.submit(
@@ -165,12 +164,16 @@ class ServedSignature(Model):
     def _run(self, requests: Sequence[Arrays]) -> list[Arrays]:
         loaded = self.bundle.loaded
         spec = loaded.signatures[self.signature]
-        outputs = loaded.run_prepared(self.signature, joined(spec, requests))
+        arrays = joined(spec, requests)
+        # One request may have more rows than a batch: they would all be in memory at once.
+        outputs = loaded.run_prepared(self.signature, arrays, self._max_batch)
         return parted(spec, outputs, [rows_of(spec, arrays) for arrays in requests])
 
 
 def _plain(parameters: Any) -> dict[str, Any]:
     """Parameters of a request, as both protocols spell them."""
+    if isinstance(parameters, list | str):
+        raise UserError(f"parameters are an object of JSON. Received: {parameters!r}")
     found = {}
     for name, value in dict(parameters or {}).items():
         kind = value.WhichOneof("parameter_choice") if hasattr(value, "WhichOneof") else None

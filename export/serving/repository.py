@@ -1,10 +1,13 @@
 """The bundles that are served, and the models that stand for their signatures."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from kserve import ModelRepository
+from kserve.errors import ModelNotFound, ModelNotReady
+from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 
 from export.serving.models import ServedBundle, ServedSignature
 from export.serving.settings import Settings
@@ -22,6 +25,7 @@ class Repository(ModelRepository):
     def __init__(self, paths: Mapping[str, Path], settings: Settings) -> None:
         super().__init__()
         self._executor = ThreadPoolExecutor(settings.workers, thread_name_prefix="runtime")
+        self._free = asyncio.Semaphore(settings.workers)
         self.bundles: dict[str, ServedBundle] = {}
         for bundle_name, path in paths.items():
             bundle = ServedBundle(path, settings.threads_each)
@@ -29,11 +33,16 @@ class Repository(ModelRepository):
             for signature in bundle.loaded.signatures:
                 name = f"{bundle_name}.{signature}"
                 model = ServedSignature(
-                    name, bundle, signature, self._executor, settings.workers, settings.limits
+                    name, bundle, signature, self._executor, self._free, settings.limits
                 )
-                self.update(model)
+                self._add(name, model)
                 if signature == bundle.main:
-                    self.update(model, bundle_name)
+                    self._add(bundle_name, model)
+
+    def _add(self, name: str, model: ServedSignature) -> None:
+        if name in self.models:
+            raise UserError(f"Two models would be called {name}. Give a bundle another name.")
+        self.update(model, name)
 
     async def reload(self, say: Callable[[str], None]) -> None:
         """Opens every bundle anew; one that is damaged stays as it was open."""
@@ -45,6 +54,34 @@ class Repository(ModelRepository):
                 say(f"{name} stays as it was: {error}")
 
     async def load(self, name: str) -> bool:
-        """Opens the bundle of a model anew, without losing a request."""
-        await self.models[name].bundle.reload()
+        """Opens the bundle of a model anew, without losing a request.
+
+        Raises:
+            ModelNotFound: If there is no such model.
+            ModelNotReady: If the bundle is damaged, or another model.
+        """
+        if name not in self.models:
+            raise ModelNotFound(name)
+        try:
+            await self.models[name].bundle.reload()
+        except UserError as error:
+            raise ModelNotReady(name, str(error)) from error
         return True
+
+    def unload(self, name: str) -> None:
+        """Is not done.
+
+        Raises:
+            UserError: Always.
+        """
+        raise UserError(
+            f"{name} is served until the server stops. Start it with the bundles that are wanted."
+        )
+
+
+class Extension(ModelRepositoryExtension):
+    """kserve's routes to the repository, whose errors are the repository's own."""
+
+    async def load(self, model_name: str) -> None:
+        """Opens a bundle anew."""
+        await self._model_registry.load(model_name)

@@ -10,11 +10,10 @@ from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc
 from kserve.protocol.grpc.interceptors import ExceptionToStatusInterceptor
 from kserve.protocol.grpc.servicer import InferenceServicer
-from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 
 from export.serving.batching import BusyError, LateError
 from export.serving.records import IN_FLIGHT, record
-from export.serving.repository import Repository
+from export.serving.repository import Extension, Repository
 from export.serving.settings import Settings
 from keras_seq.errors import UserError
 
@@ -93,15 +92,26 @@ async def grpc_server(repository: Repository, settings: Settings) -> AsyncIterat
     interceptors: list[Any] = [Calls(repository)]
     if settings.token is not None:
         interceptors.insert(0, Token(settings.token))
-    sizes = ("grpc.max_send_message_length", "grpc.max_receive_message_length")
     server = grpc.aio.server(
-        interceptors=interceptors, options=[(size, settings.max_body_bytes) for size in sizes]
+        interceptors=interceptors,
+        options=[
+            ("grpc.max_receive_message_length", settings.max_body_bytes),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.so_reuseport", 0),  # Else a second server would take half of the calls.
+        ],
     )
     servicer = InferenceServicer(
-        DataPlane(model_registry=repository), ModelRepositoryExtension(model_registry=repository)
+        DataPlane(model_registry=repository), Extension(model_registry=repository)
     )
     grpc_predict_v2_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
-    port = server.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    try:
+        port = server.add_insecure_port(f"{host}:{settings.grpc_port}")
+    except RuntimeError as error:
+        raise UserError(
+            f"gRPC cannot listen on {host}:{settings.grpc_port}: is the port taken? Name another "
+            "with --grpc-port, or none: --no-grpc"
+        ) from error
     await server.start()
     try:
         yield port

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from export.serving.http import application
 from export.serving.repository import Repository
 from export.serving.rpc import grpc_server
 from export.serving.settings import Settings
+from keras_seq.errors import UserError
 
 
 class HttpServer(uvicorn.Server):
@@ -36,7 +38,7 @@ def serve(paths: Mapping[str, Path], settings: Settings, say: Callable[[str], No
         say: Called with what the user wants to know.
 
     Raises:
-        UserError: If a bundle is damaged or has no ONNX files.
+        UserError: If a bundle is damaged or has no ONNX files, or a port is taken.
     """
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     # These log errors with their tracebacks; the access log has a line for each request.
@@ -51,12 +53,32 @@ def serve(paths: Mapping[str, Path], settings: Settings, say: Callable[[str], No
         access_log=False,
         timeout_graceful_shutdown=settings.grace_s,
     )
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_run(HttpServer(config), repository, settings, say))
+    with (
+        _listening(settings) as listener,
+        asyncio.Runner(loop_factory=config.get_loop_factory()) as runner,
+    ):
+        runner.run(_run(HttpServer(config), listener, repository, settings, say))
+
+
+def _listening(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server(
+            (settings.host, settings.http_port), family=family, backlog=2048
+        )
+    except (OSError, UnicodeError) as error:
+        raise UserError(
+            f"HTTP cannot listen on {settings.host}:{settings.http_port}: {error}. Name another "
+            "port with --http-port, or an address of this machine with --host."
+        ) from error
 
 
 async def _run(
-    server: HttpServer, repository: Repository, settings: Settings, say: Callable[[str], None]
+    server: HttpServer,
+    listener: socket.socket,
+    repository: Repository,
+    settings: Settings,
+    say: Callable[[str], None],
 ) -> None:
     loop = asyncio.get_running_loop()
     reloads: set[asyncio.Task] = set()
@@ -70,12 +92,13 @@ async def _run(
         if settings.grpc_port is not None:
             port = await stack.enter_async_context(grpc_server(repository, settings))
         loop.add_signal_handler(signal.SIGHUP, reload)
-        listening = asyncio.create_task(server.serve())
+        listening = asyncio.create_task(server.serve([listener]))
         while not server.started and not listening.done():
             await asyncio.sleep(0.01)
         if server.started:
-            http = server.servers[0].sockets[0].getsockname()[1]
-            say(f"http://{settings.host}:{http}" + (f", gRPC on port {port}" if port else ""))
+            host = f"[{settings.host}]" if ":" in settings.host else settings.host
+            http = listener.getsockname()[1]
+            say(f"http://{host}:{http}" + (f", gRPC on port {port}" if port else ""))
             for name, model in repository.get_models().items():
                 say(f"  {name}" + (f" = {model.name}" if name != model.name else ""))
         await listening

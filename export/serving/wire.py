@@ -77,6 +77,9 @@ def _input(spec: SignatureSpec, tensor: TensorSpec, given: Any) -> Any:
                 f"{spec.name}: {tensor.name} has the shape [B], a text for each row. Received: "
                 f"{list(array.shape)}"
             )
+        for value in array:
+            if not isinstance(value, str | bytes):
+                raise UserError(f"{spec.name}: {tensor.name} holds strings. Received: {value!r}")
         return [to_bytes(value) for value in array]
     if tensor.dtype == "float32" and not np.isfinite(array).all():
         raise UserError(f"{spec.name}: {tensor.name} has values that are no numbers.")

@@ -109,6 +109,43 @@ BAD = {
         422,
         "temperature",
     ),
+    "numbers for texts": (
+        "/v2/models/mood/infer",
+        b'{"inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": [1]}]}',
+        400,
+        "text holds strings. Received: 1",
+    ),
+    "a seed that is none": (
+        "/v2/models/bard/infer",
+        json.dumps({**body("a"), "parameters": {"seed": "x"}}).encode(),
+        400,
+        "seed is a whole number",
+    ),
+    "parameters that are none": (
+        "/v2/models/mood/infer",
+        json.dumps({**body("a"), "parameters": [1]}).encode(),
+        400,
+        "parameters",
+    ),
+    "an endless temperature": (
+        "/openai/v1/completions",
+        b'{"model": "bard", "temperature": 1e999}',
+        422,
+        "temperature",
+    ),
+    "no temperature": (
+        "/openai/v1/completions",
+        b'{"model": "bard", "temperature": NaN}',
+        422,
+        "temperature",
+    ),
+    "unloading": (
+        "/v2/repository/models/mood/unload",
+        b"",
+        400,
+        "until the server stops",
+    ),
+    "loading what is not there": ("/v2/repository/models/nobody/load", b"", 404, "nobody"),
     "no such path": ("/v2/nothing", b"{}", 404, ""),
 }
 
@@ -170,6 +207,77 @@ def test_more_than_there_is_capacity_for(bundles, serving):
         assert all("Ask again later" in response.json()["error"] for response in refused)
         assert refused[0].headers["Retry-After"] == "1"
         assert httpx.post(server.url + "/v2/models/bard/infer", json=body("a")).status_code == 200
+
+
+def test_one_request_of_many_rows_is_run_in_batches(server, bundles):
+    import psutil
+
+    texts = ["film " * 60, *["a"] * 2_999]
+    data = body("")
+    data["inputs"][0].update(shape=[3_000], data=texts)
+    process = psutil.Process(server.process.pid)
+    before, most, is_over = process.memory_info().rss, 0, threading.Event()
+
+    def watch():
+        nonlocal most
+        while not is_over.wait(0.02):
+            most = max(most, process.memory_info().rss)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    response = httpx.post(server.url + "/v2/models/mood/infer", json=data, timeout=60)
+    is_over.set()
+    watching.join()
+    found = np.float32(answer(response)["probabilities"]).reshape(3_000, 2)
+    loaded = export.load(bundles / "mood", "onnx")
+    np.testing.assert_array_equal(found[0], loaded.classify_text(texts[:1])["probabilities"][0])
+    np.testing.assert_array_equal(found[-1], loaded.classify_text(["a"])["probabilities"][0])
+    assert most - before < 200e6
+
+
+def test_a_deadline_counts_while_another_model_runs(bundles, serving):
+    options = ["--workers", 1, "--deadline", 0.3]
+    with serving(bundles / "bard", bundles / "mood", options=options) as server:
+        long = body("")
+        long["inputs"][0].update(shape=[600], data=TEXTS[:600])
+        asked = threading.Thread(
+            target=httpx.post,
+            args=(server.url + "/v2/models/bard/infer",),
+            kwargs={"json": long, "timeout": 120},
+        )
+        asked.start()
+        time.sleep(0.3)
+        start = time.monotonic()
+        late = httpx.post(server.url + "/v2/models/mood/infer", json=body("a"), timeout=60)
+        waited = time.monotonic() - start
+        asked.join()
+        assert late.status_code == 503
+        assert "longer than the 0.3 s" in late.json()["error"]
+        assert waited < 2
+
+
+def test_a_stream_that_cannot_begin_is_refused(bundles, serving):
+    options = ["--workers", 1, "--max-queue", 1, "--max-batch", 1]
+    with serving(bundles / "bard", options=options) as server:
+        asked = {"model": "bard", "prompt": "a", "stream": True, "max_tokens": 24}
+        requests = [("/openai/v1/completions", asked)] * 20
+        found = asyncio.run(posted(server.url, requests, 20))
+        assert {response.status_code for response in found} <= {200, 503}
+        assert any(response.status_code == 503 for response in found)
+        for response in found:
+            ending = response.text.strip().splitlines()[-1]
+            assert "[DONE]" in ending or "Ask again later" in ending
+
+
+def test_a_port_that_is_taken(server, bundles):
+    for option, port in (("--http-port", server.http_port), ("--grpc-port", server.grpc_port)):
+        ports = {"--http-port": 0, "--grpc-port": 0, option: port}
+        command = [sys.executable, "-m", "export", "serve", str(bundles / "mood")]
+        command += [str(part) for pair in ports.items() for part in pair]
+        process = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert process.returncode == 2
+        assert "cannot listen on 127.0.0.1" in process.stderr
+        assert "Traceback" not in process.stderr
 
 
 def test_a_stream_is_the_whole_text(server, bundles):

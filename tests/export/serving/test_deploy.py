@@ -140,7 +140,11 @@ def test_kserve_manifest_is_of_kserves_classes_and_runs(bundles, serving, tmp_pa
     # Kubernetes' classes know every key.
     assert list(map(pruned, json.loads(checked.stdout))) == [found["metadata"], container]
     sha256 = export.load(bundles / "mood", "onnx").manifest["sha256"]
-    assert found["metadata"]["annotations"] == {"keras-seq/bundle-sha256": sha256}
+    assert found["metadata"]["annotations"] == {
+        "serving.kserve.io/deploymentMode": "Standard",
+        "serving.kserve.io/autoscalerClass": "hpa",
+        "keras-seq/bundle-sha256": sha256,
+    }
     assert (predictor["minReplicas"], predictor["maxReplicas"]) == (1, 9)
     environment = {one["name"]: one["value"] for one in container.get("env", ())}
     assert environment.get("STORAGE_URI") == uri
@@ -196,6 +200,7 @@ def test_the_dockerfile_has_what_the_server_needs():
         (["--target", "kserve", "--min-replicas", "5"], "5 and 4"),
         (["--target", "kserve", "--cpu", "0"], "--cpu is 1 or more. Received: 0"),
         (["--target", "kserve", "--storage-uri", "bucket"], "Received: 'bucket'"),
+        (["--target", "triton", "--name", "../evil"], "not a path. Received: '../evil'"),
         (["--target", "triton", "--max-batch", "0"], "--max-batch is 1 or more. Received: 0"),
     ],
 )
