@@ -123,7 +123,7 @@ def named(bundles: Sequence[str]) -> dict[str, Path]:
 
 def _check(arguments: argparse.Namespace) -> None:
     least = {"workers": 1, "threads": 1, "max_batch": 1, "max_queue": 1, "max_body_bytes": 1}
-    least |= {"grace": 1, "max_wait_ms": 0, "deadline": 0}
+    least |= {"grace": 1, "max_wait_ms": 0, "deadline": 0.001}
     for option, value in ((option, getattr(arguments, option)) for option in least):
         if value is not None and not value >= least[option]:
             name = option.replace("_", "-")

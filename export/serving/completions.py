@@ -7,7 +7,7 @@ import json
 import time
 import uuid
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import FastAPI, Request
@@ -24,8 +24,16 @@ from keras_seq.uniforms import drawn
 TOKENS_A_PART = 8  # Of a stream: a call of the runtime costs more than a token.
 
 
+# What a text is written with, part by part.
+PARTS = (".prefill_text", ".decode_text")
+
+
 class Completion(BaseModel):
-    """A request, as OpenAI's clients send it; what they may also send is not read."""
+    """A request, as OpenAI's clients send it.
+
+    What would change the answer and is not done here may only ask for what is; all else that they
+    may send is not read.
+    """
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
@@ -38,10 +46,24 @@ class Completion(BaseModel):
     seed: Annotated[int, Field(ge=0)] | None = None
     stop: str | list[str] | None = None
     stream: bool = False
+    n: Literal[1] | None = None
+    best_of: Literal[1] | None = None
+    echo: Literal[False] | None = None
+    logprobs: None = None
+    suffix: None = None
+    logit_bias: None = None
+    frequency_penalty: Literal[0] | None = None
+    presence_penalty: Literal[0] | None = None
 
 
 def register_completions(app: FastAPI, repository: ModelRepository) -> None:
-    """Adds the route."""
+    """Adds the routes."""
+
+    @app.get("/openai/v1/models")
+    async def models() -> dict[str, Any]:
+        names = writing(repository)
+        data = [{"id": name, "object": "model", "owned_by": "keras-seq"} for name in names]
+        return {"object": "list", "data": data}
 
     @app.post("/openai/v1/completions", response_model=None)
     async def completions(request: Completion, client: Request) -> Any:
@@ -56,6 +78,13 @@ def register_completions(app: FastAPI, repository: ModelRepository) -> None:
                 break
             choices.append(await writer.choice(i))
         return JSONResponse({**writer.head(), "choices": choices})
+
+
+def writing(repository: ModelRepository) -> list[str]:
+    """The names of the bundles that write texts."""
+    models = repository.get_models()
+    names = (name.removesuffix(PARTS[0]) for name in models if name.endswith(PARTS[0]))
+    return [name for name in names if name + PARTS[1] in models]
 
 
 async def _rest(first: str, events: AsyncIterator[str]) -> AsyncIterator[str]:
@@ -80,18 +109,17 @@ class Writer:
     """
 
     def __init__(self, repository: ModelRepository, request: Completion) -> None:
-        models = repository.get_models()
-        parts = [models.get(f"{request.model}.{name}") for name in ("prefill_text", "decode_text")]
-        if None in parts:
-            known = [n.removesuffix(".decode_text") for n in models if n.endswith(".decode_text")]
+        known = writing(repository)
+        if request.model not in known:
             raise UserError(
                 f"The models that write texts are: {', '.join(known) or 'none'}. Received: "
                 f"{request.model!r}"
             )
-        self._prefill, self._decode = parts
+        models = repository.get_models()
+        self._prefill, self._decode = (models[f"{request.model}{part}"] for part in PARTS)
         self._request = request
         stop = request.stop or []
-        self._stop = [stop] if isinstance(stop, str) else stop
+        self._stop = [one for one in ([stop] if isinstance(stop, str) else stop) if one]
         given = request.prompt
         self.prompts = [given] if isinstance(given, str) else given
         self._created = int(time.time())

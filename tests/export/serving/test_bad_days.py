@@ -139,6 +139,12 @@ BAD = {
         422,
         "temperature",
     ),
+    "more texts than one": (
+        "/openai/v1/completions",
+        b'{"model": "bard", "n": 2}',
+        422,
+        "n: Input should be 1",
+    ),
     "unloading": (
         "/v2/repository/models/mood/unload",
         b"",
@@ -296,6 +302,8 @@ def test_a_stream_is_the_whole_text(server, bundles):
     assert len(choices) > 1
     assert "".join(choice["text"] for choice in choices) == wanted
     assert choices[-1]["finish_reason"] in ("stop", "length")
+    known = httpx.get(server.url + "/openai/v1/models").json()
+    assert [model["id"] for model in known["data"]] == ["bard"]
     part = wanted[4:6]
     stopped = httpx.post(url, json={**asked, "stop": part}).json()["choices"][0]
     assert stopped["text"] == wanted[: wanted.index(part)]
