@@ -193,6 +193,8 @@ def test_options_that_a_model_has_no_use_for(reviews_file, tmp_path, capsys):
     fails(capsys, pairs, "--backbone rnn", "--intermediate-dim 8")
     subwords = ["train", "translate", *run, "--tokenizer", "bytes", "--subword-alpha", "0.2"]
     fails(capsys, subwords, "one way only", "0.2")
+    alike = ["train", "translate", *run, "--r-drop", "5", "--dropout", "0"]
+    fails(capsys, alike, "r_drop 5.0 and dropout 0")
     (tmp_path / "a.txt").write_text("To be, or not to be. " * 99)
     column = ["train", "generate", "--data", tmp_path / "a.txt", *run, "--text-column", "review"]
     fails(capsys, column, "a.txt", "no table", "'review'")

@@ -216,6 +216,13 @@ def _add_translate(tasks: Any) -> None:
         help="texts are cut into pieces in other ways each epoch, such as 0.2; the less, the more "
         "freely; for little text and long training (default: 0, the best way always)",
     )
+    add(
+        "--r-drop",
+        type=float,
+        metavar="X",
+        help="each batch is read twice, with other dropout, and how far the two predictions lie "
+        "apart counts so much, such as 5; for little text: twice the time (default: 0, once)",
+    )
     add_training(
         translate,
         in_tokens=True,

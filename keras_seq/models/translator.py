@@ -59,6 +59,7 @@ class Translator(Exported, keras.Model):
 
     task = "translate"
     labels = ()
+    r_drop = 0.0  # α of `compute_loss`; set it to train with.
     signatures_class = TranslatorSignatures
 
     def __init__(
@@ -102,6 +103,30 @@ class Translator(Exported, keras.Model):
         source_ids, target_ids = inputs
         hidden = self.backbone((_ended(source_ids), target_ids), training=training)
         return self.logits(hidden)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Tensor:
+        """The compiled loss; in training with `r_drop`, α, that of two passes, which dropout makes
+        differ, and how far their predictions lie apart (R-Drop, Liang et al. 2021):
+
+            (L(p) + L(q)) / 2 + α / 4 · (KL(p ‖ q) + KL(q ‖ p))
+        """
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        if not (training and self.r_drop):
+            return loss
+        other = self(x, training=True)
+        loss = (loss + super().compute_loss(x, y, other, sample_weight, training)) / 2
+        log_p, log_q = ops.log_softmax(y_pred), ops.log_softmax(other)
+        apart = ops.sum((ops.exp(log_p) - ops.exp(log_q)) * (log_p - log_q), axis=-1)
+        if sample_weight is not None:
+            apart = apart * sample_weight
+        return loss + self.r_drop / 4 * ops.mean(apart)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Hidden vectors `(…, D)` to logits `(…, V)` float32."""

@@ -41,6 +41,8 @@ class TranslationSettings(TrainingSettings):
         beam: Of the search that the results are reported with.
         subword_alpha: Texts are cut into pieces in other ways each epoch; see `Tokenizer.sample`.
             0 for the best way, always.
+        r_drop: How much two passes with different dropout have to agree; see
+            `Translator.compute_loss`. Takes twice the time. 0 for one pass.
         init_from: A translator to begin with, its vocabulary and its shape included.
     """
 
@@ -63,6 +65,7 @@ class TranslationSettings(TrainingSettings):
     average: float = 0.99
     beam: int = 4
     subword_alpha: float = 0.0
+    r_drop: float = 0.0
     init_from: str = ""
 
     def __post_init__(self) -> None:
@@ -80,7 +83,12 @@ class TranslationSettings(TrainingSettings):
         self._require("261 or more", lambda x: x >= 261, "vocabulary_size")
         self._require("in [0, 1)", lambda x: 0 <= x < 1, "dropout")
         self._require(f"one of {', '.join(TOKENIZERS)}", TOKENIZERS.__contains__, "tokenizer")
-        self._require("0 or more", lambda x: x >= 0, "subword_alpha")
+        self._require("0 or more", lambda x: x >= 0, "subword_alpha", "r_drop")
+        if self.r_drop and not self.dropout:
+            raise UserError(
+                "r_drop compares two passes that dropout makes differ: give dropout. Received: "
+                f"r_drop {self.r_drop} and dropout 0"
+            )
         if self.batch_tokens <= self.max_length:
             raise UserError(
                 f"batch_tokens is more than max_length, {self.max_length}: the longest pair has to "
@@ -256,6 +264,7 @@ def _train(
         say,
         initial,
     )
+    model.r_drop = settings.r_drop
     model.compile(optimizer, CrossEntropy(settings.label_smoothing, from_logits=True))
     say(
         f"Training {model.count_params():,} parameters for {settings.epochs} × {len(batches):,} "

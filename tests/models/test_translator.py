@@ -12,6 +12,7 @@ from keras_seq.decoding import Hypothesis
 from keras_seq.errors import UserError
 from keras_seq.models import Translator
 from keras_seq.text import ByteTokenizer
+from keras_seq.training import CrossEntropy
 
 LENGTH = 24
 TEXTS = ["a man", "", "two dogs run", "犬"]
@@ -199,6 +200,29 @@ def test_preprocess(transformer):
     assert told[1, -1] == 3
     np.testing.assert_array_equal(weight > 0, told > 0)
     assert weight.mean() == pytest.approx(1)
+
+
+def test_r_drop_is_that_of_the_paper():
+    backbone = TransformerEncoderDecoder(260, 16, num_layers=1, num_heads=2, dropout=0.3)
+    model = Translator(backbone, ByteTokenizer(), 20)
+    model.compile("sgd", CrossEntropy(from_logits=True))
+    x, y, weight = model.preprocess(["one", "three"], ["eins", "drei"])
+    seeds = [(variable, variable.numpy()) for variable in model.non_trainable_variables]
+    logits = [model(x, training=True), model(x, training=True)]
+    p, q = (np.exp(z) / np.exp(z).sum(-1, keepdims=True) for z in np.float64(logits))
+    likelihoods = [np.log(np.take_along_axis(one, y[..., None], -1)[..., 0]) for one in (p, q)]
+    divergence = (p * np.log(p / q)).sum(-1) + (q * np.log(q / p)).sum(-1)
+    # Liang et al. 2021, equations 2 and 3, divided by the two passes.
+    wanted = (-sum(likelihoods) + 5 / 2 * divergence) / 2
+
+    model.r_drop = 5
+    for variable, value in seeds:
+        variable.assign(value)
+    found = model.compute_loss(x, y, model(x, training=True), weight, training=True)
+    assert np.abs(p - q).max() > 1e-3
+    np.testing.assert_allclose(found, (wanted * weight).mean(), rtol=1e-5)
+    alone = model.compute_loss(x, y, logits[0], weight, training=False)
+    np.testing.assert_allclose(alone, (-likelihoods[0] * weight).mean(), rtol=1e-5)
 
 
 def test_saved_and_loaded(model, tmp_path):
