@@ -1,12 +1,13 @@
-// What the built app measures in Chromium, on one thread, beside the native runtimes on this machine.
+// What the built app measures in Chromium, on one thread, beside the native runtimes on this machine and transformers.js.
 // Needs `npm run build`, and a Python with keras-seq: see python.mjs.
 import {spawnSync} from 'node:child_process';
-import {existsSync, readdirSync} from 'node:fs';
+import {existsSync, readdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 
 import {chromium} from 'playwright-core';
 import {preview} from 'vite';
 
+import {transformersJs} from './peer.mjs';
 import {demo, pythonWith, root} from './python.mjs';
 
 const models = join(demo, 'dist', 'models');
@@ -17,6 +18,7 @@ if (!existsSync(models)) {
 
 const ENGINES = {litert: 'tflite', onnx: 'onnx'};
 const STARTS = 5;
+const TOKENS = 200; // That a text is written of, as the app does.
 const SENTENCE = 'A man in a blue shirt is standing on a ladder.';
 
 const python = pythonWith('keras_seq', 'ai_edge_litert', 'onnxruntime');
@@ -70,9 +72,21 @@ for (const [engine, format] of Object.entries(ENGINES)) {
   }
   await context.close();
 }
+const inputs = JSON.parse(readFileSync(join(demo, 'src', 'backend', 'benchmark_inputs.json'), 'utf8'));
+const peer = await transformersJs(browser, python, {
+  prompt: [...Buffer.from(inputs.prompt)], temperature: inputs.temperature, length: TOKENS, calls: 7,
+});
+if (!peer.why) {
+  rows.push({
+    bundle: 'GPT-2, as large as shakespeare', runtime: 'transformers.js',
+    'opening ms': Math.round(peer.loadMs), 'first ms': round(peer.firstMs), 'ms': round(peer.medianMs),
+    'tokens/s': Math.round(peer.tokensPerSecond),
+  });
+}
 await browser.close();
 await server.close();
 console.table(rows);
+if (peer.why) console.log(`transformers.js was not measured (it takes pip install -e ".[bench]"): ${peer.why}`);
 for (const engine of Object.keys(ENGINES)) {
   const times = starts.filter((one) => one.engine === engine).map(({ms}) => ms).sort((a, b) => a - b);
   console.log(`Warm start to the first translation, ${engine}: ${Math.round(times[STARTS >> 1])} ms (median of ${STARTS})`);

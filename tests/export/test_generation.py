@@ -40,7 +40,9 @@ def made(kind):
             tokenizer.vocabulary_size, 16, 2, 2, max_length=64, positions="rotary", causal=True
         )
     else:
-        backbone = RecurrentBackbone(tokenizer.vocabulary_size, 16, kind, num_layers=2)
+        backbone = RecurrentBackbone(
+            tokenizer.vocabulary_size, 16, kind, num_layers=2 if kind == "lstm" else 1
+        )
     model = TextGenerator(backbone, tokenizer, 64, tie_embeddings=kind != "rnn")
     generator = np.random.default_rng(4)
     for variable in model.trainable_variables:

@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-KILLS = 3 if os.environ.get("CI") else 20
-EPOCHS = 3 if os.environ.get("CI") else 24
+KILLS = int(
+    os.environ.get("KILLS", "3")
+)  # KILLS=20 pytest tests/training/test_lost.py is thorough.
+EPOCHS = 3 if KILLS <= 3 else 24
 SETTINGS = ["--backbone", "lstm", "--epochs", str(EPOCHS), "--vocabulary-size", "1500"]
 SETTINGS += ["--max-length", "66", "--hidden-dim", "32", "--schedule", "cosine", "--average", "0.9"]
 SETTINGS += [

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 import export
 from keras_seq.backbones import (
@@ -55,10 +56,15 @@ def models():
 
 
 @pytest.fixture(scope="session")
-def bundles(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("served")
-    for name, model in models().items():
-        export.export(drawn_weights(model), folder / name, formats=["onnx"], **OPTIONS[name])
+def bundles(tmp_path_factory, testrun_uid):
+    """Exported once for all processes of the tests."""
+    folder = tmp_path_factory.getbasetemp().parent / f"served-{testrun_uid}"
+    with FileLock(folder.with_suffix(".lock")):
+        for name, model in models().items():
+            if not (folder / name).exists():
+                export.export(
+                    drawn_weights(model), folder / name, formats=["onnx"], **OPTIONS[name]
+                )
     return folder
 
 
