@@ -1,5 +1,6 @@
 """gRPC: kserve's service, with our errors, a token, and a record of every call."""
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
@@ -87,8 +88,12 @@ class Token(grpc.aio.ServerInterceptor):
 
 
 @contextlib.asynccontextmanager
-async def grpc_server(repository: Repository, settings: Settings) -> AsyncIterator[int]:
-    """The gRPC server while the `with` block runs; gives its port."""
+async def grpc_server(
+    repository: Repository, settings: Settings, stopping: asyncio.Event
+) -> AsyncIterator[int]:
+    """The gRPC server while the `with` block runs; gives its port. It takes no calls any more once
+    `stopping` is set, and ends those that it has.
+    """
     interceptors: list[Any] = [Calls(repository)]
     if settings.token is not None:
         interceptors.insert(0, Token(settings.token))
@@ -113,7 +118,14 @@ async def grpc_server(repository: Repository, settings: Settings) -> AsyncIterat
             "with --grpc-port, or none: --no-grpc"
         ) from error
     await server.start()
+
+    async def stop() -> None:
+        await stopping.wait()
+        await server.stop(settings.grace_s)
+
+    stopped = asyncio.create_task(stop())
     try:
         yield port
     finally:
-        await server.stop(settings.grace_s)
+        stopping.set()
+        await stopped

@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -18,7 +19,20 @@ from keras_seq.errors import UserError
 
 
 class HttpServer(uvicorn.Server):
-    """uvicorn's, which does not end the process by the signal that asked it to stop."""
+    """uvicorn's, which does not end the process by the signal that asked it to stop.
+
+    Attributes:
+        stopping: Set once it has been asked to.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.stopping = asyncio.Event()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begins to stop."""
+        self.stopping.set()
+        super().handle_exit(sig, frame)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -90,7 +104,9 @@ async def _run(
     async with contextlib.AsyncExitStack() as stack:
         port = None
         if settings.grpc_port is not None:
-            port = await stack.enter_async_context(grpc_server(repository, settings))
+            port = await stack.enter_async_context(
+                grpc_server(repository, settings, server.stopping)
+            )
         loop.add_signal_handler(signal.SIGHUP, reload)
         listening = asyncio.create_task(server.serve([listener]))
         while not server.started and not listening.done():

@@ -355,12 +355,14 @@ def test_what_is_in_flight_ends_before_the_server_does(bundles, serving):
     with serving(bundles / "bard", options=["--max-batch", 1]) as server:
         found = []
 
-        def ask(text):
-            found.append(
-                httpx.post(server.url + "/v2/models/bard/infer", json=body(text), timeout=60)
-            )
+        def ask(texts):
+            data = body("")
+            data["inputs"][0].update(shape=[len(texts)], data=texts)
+            url = server.url + "/v2/models/bard/infer"
+            found.append(httpx.post(url, json=data, timeout=60))
 
-        threads = [threading.Thread(target=ask, args=(text,)) for text in TEXTS[:20]]
+        asked_for = [[text] for text in TEXTS[:19]] + [TEXTS[:300]]
+        threads = [threading.Thread(target=ask, args=(texts,)) for texts in asked_for]
         [thread.start() for thread in threads]
 
         def come():
@@ -373,6 +375,9 @@ def test_what_is_in_flight_ends_before_the_server_does(bundles, serving):
             asked += 1
             time.sleep(0.01)
         server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        assert called(server, "bard", b"too late") == "StatusCode.UNAVAILABLE"
+        assert any(thread.is_alive() for thread in threads)
         [thread.join() for thread in threads]
         assert [response.status_code for response in found] == [200] * 20
         assert server.process.wait(timeout=30) == 0
