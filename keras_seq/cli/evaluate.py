@@ -39,7 +39,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     model, run = find_model(arguments.model)
     if not arguments.data and run is None:
         raise UserError(f"{arguments.model} does not say on what to evaluate it: name --data.")
-    examples, name = _held_out(model.task, run, arguments)
+    examples, name = _held_out(model, run, arguments)
     metrics = evaluated(model, run, examples, name, arguments.beam)
     if arguments.json:
         print(json.dumps(metrics, ensure_ascii=False, indent=2))
@@ -48,7 +48,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _held_out(task: str, run: Any, arguments: argparse.Namespace) -> tuple[Any, str]:
+def _held_out(model: Any, run: Any, arguments: argparse.Namespace) -> tuple[Any, str]:
     """What to evaluate on, and its name."""
     from keras_seq import data
     from keras_seq.training.tasks import held_out
@@ -56,17 +56,36 @@ def _held_out(task: str, run: Any, arguments: argparse.Namespace) -> tuple[Any, 
     if not arguments.data:
         corpus = held_out(run, arguments.data_dir)
         return corpus.held_out, corpus.name
-    if task == "classify":
+    if model.task == "classify":
         if arguments.data in data.SOURCES:
             return data.load(**labelled_source(arguments)).held_out, arguments.data
         columns = arguments.text_column, arguments.label_column
         return data.read_labelled_texts(arguments.data, *columns), arguments.data
-    if task == "translate":
-        corpus = data.load_pairs(**pairs_source(arguments))
-        return corpus.held_out, corpus.name
+    if model.task == "translate":
+        return _pairs(model, arguments)
     if arguments.data in data.TEXT_SOURCES:
         return data.load_texts(**texts_source(arguments)).held_out, arguments.data
     return data.read_texts(arguments.data, arguments.text_column), arguments.data
+
+
+def _pairs(model: Any, arguments: argparse.Namespace) -> tuple[Any, str]:
+    """Pairs in the direction of `model`: held-out ones of a data set, all of the user's."""
+    from keras_seq import data
+
+    given = arguments.source, arguments.target
+    if model.source != model.target and (given[0] == model.target or given[1] == model.source):
+        raise UserError(
+            f"{arguments.model} translates from {model.source} to {model.target}. Received: "
+            f"--source {given[0]!r} --target {given[1]!r}"
+        )
+    asked = pairs_source(arguments)
+    asked |= {"source": given[0] or model.source, "target": given[1] or model.target}
+    if arguments.data in data.PAIR_SOURCES:
+        corpus = data.load_pairs(**asked)
+        return corpus.held_out, corpus.name
+    path = asked.pop("name_or_path")
+    asked.pop("data_dir")
+    return data.read_pairs(path, **asked), arguments.data
 
 
 def print_metrics(metrics: dict[str, Any]) -> None:

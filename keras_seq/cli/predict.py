@@ -107,6 +107,7 @@ def add(commands: Any) -> None:
 def _predict(arguments: argparse.Namespace) -> int:
     texts = [*(arguments.prompt or []), *arguments.texts]
     texts = texts or [line.rstrip("\r\n") for line in sys.stdin]
+    texts[:1] = [text.removeprefix("\ufeff") for text in texts[:1]]  # A byte order mark.
     if not texts:
         raise UserError('There is no text. Give some: keras-seq predict RUN "A wonderful film."')
     import_quietly("keras_seq.models")
@@ -142,7 +143,7 @@ def _write(model: Any, prompts: list[str], options: dict[str, Any], as_json: boo
         return
     if as_json:
         for prompt, text in zip(prompts, model.generate(prompts, **options), strict=True):
-            print(json.dumps({"prompt": prompt, "text": text}, ensure_ascii=False))
+            _print_json({"prompt": prompt, "text": text})
         return
     for prompt in prompts:
         pieces = model.stream(prompt, **options)
@@ -162,8 +163,7 @@ def _search(model: Any, prompts: list[str], options: dict[str, Any], as_json: bo
     beams = options.pop("beam")
     for prompt, found in zip(prompts, model.search(prompts, beams=beams, **options), strict=True):
         if as_json:
-            answer = {"prompt": prompt, "hypotheses": [vars(hypothesis) for hypothesis in found]}
-            print(json.dumps(answer, ensure_ascii=False))
+            _print_json({"prompt": prompt, "hypotheses": [vars(one) for one in found]})
         else:
             print(f"{prompt}{found[0].text}")
 
@@ -174,6 +174,12 @@ def _translate(model: Any, texts: list[str], options: dict[str, Any], as_json: b
         require_picture(picture)
         if len(texts) > 1:
             raise UserError(f"--attention draws one text. Received: {len(texts)}")
+        count = len(model.tokenizer.encode([texts[0].strip()])[0])
+        if not 0 < count <= model.max_length:
+            raise UserError(
+                f"--attention draws a text of 1 to {model.max_length} tokens, such as one "
+                f"sentence. Received: {count:,} tokens"
+            )
     if shown is not None:
         if shown < 1:
             raise UserError(f"--alternatives is 1 or more. Received: {shown}")
@@ -188,7 +194,7 @@ def _translate(model: Any, texts: list[str], options: dict[str, Any], as_json: b
         if as_json:
             answer = {"text": text, "translation": best.text, "ended": best.ended}
             answer["hypotheses"] = [vars(hypothesis) for hypothesis in found[: shown or 1]]
-            print(json.dumps(answer, ensure_ascii=False))
+            _print_json(answer)
         elif shown:
             rows = [(f"{h.score:.4f}", h.text) for h in found[:shown]]
             table(("score", "translation"), rows, text)
@@ -207,7 +213,7 @@ def _classify(model: Any, texts: list[str], options: dict[str, Any], as_json: bo
         for text, row in zip(texts, probabilities, strict=True):
             values = dict(zip(model.labels, (float(p) for p in row), strict=True))
             answer = {"text": text, "label": model.labels[row.argmax()], "probabilities": values}
-            print(json.dumps(answer, ensure_ascii=False))
+            _print_json(answer)
         return
     rows = [
         (model.labels[row.argmax()], f"{row.max():.4f}", _shortened(text))
@@ -216,6 +222,15 @@ def _classify(model: Any, texts: list[str], options: dict[str, Any], as_json: bo
     table(("label", "probability", "text"), rows)
 
 
+def _print_json(answer: dict[str, Any]) -> None:
+    print(_in_utf8(json.dumps(answer, ensure_ascii=False)))
+
+
+def _in_utf8(text: str) -> str:
+    """With "?" for what was not UTF-8 on standard input or the command line."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def _shortened(text: str) -> str:
-    text = " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
+    text = " ".join(_in_utf8(text).split())
     return text if len(text) <= 60 else f"{text[:59]}…"

@@ -1,7 +1,7 @@
 """Data sets by name and by file."""
 
 from keras_seq.data.examples import Corpus, LabelledTexts
-from keras_seq.data.pair_registry import PAIR_SOURCES, load_pairs
+from keras_seq.data.pair_registry import PAIR_SOURCES, load_pairs, read_pairs
 from keras_seq.data.pairs import PairCorpus, Pairs
 from keras_seq.data.reading import read_labelled_texts
 from keras_seq.data.registry import SOURCES, load
@@ -20,5 +20,6 @@ __all__ = [
     "load_pairs",
     "load_texts",
     "read_labelled_texts",
+    "read_pairs",
     "read_texts",
 ]

@@ -58,21 +58,38 @@ def load_pairs(
         raise UserError(f"Source and target are both {source!r}. Name two different ones.")
     if name_or_path in PAIR_SOURCES:
         return PAIR_SOURCES[name_or_path].load(source, target, data_dir)
+    pairs, name, source, target = _read(name_or_path, source, target)
+    return _own(name, pairs, source, target)
+
+
+def read_pairs(path: str, *, source: str = "", target: str = "") -> Pairs:
+    """All pairs of what the user has, but for those with an empty side; see `load_pairs`."""
+    pairs, name, _, _ = _read(path, source, target)
+    return _complete(name, pairs)
+
+
+def _read(name_or_path: str, source: str, target: str) -> tuple[Pairs, str, str, str]:
+    """What the user has: pairs, name, source, target."""
     path = Path(name_or_path)
     if path.suffix.lower() in FORMATS and path.is_file():
         source, target = source or "source", target or "target"
         columns = read_columns(path, (source, target), ("--source", "--target"))
-        return _own(path.name, Pairs(*columns), source, target)
+        return Pairs(*columns), path.name, source, target
     one, other = _two_files(name_or_path)
     if one.samefile(other):
         raise UserError(f"{one} is given twice: give the two sides of the pairs.")
     # Where the files are called by languages, corpus.en and corpus.de, these say which is which.
     languages = one.suffix[1:], other.suffix[1:]
+    for given in {source, target} - {"", *languages}:
+        if given.lower() in (language.lower() for language in languages):
+            raise UserError(
+                f"{name_or_path}: the languages are {' and '.join(languages)}. Received: {given!r}"
+            )
     if languages[0] != languages[1] and {source, target} - {""} <= set(languages):
         source, target = _chosen(name_or_path, languages, source, target)
         if source == languages[1]:
             one, other = other, one
-    return _own(f"{one.name},{other.name}", _aligned(one, other), source, target)
+    return _aligned(one, other), f"{one.name},{other.name}", source, target
 
 
 def _two_files(paths: str) -> tuple[Path, Path]:
@@ -110,7 +127,7 @@ def _lines(text: str) -> list[str]:
     return [line.removesuffix("\r") for line in lines]
 
 
-def _own(name: str, pairs: Pairs, source: str, target: str) -> PairCorpus:
+def _complete(name: str, pairs: Pairs) -> Pairs:
     sides = zip(pairs.sources, pairs.targets, strict=True)
     complete = [i for i, (one, other) in enumerate(sides) if one.strip() and other.strip()]
     if not complete:
@@ -118,7 +135,11 @@ def _own(name: str, pairs: Pairs, source: str, target: str) -> PairCorpus:
             f"{name}: none of its {len(pairs)} pairs has a text on both sides. Give pairs of a "
             "text and its translation."
         )
-    kept = pairs.take(complete)
+    return pairs.take(complete)
+
+
+def _own(name: str, pairs: Pairs, source: str, target: str) -> PairCorpus:
+    kept = _complete(name, pairs)
     count = max(1, round(len(kept) * HELD_OUT_SHARE))
     rest, held_out = kept.hold_out(count)
     train, validation = rest.hold_out(count)

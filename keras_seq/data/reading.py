@@ -86,6 +86,11 @@ def _columns(
             f"Received: {path.suffix or 'no ending'}"
         )
     for line, row in _rows(path, decoded(path), columns):
+        if any(row.get(None) or ()):
+            raise UserError(
+                f"{path}, line {line}: the row has more cells than there are columns, such as "
+                f"{row[None][0]!r}. Put a cell with a separator in it between quotation marks."
+            )
         for column in columns:
             if column in row and row[column] is None:
                 raise UserError(

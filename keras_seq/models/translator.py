@@ -22,6 +22,7 @@ from keras_seq.signature import Arrays
 from keras_seq.text import Tokenizer
 from keras_seq.text.sentences import parts
 from keras_seq.text.tokenizer import BEGINNING, END, in_utf8
+from keras_seq.text.trimming import trimmed
 
 Tensor = Any
 State = dict[str, Tensor]
@@ -210,12 +211,13 @@ class Translator(Exported, keras.Model):
         """The translations of each text that a beam search finds, the best first.
 
         Args:
-            texts: Of any length; see `split`.
+            texts: Of any length; see `split`. ASCII white space around one is not read.
             beam: How many are followed at once, and returned. 1 takes the likeliest token each
                 time.
             length_penalty: α of `keras_seq.decoding.beam_search`: more prefers longer texts.
-            max_new_tokens: Tokens of a translation at most, by default `max_length`. What has not
-                ended there is cut, and marked as such.
+            max_new_tokens: Tokens of a translation at most, its end being one, by default
+                `max_length`. What has not ended there is cut, and marked as such. Of a text that
+                is split, this and what follows count for each part.
             min_new_tokens: Tokens of a translation at least.
             no_repeat_ngram: No so many tokens stand twice in a translation; 0 allows it.
             split: Translate a text of more than `max_length` tokens sentence by sentence, or in
@@ -236,7 +238,8 @@ class Translator(Exported, keras.Model):
         _require("max_new_tokens", most, 1, self.max_length)
         _require("min_new_tokens", min_new_tokens, 0, most - 1)
         _require("no_repeat_ngram", no_repeat_ngram, 0, most)
-        if not 0 <= length_penalty < float("inf"):
+        is_number = isinstance(length_penalty, (int, float, np.floating, np.integer))
+        if not is_number or not 0 <= length_penalty < float("inf"):
             raise UserError(f"length_penalty is 0 or more. Received: {length_penalty!r}")
         pieces = [self._parts(text, split) for text in in_utf8(texts)]
         rows = self.tokenizer.encode([part for found in pieces for part in found])
@@ -261,17 +264,18 @@ class Translator(Exported, keras.Model):
         longest = max(1, *map(len, rows))
         return padded(rows, min(-(-longest // SIZES) * SIZES, self.max_length))
 
-    def _parts(self, content: bytes, split: bool) -> list[str]:
+    def _parts(self, content: bytes, split: bool) -> list[str | bytes]:
         """A text in parts that the model has place for: one part, if it has for all of it, and
         none, if there is nothing to translate.
         """
-        text = content.decode("utf-8", "replace")
+        content = trimmed(content)
 
-        def fits(part: str) -> bool:
+        def fits(part: str | bytes) -> bool:
             return len(self.tokenizer.encode([part])[0]) <= self.max_length
 
-        if fits(text):
-            return [text] if text.strip() else []
+        if fits(content):
+            return [content] if content else []
+        text = content.decode("utf-8", "replace")
         if not split:
             count = len(self.tokenizer.encode([text])[0])
             raise UserError(
@@ -339,9 +343,11 @@ class Translator(Exported, keras.Model):
         """Where the model looks when it chooses each token of targets `(B, T)`, and their end:
         `(B, T + 1, S + 1)` float32 of sources `(B, S)`, with a place for the end of each.
         """
-        beginning = ops.full_like(target_ids[:, :1], BEGINNING)
+        memory = self.encode(source_ids)
+        # As long as the source has an end: a target may have no tokens.
+        beginning = ops.full_like(memory["source_ids"][:, :1], BEGINNING)
         read = ops.concatenate([beginning, target_ids], axis=1)
-        return self.backbone.attention(read, self.encode(source_ids))
+        return self.backbone.attention(read, memory)
 
     def preprocess(
         self, sources: Sequence[str | bytes], targets: Sequence[str | bytes]

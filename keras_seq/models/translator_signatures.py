@@ -11,6 +11,7 @@ from keras_seq.data.tokens import padded
 from keras_seq.errors import UserError
 from keras_seq.signature import UNREAD, Arrays, Signature, TensorSpec
 from keras_seq.text.tokenizer import END
+from keras_seq.text.trimming import trimmed_rows
 from keras_seq.utf8 import cut, packed, to_bytes
 
 Tensor = Any
@@ -74,6 +75,7 @@ class TranslatorSignatures:
             return {"token_ids": ids, "length": length, "scores": scores, "ended": ended}
 
         def translate_text(text: Tensor, length: Tensor, **numbers: Tensor) -> dict[str, Tensor]:
+            text, length = trimmed_rows(text, length)
             token_ids = self._model.tokenizer.token_ids(text, length, read)
             ids, _, scores, ended = search(token_ids, **numbers)
             rows, size = self._model.tokenizer.text(ops.reshape(ids, (-1, new)))

@@ -4,9 +4,12 @@ import re
 from collections.abc import Callable, Iterator
 
 # Ends of sentences, of clauses, of words; of writing without spaces, too. What is between two parts
-# belongs to the first.
-SENTENCES = re.compile(r"(?:[.!?…]+[\"'”’»)\]]*\s+|[。！？]+[」』”’）]*\s*|\s*\n\s*)")
-CLAUSES = re.compile(r"(?:[;:,]\s+|[；：，、]\s*|\s+(?=[–—(]))")
+# belongs to the first. A run of signs or of spaces is looked at from its beginning alone: from each
+# of its places, a megabyte of dots would take hours.
+SENTENCES = re.compile(
+    r"(?:(?<![.!?…])[.!?…]++[\"'”’»)\]]*+\s++|[。！？]++[」』”’）]*+\s*+|(?<!\s)\s*\n\s*+)"
+)
+CLAUSES = re.compile(r"(?:[;:,]\s++|[；：，、]\s*+|(?<!\s)\s++(?=[–—(]))")
 WORDS = re.compile(r"\s+")
 
 
@@ -36,15 +39,35 @@ def parts(text: str, fits: Callable[[str], bool]) -> list[str]:
 def _packed(text: str, fits: Callable[[str], bool], *cuts: re.Pattern[str]) -> list[str]:
     if not cuts:
         return _halved(text.strip(), fits)
-    found = [""]
-    for piece in _split(text, cuts[0]):
-        if fits((found[-1] + piece).strip()):
-            found[-1] += piece
-        elif fits(piece.strip()):
-            found.append(piece)
-        else:
-            found += [*_packed(piece, fits, *cuts[1:]), ""]
+    pieces = list(_split(text, cuts[0]))
+    found = []
+    start, count = 0, 1
+    while start < len(pieces):
+        count = _most(
+            lambda n, start=start: fits("".join(pieces[start : start + n]).strip()),
+            len(pieces) - start,
+            count,
+        )
+        found += ["".join(pieces[start : start + count])] if count else []
+        if not count:
+            found += _packed(pieces[start], fits, *cuts[1:])
+        start += count or 1
     return found
+
+
+def _most(fits: Callable[[int], bool], limit: int, guess: int) -> int:
+    """The largest number up to `limit` that fits, as all below it do; `guess` is near it."""
+    low, high = 0, limit + 1
+    number, step = min(max(guess, 1), limit), 1
+    while high - low > 1:
+        if fits(number):
+            low, number = number, number + step
+        else:
+            high, number = number, number - step
+        step *= 2
+        if not low < number < high:
+            number = (low + high) // 2
+    return low
 
 
 def _halved(text: str, fits: Callable[[str], bool]) -> list[str]:

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from keras_seq.data import PAIR_SOURCES, Pairs, load_pairs
+from keras_seq.data import PAIR_SOURCES, Pairs, load_pairs, read_pairs
 from keras_seq.data.reading import read_columns
 from keras_seq.errors import UserError
 
@@ -174,6 +174,7 @@ def test_refused_aligned_files(aligned, one, other, words):
         ("b.csv", b"source,de\na,b\n", "'target'.*'source', 'de'.*--source and --target"),
         ("c.csv", b"source,target\n", "none of its 0 pairs"),
         ("d.csv", b"source,target\na,b\nc\n", "line 3.*nothing in the column 'target'"),
+        ("h.tsv", b"source\ttarget\na\tb\nA man,\twith a tab\tEin\n", "line 3.*more cells.*'Ein'"),
         ("e.tsv", b"source\ttarget\ncaf\xe9\tb\n", "line 2.*not UTF-8"),
         ("f.jsonl", b'["a", "b"]\n', 'such as {"source": …, "target": …}'),
         ("g.txt", b"a\nb\n", r"nor a \.csv.*nor two text files.*multi30k"),
@@ -201,6 +202,16 @@ def test_refused_names(tmp_path):
         load_pairs(f"{tmp_path}/corpus.en,{tmp_path}/corpus.de")
     assert f"There is no file '{tmp_path}/corpus.de'." in str(error.value)
     assert f"There is no file '{tmp_path}/corpus.en'." not in str(error.value)
+
+
+def test_the_case_of_a_language_is_no_other_name(aligned):
+    with pytest.raises(UserError, match="languages are en and de. Received: 'DE'"):
+        load_pairs(aligned("a\nb\n", "A\nB\n"), source="DE")
+
+
+def test_all_pairs_of_what_the_user_has(aligned):
+    found = read_pairs(aligned("a\n\nc\n", "A\nB\nC\n"), source="de")
+    assert (found.sources, found.targets) == (["A", "C"], ["a", "c"])
 
 
 def test_descriptions_count_what_there_is():

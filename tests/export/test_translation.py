@@ -68,6 +68,21 @@ def test_text_in_text_out_as_in_keras(exported, format):
 
 
 @pytest.mark.parametrize("format", formats.NAMES)
+def test_white_space_around_and_bytes_that_are_no_characters(exported, format):
+    model, folder, _ = exported
+    loaded = export.load(folder, format)
+    texts = [" a man\n", "\t\r\n \v\f", "two\tdogs ", b"\xff\xfe a", "a man", "\n\n  bb   c"]
+    found = loaded.translate_text(texts)
+    expected = model.hypotheses(texts, beam=BEAMS, max_new_tokens=NEW)
+    for i, row in enumerate(expected):
+        text = bytes(found["text"][i, 0, : found["length"][i, 0]])
+        assert text.decode("utf-8", "replace") == row[0].text
+        assert found["scores"][i, 0] == pytest.approx(row[0].score, abs=1e-4)
+    assert found["length"][1].max() == 0
+    np.testing.assert_array_equal(found["text"][0], found["text"][4])
+
+
+@pytest.mark.parametrize("format", formats.NAMES)
 def test_a_loop_of_the_callers_over_decode(exported, format):
     """What a server does that joins requests: `encode`, then `decode` step after step."""
     model, folder, _ = exported

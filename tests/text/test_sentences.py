@@ -27,6 +27,23 @@ def test_parts(text, limit, expected):
     assert parts(text, short(limit)) == expected
 
 
+@pytest.mark.parametrize("text", [".", "a ", " ", "!'", "\n ", ", ", "x"])
+def test_half_a_megabyte_of_anything_takes_no_time(text):
+    """Were each place of a run looked at from each before it, it would take an hour."""
+    asked = 0
+
+    def fits(part):
+        nonlocal asked
+        asked += 1
+        return len(part) <= 200
+
+    text = "a" + text * 250_000 + "b"
+    found = parts(text, fits)
+    assert all(len(part) <= 200 for part in found)
+    assert "".join("".join(found).split()) == "".join(text.split())
+    assert asked < 6 * len(found) + 100
+
+
 def test_nothing_is_lost_of_a_long_text():
     text = "The quick brown fox, it is said; jumps! Over 犬が好き。です " * 300
     for limit in (3, 17, 40):

@@ -1,5 +1,6 @@
 """A translator of English dates, from a table to a bundle, as a user makes it."""
 
+import io
 import json
 
 import pytest
@@ -81,6 +82,28 @@ def test_evaluated_again(trained, capsys):
     assert "beam is a whole number" in capsys.readouterr().err
 
 
+def test_evaluated_on_all_pairs_of_a_file(trained, tmp_path, write_csv, capsys):
+    path = tmp_path / "own.csv"
+    write_csv(path, [(TEXT, "2026-11-23"), (f" {TEXT} ", "2026-11-23")], ("text", "iso"))
+    capsys.readouterr()
+    assert main(["evaluate", str(trained), "--data", str(path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["examples"], found["exact"]) == (2, 1.0)
+    assert main(["evaluate", str(trained), "--data", str(path), "--source", "iso"]) == 2
+    assert "translates from text to iso. Received: --source 'iso'" in capsys.readouterr().err
+
+
+def test_standard_input_as_it_comes(trained, monkeypatch, capsys):
+    """A byte order mark, spaces around a text, bytes that are no UTF-8."""
+    lines = f"\ufeff{TEXT}\n{TEXT} \t\n  \n\udcff\n"
+    monkeypatch.setattr("sys.stdin", io.StringIO(lines))
+    capsys.readouterr()
+    assert main(["predict", str(trained), "--json"]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["translation"] for one in found[:3]] == ["2026-11-23", "2026-11-23", ""]
+    assert found[3]["text"] == "?"
+
+
 def test_a_translator_learns_on(trained, table, tmp_path, capsys):
     """It begins with what it knew: as good after an epoch as it was, and in the same pieces."""
     run, before = tmp_path / "run", Run(trained).evaluation
@@ -120,9 +143,11 @@ def test_what_is_refused(trained, table, tmp_path, capsys):
         (["predict", str(trained), TEXT, "--alternatives", "0"], ("--alternatives",)),
         (["predict", str(trained), TEXT, "--alternatives", "3", "--beam", "2"], ("--beam", "3")),
         (["train", "classify", "--init-from", str(trained)], ("Translator", "unmask")),
-        (["predict", str(trained), long, "--no-split"], ("72 tokens", "place for 32")),
+        (["predict", str(trained), long, "--no-split"], ("71 tokens", "place for 32")),
         (["predict", str(trained), TEXT, "--seed", "1"], ("translate", "--seed")),
         (["predict", str(trained), TEXT, "--attention", "a.txt"], (".png", "a.txt")),
+        (["predict", str(trained), "", "--attention", "a.png"], ("1 to 32", "Received: 0 tokens")),
+        (["predict", str(trained), long, "--attention", "a.png"], ("Received: 71 tokens",)),
         (["predict", str(trained), TEXT, TEXT, "--attention", "a.png"], ("one text", "2")),
         ([*data, "--source", "text", "--target", "text"], ("both 'text'",)),
         ([*data, "--source", "de"], ("'de'", "--source")),

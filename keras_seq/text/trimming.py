@@ -1,0 +1,32 @@
+"""Texts without the ASCII white space around them, in Python and as tensors."""
+
+from typing import Any
+
+from keras import ops
+
+Tensor = Any
+
+SPACE = b" \t\n\v\f\r"
+
+
+def trimmed(text: bytes) -> bytes:
+    """A text without white space at either end."""
+    return text.strip(SPACE)
+
+
+def trimmed_rows(text: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
+    """The same of rows `(B, L)` uint8 with so many bytes each, `(B,)` int32: `(text, length)`."""
+    codes = ops.cast(text, "int32")
+    places = ops.expand_dims(ops.arange(ops.shape(codes)[1], dtype="int32"), axis=0)  # (1, L)
+    count = ops.expand_dims(length, axis=1)  # (B, 1)
+    is_space = ops.logical_or(
+        ops.equal(codes, ord(" ")), ops.logical_and(codes >= ord("\t"), codes <= ord("\r"))
+    )
+    is_kept = ops.logical_and(ops.logical_not(is_space), places < count)
+    end = ops.max(ops.where(is_kept, places + 1, 0), axis=1, keepdims=True)
+    start = ops.minimum(ops.min(ops.where(is_kept, places, count), axis=1, keepdims=True), end)
+    last = ops.shape(codes)[1] - 1
+    moved = ops.take_along_axis(codes, ops.minimum(places + start, last), axis=1)
+    new_length = end - start
+    rows = ops.cast(ops.where(places < new_length, moved, 0), "uint8")
+    return rows, ops.squeeze(new_length, axis=1)
