@@ -203,7 +203,7 @@ def _translate(model: Any, texts: list[str], options: dict[str, Any], as_json: b
         if not best.ended:
             stage(f"This translation was cut: it had not ended. {_shortened(best.text)}")
     if picture:
-        draw_attention(picture, model.attention(texts[0], best.text))
+        draw_attention(picture, model.attention(texts[0].strip(), best.text))
         stage(f"Drawn: {picture}")
 
 
