@@ -245,14 +245,18 @@ def test_a_deadline_counts_while_another_model_runs(bundles, serving):
     options = ["--workers", 1, "--deadline", 0.3]
     with serving(bundles / "bard", bundles / "mood", options=options) as server:
         long = body("")
-        long["inputs"][0].update(shape=[600], data=TEXTS[:600])
+        long["inputs"][0].update(shape=[4_000], data=4 * TEXTS)
         asked = threading.Thread(
             target=httpx.post,
             args=(server.url + "/v2/models/bard/infer",),
             kwargs={"json": long, "timeout": 120},
         )
         asked.start()
-        time.sleep(0.3)
+        two = r'^keras_seq_requests_in_flight\{protocol="http"\} 2'  # That, and this question.
+        while not re.search(two, httpx.get(server.url + "/metrics").text, re.M):
+            assert asked.is_alive()
+            time.sleep(0.01)
+        time.sleep(0.2)  # From the gate to the runtime.
         start = time.monotonic()
         late = httpx.post(server.url + "/v2/models/mood/infer", json=body("a"), timeout=60)
         waited = time.monotonic() - start
