@@ -4,7 +4,7 @@ import argparse
 import json
 from typing import Any
 
-from keras_seq.cli.options import add_data, labelled_source, pairs_source, texts_source
+from keras_seq.cli.options import add_data, labelled_source, texts_source
 from keras_seq.console import import_quietly, table
 from keras_seq.errors import UserError
 
@@ -78,14 +78,11 @@ def _pairs(model: Any, arguments: argparse.Namespace) -> tuple[Any, str]:
             f"{arguments.model} translates from {model.source} to {model.target}. Received: "
             f"--source {given[0]!r} --target {given[1]!r}"
         )
-    asked = pairs_source(arguments)
-    asked |= {"source": given[0] or model.source, "target": given[1] or model.target}
+    sides = {"source": given[0] or model.source, "target": given[1] or model.target}
     if arguments.data in data.PAIR_SOURCES:
-        corpus = data.load_pairs(**asked)
+        corpus = data.load_pairs(arguments.data, **sides, data_dir=arguments.data_dir)
         return corpus.held_out, corpus.name
-    path = asked.pop("name_or_path")
-    asked.pop("data_dir")
-    return data.read_pairs(path, **asked), arguments.data
+    return data.read_pairs(arguments.data, **sides), arguments.data
 
 
 def print_metrics(metrics: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from keras_seq.cli.attention import draw_attention, require_picture
 from keras_seq.console import import_quietly, stage, table
 from keras_seq.errors import UserError
+from keras_seq.utf8 import to_bytes
 
 DRAWING = ("temperature", "top_k", "top_p", "repetition_penalty", "stop", "seed")
 SEARCHING = ("beam", "length_penalty")
@@ -223,14 +224,10 @@ def _classify(model: Any, texts: list[str], options: dict[str, Any], as_json: bo
 
 
 def _print_json(answer: dict[str, Any]) -> None:
-    print(_in_utf8(json.dumps(answer, ensure_ascii=False)))
-
-
-def _in_utf8(text: str) -> str:
-    """With "?" for what was not UTF-8 on standard input or the command line."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    # What was not UTF-8 on standard input or the command line is "?".
+    print(to_bytes(json.dumps(answer, ensure_ascii=False)).decode("utf-8"))
 
 
 def _shortened(text: str) -> str:
-    text = " ".join(_in_utf8(text).split())
+    text = " ".join(to_bytes(text).decode("utf-8").split())
     return text if len(text) <= 60 else f"{text[:59]}…"

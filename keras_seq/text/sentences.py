@@ -48,10 +48,12 @@ def _packed(text: str, fits: Callable[[str], bool], *cuts: re.Pattern[str]) -> l
             len(pieces) - start,
             count,
         )
-        found += ["".join(pieces[start : start + count])] if count else []
-        if not count:
+        if count:
+            found.append("".join(pieces[start : start + count]))
+            start += count
+        else:
             found += _packed(pieces[start], fits, *cuts[1:])
-        start += count or 1
+            start += 1
     return found
 
 

@@ -18,7 +18,7 @@ if (!existsSync(models)) {
 
 const ENGINES = {litert: 'tflite', onnx: 'onnx'};
 const STARTS = 5;
-const TOKENS = 200; // That a text is written of, as the app does.
+const CALLS = 7; // As the app and benchmarks/device.py.
 const SENTENCE = 'A man in a blue shirt is standing on a ladder.';
 
 const python = pythonWith('keras_seq', 'ai_edge_litert', 'onnxruntime');
@@ -72,9 +72,11 @@ for (const [engine, format] of Object.entries(ENGINES)) {
   }
   await context.close();
 }
-const inputs = JSON.parse(readFileSync(join(demo, 'src', 'backend', 'benchmark_inputs.json'), 'utf8'));
+const parsed = (...path) => JSON.parse(readFileSync(join(...path), 'utf8'));
+const inputs = parsed(demo, 'src', 'backend', 'benchmark_inputs.json');
+const {limits} = parsed(models, 'shakespeare', 'manifest.json'); // N: the tokens that the app writes.
 const peer = await transformersJs(browser, python, {
-  prompt: [...Buffer.from(inputs.prompt)], temperature: inputs.temperature, length: TOKENS, calls: 7,
+  prompt: [...Buffer.from(inputs.prompt)], temperature: inputs.temperature, length: limits.N, calls: CALLS,
 });
 if (!peer.why) {
   rows.push({

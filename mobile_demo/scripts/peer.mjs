@@ -1,6 +1,6 @@
 // transformers.js in Chromium, on one thread, running a GPT-2 of the shape of preset:shakespeare.
 import {spawnSync} from 'node:child_process';
-import {mkdtempSync, readFileSync, rmSync} from 'node:fs';
+import {existsSync, mkdtempSync, readFileSync, rmSync} from 'node:fs';
 import {createServer} from 'node:http';
 import {tmpdir} from 'node:os';
 import {extname, join, normalize} from 'node:path';
@@ -14,10 +14,10 @@ export async function transformersJs(browser, python, {prompt, temperature, leng
   const own = join(root, 'benchmarks', 'transformers_js');
   const models = mkdtempSync(join(tmpdir(), 'peer-'));
   try {
-    const steps = [
-      ['npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefix', own]],
-      [python, ['-m', 'benchmarks.device_peer', join(models, 'gpt2')]],
-    ];
+    const steps = [[python, ['-m', 'benchmarks.device_peer', join(models, 'gpt2')]]];
+    if (!existsSync(join(own, 'node_modules'))) {
+      steps.push(['npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefix', own]]);
+    }
     for (const [command, given] of steps) {
       const made = spawnSync(command, given, {cwd: root, encoding: 'utf8'});
       if (made.status !== 0) return {why: made.stderr.trim().split('\n').at(-1)};

@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-KILLS = int(
-    os.environ.get("KILLS", "3")
-)  # KILLS=20 pytest tests/training/test_lost.py is thorough.
+# KILLS=20 pytest tests/training/test_lost.py is thorough.
+KILLS = int(os.environ.get("KILLS", "3"))
 EPOCHS = 3 if KILLS <= 3 else 24
 SETTINGS = ["--backbone", "lstm", "--epochs", str(EPOCHS), "--vocabulary-size", "1500"]
 SETTINGS += ["--max-length", "66", "--hidden-dim", "32", "--schedule", "cosine", "--average", "0.9"]

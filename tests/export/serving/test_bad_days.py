@@ -23,8 +23,9 @@ import export
 TEXTS = [f"A film{'!' * (i % 30)} number {i}" for i in range(1_000)]
 
 
-def body(text):
-    return {"inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": [text]}]}
+def body(*texts):
+    given = {"name": "text", "datatype": "BYTES", "shape": [len(texts)], "data": texts}
+    return {"inputs": [given]}
 
 
 def answer(response):
@@ -219,8 +220,7 @@ def test_one_request_of_many_rows_is_run_in_batches(server, bundles):
     import psutil
 
     texts = ["film " * 60, *["a"] * 2_999]
-    data = body("")
-    data["inputs"][0].update(shape=[3_000], data=texts)
+    data = body(*texts)
     process = psutil.Process(server.process.pid)
     before, most, is_over = process.memory_info().rss, 0, threading.Event()
 
@@ -244,8 +244,7 @@ def test_one_request_of_many_rows_is_run_in_batches(server, bundles):
 def test_a_deadline_counts_while_another_model_runs(bundles, serving):
     options = ["--workers", 1, "--deadline", 0.3]
     with serving(bundles / "bard", bundles / "mood", options=options) as server:
-        long = body("")
-        long["inputs"][0].update(shape=[4_000], data=4 * TEXTS)
+        long = body(*4 * TEXTS)
         asked = threading.Thread(
             target=httpx.post,
             args=(server.url + "/v2/models/bard/infer",),
@@ -360,10 +359,8 @@ def test_what_is_in_flight_ends_before_the_server_does(bundles, serving):
         found = []
 
         def ask(texts):
-            data = body("")
-            data["inputs"][0].update(shape=[len(texts)], data=texts)
             url = server.url + "/v2/models/bard/infer"
-            found.append(httpx.post(url, json=data, timeout=60))
+            found.append(httpx.post(url, json=body(*texts), timeout=60))
 
         asked_for = [[text] for text in TEXTS[:19]] + [TEXTS[:300]]
         threads = [threading.Thread(target=ask, args=(texts,)) for texts in asked_for]
