@@ -14,6 +14,7 @@ if _SHARED.is_dir():
     os.environ.setdefault("KERAS_SEQ_DATA", str(_SHARED))
 
 import pytest
+from filelock import FileLock
 
 from keras_seq import data
 from keras_seq.cli import main
@@ -27,6 +28,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files of `LONGEST` before all others."""
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
+
+
+@pytest.fixture(scope="session")
+def once(
+    tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Callable[[str, Callable[[Path], None]], Path]:
+    """`once(name, make)`: the folder `name`, filled by `make(folder)` for all processes of the
+    tests. None of them changes what is in it.
+    """
+    root = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        root = root.parent  # Each process has a folder in it.
+
+    def made(name: str, make: Callable[[Path], None]) -> Path:
+        folder, whole = root / name, root / f"{name}.whole"
+        with FileLock(root / f"{name}.lock"):
+            if not whole.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                make(folder)
+                whole.touch()
+        return folder
+
+    return made
 
 
 @pytest.fixture(scope="session")
@@ -66,21 +90,28 @@ def write_csv() -> Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def reviews_file(
-    tmp_path_factory: pytest.TempPathFactory, reviews: data.Corpus, write_csv: Callable[..., None]
+    once: Callable[..., Path], reviews: data.Corpus, write_csv: Callable[..., None]
 ) -> Path:
     """Every tenth of the reviews to learn from, 2,000, as a user's CSV."""
-    path = tmp_path_factory.mktemp("data") / "reviews.csv"
-    write_csv(path, list(zip(reviews.train.texts, reviews.train.labels, strict=True))[::10])
-    return path
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        rows = list(zip(reviews.train.texts, reviews.train.labels, strict=True))
+        write_csv(folder / "reviews.csv", rows[::10])
+
+    return once("data", make) / "reviews.csv"
 
 
 @pytest.fixture(scope="session")
-def runs(tmp_path_factory: pytest.TempPathFactory, reviews_file: Path) -> dict[str, Path]:
+def runs(once: Callable[..., Path], reviews_file: Path) -> dict[str, Path]:
     """A small run of each backbone, trained for one epoch."""
-    folder = tmp_path_factory.mktemp("runs")
-    for backbone in BACKBONES:
-        arguments = ["train", "classify", "--data", str(reviews_file), "--backbone", backbone]
-        arguments += ["--epochs", "1", "--vocabulary-size", "1500", "--max-length", "66"]
-        arguments += ["--hidden-dim", "32", "--output", str(folder / backbone)]
-        assert main(arguments) == 0
+
+    def make(folder: Path) -> None:
+        for backbone in BACKBONES:
+            arguments = ["train", "classify", "--data", str(reviews_file), "--backbone", backbone]
+            arguments += ["--epochs", "1", "--vocabulary-size", "1500", "--max-length", "66"]
+            arguments += ["--hidden-dim", "32", "--output", str(folder / backbone)]
+            assert main(arguments) == 0
+
+    folder = once("runs", make)
     return {backbone: folder / backbone for backbone in BACKBONES}

@@ -3,10 +3,13 @@
 What several files have in common, their weights, stands once, in `weights.bin` beside them.
 """
 
+import contextlib
+import functools
 import json
 import logging
+import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ ALIGNMENT = 64
 STATIC = False
 STRINGS = False
 OPSET = 18
+CATCH_ERRORS = "TF2ONNX_CATCH_ERRORS"
 
 Tensor = Any
 
@@ -120,7 +124,8 @@ def _converted(traced: Any, signature: Signature) -> Any:
         output_name(name, inputs): tensor.name for name, tensor in _named_outputs(traced).items()
     }
     graph = tf2onnx.tf_loader.from_function(traced, list(inputs.values()), list(outputs.values()))
-    model, _ = tf2onnx.convert.from_graph_def(
+    convert = functools.partial(
+        tf2onnx.convert.from_graph_def,
         graph,
         name=signature.name,
         input_names=list(inputs.values()),
@@ -134,8 +139,26 @@ def _converted(traced: Any, signature: Signature) -> Any:
             "XlaDynamicUpdateSlice": (_to_concat, []),
         },
     )
+    try:
+        with _passes_in_place():
+            model, _ = convert()
+    except Exception:
+        model, _ = convert()  # Without the pass that failed, or with the error.
     _complete_loops(model.graph)
     return model
+
+
+@contextlib.contextmanager
+def _passes_in_place() -> Iterator[None]:
+    """tf2onnx copies a graph before each pass over it, lest one fail: a quarter of its time."""
+    before = os.environ.get(CATCH_ERRORS)
+    os.environ[CATCH_ERRORS] = "FALSE"
+    try:
+        yield
+    finally:
+        os.environ.pop(CATCH_ERRORS)
+        if before is not None:
+            os.environ[CATCH_ERRORS] = before
 
 
 def _complete_loops(graph: Any) -> None:

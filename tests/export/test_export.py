@@ -24,21 +24,6 @@ ROOT = Path(__file__).resolve().parents[2]
 BACKBONES = ("rnn", "lstm", "transformer")
 
 
-@pytest.fixture(scope="module")
-def bundles(runs, reviews, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("bundles")
-    for backbone in BACKBONES:
-        model, run = find_model(runs[backbone])
-        export.export(
-            model,
-            folder / backbone,
-            texts=reviews.held_out.texts[:1000],
-            texts_name="held-out reviews",
-            metrics=run.evaluation,
-        )
-    return {backbone: folder / backbone for backbone in BACKBONES}
-
-
 def manifest_of(path):
     return json.loads((path / "manifest.json").read_text("utf-8"))
 

@@ -1,5 +1,7 @@
 """Every recurrence in every format, through the format's own runtime, against Keras."""
 
+import os
+
 import keras
 import numpy as np
 import pytest
@@ -106,6 +108,28 @@ def test_one_step_with_state_in_and_out(tmp_path, cell, format):
         out = run("decode", {"token": token_ids[:, t], **state})
         np.testing.assert_allclose(out["hidden"], whole[:, t], atol=1e-5)
         state = {name: out[f"new_{name}"] for name in state}
+
+
+def test_a_pass_of_tf2onnx_that_fails_is_left_out(tmp_path, monkeypatch):
+    from tf2onnx.optimizer import TransposeOptimizer
+
+    def fail(self, graph):
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(TransposeOptimizer, "_optimize", fail)
+    monkeypatch.delenv("TF2ONNX_CATCH_ERRORS", raising=False)
+    layer = layers.LSTM(UNITS)
+    x = GENERATOR.normal(size=(2, STEPS, WIDTH)).astype("float32")
+    expected = keras.ops.convert_to_numpy(layer(x))
+    signature = Signature(
+        "run",
+        (TensorSpec("x", "float32", ("B", "T", WIDTH)),),
+        (TensorSpec("y", "float32", ("B", UNITS)),),
+        lambda x: {"y": layer(x)},
+    )
+    found, _ = roll_out(signature, {"x": x}, tmp_path, "onnx")
+    np.testing.assert_allclose(found["y"], expected, atol=1e-6)
+    assert "TF2ONNX_CATCH_ERRORS" not in os.environ
 
 
 def test_operators_finds_what_is_not_built_in(tmp_path):

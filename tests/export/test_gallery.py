@@ -7,8 +7,20 @@ import pytest
 import export
 from benchmarks.gallery_models import GALLERY
 from export import formats
+from export.bundle import PARITY
+from export.parity import load_reference
 
 STEPS, ROWS = 20, 2
+IN_THE_BROWSER = (
+    "imdb_masked_lstm",
+    "stacked_gru",
+    "conv_lstm_2d",
+    "custom_cell",
+    "masked_seq2seq_lstm",
+    "stateful_lstm",
+    "text_vectorization",
+    "transformer_causal",
+)
 
 
 @pytest.fixture(scope="module", params=sorted(GALLERY))
@@ -75,4 +87,19 @@ def test_the_bundle_answers_what_the_model_answers(exported):
         for name in names:
             np.testing.assert_allclose(
                 found[name], np.asarray(expected[name], "float32"), atol=tolerance, rtol=1e-4
+            )
+
+
+@pytest.mark.parametrize("exported", IN_THE_BROWSER, indirect=True)
+def test_a_sample_of_them_in_the_browser(exported, in_the_browser):
+    _, folder, manifest = exported
+    inputs, expected = load_reference(folder / PARITY)
+    fixed = manifest["signatures"]["predict"]["inputs"][0]["shape"][0]
+    rows = fixed if isinstance(fixed, int) else 1
+    given = {name: array[-rows:] for name, array in inputs["predict"].items()}
+    for runtime, (found,) in in_the_browser(folder, "predict", [given]).items():
+        assert sorted(found) == sorted(expected["predict"]), runtime
+        for name, array in expected["predict"].items():
+            np.testing.assert_allclose(
+                found[name], array[-rows:].ravel(), atol=1e-5, err_msg=runtime
             )

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from filelock import FileLock
 
 import export
 from keras_seq.backbones import (
@@ -56,16 +55,14 @@ def models():
 
 
 @pytest.fixture(scope="session")
-def bundles(tmp_path_factory, testrun_uid):
-    """Exported once for all processes of the tests."""
-    folder = tmp_path_factory.getbasetemp().parent / f"served-{testrun_uid}"
-    with FileLock(folder.with_suffix(".lock")):
+def served(once):
+    """The folder of the bundles."""
+
+    def make(folder):
         for name, model in models().items():
-            if not (folder / name).exists():
-                export.export(
-                    drawn_weights(model), folder / name, formats=["onnx"], **OPTIONS[name]
-                )
-    return folder
+            export.export(drawn_weights(model), folder / name, formats=["onnx"], **OPTIONS[name])
+
+    return once("served", make)
 
 
 class Server:
@@ -109,6 +106,6 @@ def serving():
 
 
 @pytest.fixture(scope="module")
-def server(bundles):
-    with running(*(bundles / name for name in ("mood", "bard", "en-de"))) as server:
+def server(served):
+    with running(*(served / name for name in ("mood", "bard", "en-de"))) as server:
         yield server

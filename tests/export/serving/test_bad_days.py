@@ -39,8 +39,8 @@ async def posted(url, requests, at_once=200):
         return await asyncio.gather(*(client.post(path, json=data) for path, data in requests))
 
 
-def test_a_thousand_at_once_are_answered_as_alone(server, bundles):
-    mood, bard = (export.load(bundles / name, "onnx") for name in ("mood", "bard"))
+def test_a_thousand_at_once_are_answered_as_alone(server, served):
+    mood, bard = (export.load(served / name, "onnx") for name in ("mood", "bard"))
     requests, expected = [], []
     for i, text in enumerate(TEXTS):
         if i % 4:
@@ -167,8 +167,8 @@ def test_bad_requests_are_refused_and_the_next_is_answered(server, case):
     assert good.status_code == 200
 
 
-def test_a_body_over_the_limit(bundles, serving):
-    with serving(bundles / "mood", options=["--max-body-bytes", 10_000]) as server:
+def test_a_body_over_the_limit(served, serving):
+    with serving(served / "mood", options=["--max-body-bytes", 10_000]) as server:
         path = server.url + "/v2/models/mood/infer"
         large = httpx.post(path, json=body("x" * 20_000))
         assert large.status_code == 413
@@ -183,10 +183,10 @@ def test_a_body_over_the_limit(bundles, serving):
         assert httpx.post(path, json=body("fine")).status_code == 200
 
 
-def test_a_token(bundles, serving, tmp_path):
+def test_a_token(served, serving, tmp_path):
     token = tmp_path / "token"
     token.write_text("s3cret\n")
-    with serving(bundles / "mood", options=["--token-file", token]) as server:
+    with serving(served / "mood", options=["--token-file", token]) as server:
         path = server.url + "/v2/models/mood/infer"
         assert httpx.post(path, json=body("a")).status_code == 401
         wrong = httpx.post(path, json=body("a"), headers={"Authorization": "Bearer s3cre"})
@@ -203,9 +203,9 @@ def test_a_token(bundles, serving, tmp_path):
             client.get_model_metadata("mood", headers={"authorization": "Bearer s3cret"})
 
 
-def test_more_than_there_is_capacity_for(bundles, serving):
+def test_more_than_there_is_capacity_for(served, serving):
     options = ["--max-queue", 4, "--max-batch", 1, "--deadline", 0.2]
-    with serving(bundles / "bard", options=options) as server:
+    with serving(served / "bard", options=options) as server:
         requests = [("/v2/models/bard/infer", body(text)) for text in TEXTS[:150]]
         responses = asyncio.run(posted(server.url, requests, 150))
         statuses = [response.status_code for response in responses]
@@ -216,7 +216,7 @@ def test_more_than_there_is_capacity_for(bundles, serving):
         assert httpx.post(server.url + "/v2/models/bard/infer", json=body("a")).status_code == 200
 
 
-def test_one_request_of_many_rows_is_run_in_batches(server, bundles):
+def test_one_request_of_many_rows_is_run_in_batches(server, served):
     import psutil
 
     texts = ["film " * 60, *["a"] * 2_999]
@@ -235,15 +235,15 @@ def test_one_request_of_many_rows_is_run_in_batches(server, bundles):
     is_over.set()
     watching.join()
     found = np.float32(answer(response)["probabilities"]).reshape(3_000, 2)
-    loaded = export.load(bundles / "mood", "onnx")
+    loaded = export.load(served / "mood", "onnx")
     np.testing.assert_array_equal(found[0], loaded.classify_text(texts[:1])["probabilities"][0])
     np.testing.assert_array_equal(found[-1], loaded.classify_text(["a"])["probabilities"][0])
     assert most - before < 200e6
 
 
-def test_a_deadline_counts_while_another_model_runs(bundles, serving):
+def test_a_deadline_counts_while_another_model_runs(served, serving):
     options = ["--workers", 1, "--deadline", 0.3]
-    with serving(bundles / "bard", bundles / "mood", options=options) as server:
+    with serving(served / "bard", served / "mood", options=options) as server:
         long = body(*4 * TEXTS)
         asked = threading.Thread(
             target=httpx.post,
@@ -265,9 +265,9 @@ def test_a_deadline_counts_while_another_model_runs(bundles, serving):
         assert waited < 2
 
 
-def test_a_stream_that_cannot_begin_is_refused(bundles, serving):
+def test_a_stream_that_cannot_begin_is_refused(served, serving):
     options = ["--workers", 1, "--max-queue", 1, "--max-batch", 1]
-    with serving(bundles / "bard", options=options) as server:
+    with serving(served / "bard", options=options) as server:
         asked = {"model": "bard", "prompt": "a", "stream": True, "max_tokens": 24}
         requests = [("/openai/v1/completions", asked)] * 20
         found = asyncio.run(posted(server.url, requests, 20))
@@ -278,10 +278,10 @@ def test_a_stream_that_cannot_begin_is_refused(bundles, serving):
             assert "[DONE]" in ending or "Ask again later" in ending
 
 
-def test_a_port_that_is_taken(server, bundles):
+def test_a_port_that_is_taken(server, served):
     for option, port in (("--http-port", server.http_port), ("--grpc-port", server.grpc_port)):
         ports = {"--http-port": 0, "--grpc-port": 0, option: port}
-        command = [sys.executable, "-m", "export", "serve", str(bundles / "mood")]
+        command = [sys.executable, "-m", "export", "serve", str(served / "mood")]
         command += [str(part) for pair in ports.items() for part in pair]
         process = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
         assert process.returncode == 2
@@ -289,8 +289,8 @@ def test_a_port_that_is_taken(server, bundles):
         assert "Traceback" not in process.stderr
 
 
-def test_a_stream_is_the_whole_text(server, bundles):
-    loaded = export.load(bundles / "bard", "onnx")
+def test_a_stream_is_the_whole_text(server, served):
+    loaded = export.load(served / "bard", "onnx")
     found = loaded.generate_text(["To be"], seed=3, temperature=0.9, max_new_tokens=20)
     wanted = found["text"][0, : found["length"][0]].tobytes().decode("utf-8", "replace")
     asked = {"model": "bard", "prompt": "To be", "seed": 3, "temperature": 0.9, "max_tokens": 20}
@@ -325,9 +325,9 @@ def test_a_client_that_goes_away_in_a_stream(server):
     assert server.process.poll() is None
 
 
-def test_a_bundle_is_reloaded_without_losing_a_request(bundles, serving, tmp_path):
+def test_a_bundle_is_reloaded_without_losing_a_request(served, serving, tmp_path):
     path = tmp_path / "mood"
-    shutil.copytree(bundles / "mood", path)
+    shutil.copytree(served / "mood", path)
     with serving(path) as server:
         statuses, stop = [], threading.Event()
 
@@ -354,8 +354,8 @@ def test_a_bundle_is_reloaded_without_losing_a_request(bundles, serving, tmp_pat
         assert set(statuses) == {200}
 
 
-def test_what_is_in_flight_ends_before_the_server_does(bundles, serving):
-    with serving(bundles / "bard", options=["--max-batch", 1]) as server:
+def test_what_is_in_flight_ends_before_the_server_does(served, serving):
+    with serving(served / "bard", options=["--max-batch", 1]) as server:
         found = []
 
         def ask(texts):
@@ -426,9 +426,9 @@ def test_names_that_nobody_serves_make_no_metrics(server):
     assert 'keras_seq_requests_total{model="",protocol="grpc",status="NOT_FOUND"}' in rows
 
 
-def test_two_bundles_of_one_folder_name(bundles, serving, tmp_path):
-    shutil.copytree(bundles / "bard", tmp_path / "mood")
-    with serving(bundles / "mood", f"v1.5={tmp_path / 'mood'}") as server:
+def test_two_bundles_of_one_folder_name(served, serving, tmp_path):
+    shutil.copytree(served / "bard", tmp_path / "mood")
+    with serving(served / "mood", f"v1.5={tmp_path / 'mood'}") as server:
         assert httpx.post(server.url + "/v2/models/mood/infer", json=body("a")).status_code == 200
         for model in ("v1.5", "v1.5.generate_text"):
             found = httpx.post(f"{server.url}/v2/models/{model}/infer", json=body("a"))
@@ -437,18 +437,18 @@ def test_two_bundles_of_one_folder_name(bundles, serving, tmp_path):
             assert httpx.post(loading).status_code == 200
 
 
-def test_another_model_in_its_place_is_not_loaded(bundles, serving, tmp_path):
-    shutil.copytree(bundles / "mood", tmp_path / "mood")
+def test_another_model_in_its_place_is_not_loaded(served, serving, tmp_path):
+    shutil.copytree(served / "mood", tmp_path / "mood")
     with serving(tmp_path / "mood") as server:
         shutil.rmtree(tmp_path / "mood")
-        shutil.copytree(bundles / "bard", tmp_path / "mood")
+        shutil.copytree(served / "bard", tmp_path / "mood")
         refused = httpx.post(server.url + "/v2/repository/models/mood/load")
         assert refused.status_code == 503
         assert "Start the server anew" in refused.text
         assert httpx.post(server.url + "/v2/models/mood/infer", json=body("a")).status_code == 200
 
 
-def test_refused_at_the_start(bundles, tmp_path):
+def test_refused_at_the_start(served, tmp_path):
     def refused(*arguments):
         command = [sys.executable, "-m", "export", "serve", *map(str, arguments)]
         process = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
@@ -456,8 +456,8 @@ def test_refused_at_the_start(bundles, tmp_path):
         return process.stderr
 
     assert "is not a bundle" in refused(tmp_path)
-    shutil.copytree(bundles / "mood", tmp_path / "mood")
-    assert "Two bundles are called mood" in refused(bundles / "mood", tmp_path / "mood")
+    shutil.copytree(served / "mood", tmp_path / "mood")
+    assert "Two bundles are called mood" in refused(served / "mood", tmp_path / "mood")
     for option, value in (("--workers", 0), ("--deadline", -1), ("--max-wait-ms", "nan")):
         assert f"{option} is " in refused(tmp_path / "mood", option, value)
     assert "0 to 65535. Received: 99999" in refused(tmp_path / "mood", "--http-port", 99999)

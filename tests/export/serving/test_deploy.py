@@ -26,13 +26,13 @@ ORT_TYPES["TYPE_UINT8"] = "tensor(uint8)"
 
 
 @pytest.fixture(scope="module")
-def repository(bundles, tmp_path_factory):
+def repository(served, tmp_path_factory):
     """Triton models of all bundles, each as its configuration and an open session."""
     folder = tmp_path_factory.mktemp("triton")
     found = {}
     for name in ("mood", "bard", "en-de"):
         output = folder / name
-        arguments = ["deploy", str(bundles / name), "--target", "triton", "--output", str(output)]
+        arguments = ["deploy", str(served / name), "--target", "triton", "--output", str(output)]
         assert main([*arguments, "--max-batch", "24", "--max-wait-ms", "0.5"]) == 0
         for model in output.iterdir():
             config = text_format.Parse((model / "config.pbtxt").read_text(), ModelConfig())
@@ -48,9 +48,9 @@ def graph_shape(config, entry):
     return [-1, *dims] if config.max_batch_size else dims
 
 
-def test_triton_has_a_model_of_every_signature(repository, bundles):
+def test_triton_has_a_model_of_every_signature(repository, served):
     names = {
-        f"{n}.{s}" for n in ("mood", "bard", "en-de") for s in export.load(bundles / n).signatures
+        f"{n}.{s}" for n in ("mood", "bard", "en-de") for s in export.load(served / n).signatures
     }
     assert set(repository) == names
 
@@ -84,14 +84,14 @@ def test_triton_batches_what_has_rows_throughout(repository):
     assert (list(scalar.dims), list(scalar.reshape.shape)) == ([1], [])
 
 
-def test_triton_files_answer_as_the_bundle_does(repository, bundles):
+def test_triton_files_answer_as_the_bundle_does(repository, served):
     _, session = repository["mood.classify_text"]
     texts = [b"fine", b"so dull"]
     text = np.zeros((2, 7), "uint8")
     for row, value in zip(text, texts, strict=True):
         row[: len(value)] = list(value)
     found = session.run(["probabilities"], {"text": text, "length": np.int32([4, 7])})[0]
-    wanted = export.load(bundles / "mood", "onnx").classify_text(texts)["probabilities"]
+    wanted = export.load(served / "mood", "onnx").classify_text(texts)["probabilities"]
     np.testing.assert_array_equal(found, wanted)
 
 
@@ -124,10 +124,10 @@ json.dump([metadata.to_dict(serialize=True), container.to_dict(serialize=True)],
 
 
 @pytest.mark.parametrize("uri", [None, "pvc://models/mood"])
-def test_kserve_manifest_is_of_kserves_classes_and_runs(bundles, serving, tmp_path, uri):
+def test_kserve_manifest_is_of_kserves_classes_and_runs(served, serving, tmp_path, uri):
     output = tmp_path / "out"
     options = ["--storage-uri", uri] if uri else ["--image", "example.com/mood:1"]
-    arguments = ["deploy", str(bundles / "mood"), "--target", "kserve", "--output", str(output)]
+    arguments = ["deploy", str(served / "mood"), "--target", "kserve", "--output", str(output)]
     assert main([*arguments, *options, "--max-replicas", "9"]) == 0
     text = (output / "inference-service.yaml").read_text()
     assert "&" not in text  # No anchors, which some tools do not read.
@@ -139,7 +139,7 @@ def test_kserve_manifest_is_of_kserves_classes_and_runs(bundles, serving, tmp_pa
     (container,) = predictor["containers"]
     # Kubernetes' classes know every key.
     assert list(map(pruned, json.loads(checked.stdout))) == [found["metadata"], container]
-    sha256 = export.load(bundles / "mood", "onnx").manifest["sha256"]
+    sha256 = export.load(served / "mood", "onnx").manifest["sha256"]
     assert found["metadata"]["annotations"] == {
         "serving.kserve.io/deploymentMode": "Standard",
         "serving.kserve.io/autoscalerClass": "hpa",
@@ -156,7 +156,7 @@ def test_kserve_manifest_is_of_kserves_classes_and_runs(bundles, serving, tmp_pa
     ((name, mount),) = named(parsed.bundles).items()
     assert str(mount) == "/mnt/models"
     assert container["readinessProbe"]["httpGet"]["port"] == parsed.http_port
-    folder = bundles / "mood" if uri else output / "bundle"
+    folder = served / "mood" if uri else output / "bundle"
     options = ["127.0.0.1" if one == "0.0.0.0" else one for one in container["args"][1:]]
     options.remove("--no-grpc")
     with serving(f"{name}={folder}", options=options) as server:
@@ -204,9 +204,9 @@ def test_the_dockerfile_has_what_the_server_needs():
         (["--target", "triton", "--max-batch", "0"], "--max-batch is 1 or more. Received: 0"),
     ],
 )
-def test_refused(bundles, tmp_path, capsys, options, words):
+def test_refused(served, tmp_path, capsys, options, words):
     output = tmp_path / "out"
-    assert main(["deploy", str(bundles / "mood"), "--output", str(output), *options]) == 2
+    assert main(["deploy", str(served / "mood"), "--output", str(output), *options]) == 2
     assert words in capsys.readouterr().err
     assert not output.exists()
 

@@ -41,10 +41,10 @@ def asked(module, client, model, arrays, datatypes=None, **options):
 
 
 @pytest.mark.parametrize("name", BUNDLES)
-def test_every_signature_answers_as_a_loaded_bundle_does(client, bundles, name):
+def test_every_signature_answers_as_a_loaded_bundle_does(client, served, name):
     module, client = client
-    loaded = export.load(bundles / name, "onnx")
-    inputs, _ = load_reference(bundles / name / "parity.npz")
+    loaded = export.load(served / name, "onnx")
+    inputs, _ = load_reference(served / name / "parity.npz")
     for signature, spec in loaded.signatures.items():
         scalars = {tensor.name for tensor in spec.inputs if not tensor.shape}
         given = {
@@ -64,9 +64,9 @@ def test_every_signature_answers_as_a_loaded_bundle_does(client, bundles, name):
             assert found[key].ravel().tolist() == wanted
 
 
-def test_texts_are_bytes_on_the_wire(client, bundles):
+def test_texts_are_bytes_on_the_wire(client, served):
     module, client = client
-    loaded = export.load(bundles / "mood", "onnx")
+    loaded = export.load(served / "mood", "onnx")
     texts = ["A wonderful film.", "", "🎉 非常好"]
     broken = np.array([b"\xff\xfe no UTF-8"], object)
     if module is tritonclient.http:
@@ -88,9 +88,9 @@ def test_texts_are_bytes_on_the_wire(client, bundles):
     np.testing.assert_array_equal(found["unread"], expected["unread"])
 
 
-def test_a_seed_and_defaults(client, bundles):
+def test_a_seed_and_defaults(client, served):
     module, client = client
-    loaded = export.load(bundles / "bard", "onnx")
+    loaded = export.load(served / "bard", "onnx")
     expected = loaded.generate_text(["To be"], seed=7, temperature=0.7)
     text = np.array([b"To be"], object)
     parameters = {"parameters": {"seed": 7}}
