@@ -140,7 +140,7 @@ def test_keras_file_exports_on_random_inputs_or_given_data(runs, reviews_file, t
 
 def test_no_run_says_how_to_make_one(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    fails(capsys, [], "runs", "keras-seq train classify", run=export_main)
+    fails(capsys, [], "runs", "keras-seq train --help", run=export_main)
 
 
 def test_bad_training_data(tmp_path, capsys, write_csv):

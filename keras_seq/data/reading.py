@@ -103,6 +103,12 @@ def _columns(
                     f"{', '.join(repr(name) for name in row if name is not None)}. Name yours with "
                     f"{' and '.join(options)}."
                 )
+            if isinstance(row[column], list | dict):
+                raise UserError(
+                    f"{path}, line {line}: the column {column!r} holds "
+                    f"{json.dumps(row[column])[:60]}, which is no text. Give each row one text or "
+                    "number there."
+                )
         yield line, [str(row[column]) for column in columns]
 
 

@@ -119,8 +119,9 @@ class Run:
         run = cls(path)
         if not run.started:
             raise UserError(
-                f"{run.path} is not a run folder: it has no config.json. Make a run with: "
-                "keras-seq train classify --data movie_reviews"
+                f"{run.path} is not a run folder: it has no config.json. Name the "
+                "folder of a run, a .keras file or preset:NAME, or make a run: keras-seq train "
+                "--help"
             )
         if not run.model_path.is_file():
             raise UserError(
@@ -139,8 +140,8 @@ class Run:
         models = sorted(RUNS.glob("*/model.keras"), key=lambda path: path.stat().st_mtime)
         if not models:
             raise UserError(
-                f"There is no run below {RUNS}/. Name a run folder or a .keras file, or make a run "
-                "with: keras-seq train classify --data movie_reviews"
+                f"There is no run below {RUNS}/. Name a run folder or a .keras file, or make a "
+                "run: keras-seq train --help"
             )
         return cls.open(models[-1].parent)
 

@@ -115,6 +115,8 @@ def test_broken_json_names_line(tmp_path):
     expect_error(path, "line 2", "not JSON")
     path.write_text('{"text": "a", "label": "x"}\n["b", "y"]\n')
     expect_error(path, "line 2", "object")
+    path.write_text('{"text": "a", "label": "x"}\n{"text": ["b", "c"], "label": "y"}\n')
+    expect_error(path, "line 2", "'text'", '["b", "c"]', "one text")
 
 
 def test_unknown_ending(tmp_path):
