@@ -35,10 +35,11 @@ class TextStream:
         if self.stopped:
             return ""
         held = self._held + text
-        places = [held.index(stop) for stop in self.stop if stop in held]
+        # Where a stop ends and begins: the first to be complete ends the text, however it comes.
+        places = [(held.index(s) + len(s), held.index(s)) for s in self.stop if s in held]
         if places:
             self.stopped, self._held = True, ""
-            return held[: min(places)]
+            return held[: min(places)[1]]
         open_end = max((_overlap(held, stop) for stop in self.stop), default=0)
         certain = len(held) - open_end
         self._held = held[certain:]

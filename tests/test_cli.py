@@ -64,16 +64,20 @@ def test_predict(runs, capsys):
         assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
 
 
-def test_predict_reads_standard_input_of_any_bytes(runs):
+@pytest.mark.parametrize("encoding", ["utf-8:surrogateescape", "utf-8:strict", "latin-1"])
+def test_predict_reads_standard_input_of_any_bytes(runs, encoding):
+    """In UTF-8 whatever the locale; a byte that is none is read as "?", and shown so."""
     process = subprocess.run(
         [sys.executable, "-m", "keras_seq", "predict", str(runs["rnn"]), "--json"],
-        input="great\n好看\n".encode() + b"caf\xe9\n",
+        input=b"\xef\xbb\xbfgreat\nfine\r\n" + b"caf\xe9\n",
         cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
         capture_output=True,
         check=False,
     )
     assert process.returncode == 0, process.stderr
-    assert len(process.stdout.splitlines()) == 3
+    texts = [json.loads(line)["text"] for line in process.stdout.splitlines()]
+    assert texts == ["great", "fine", "caf?"]
 
 
 def test_chinese_with_three_classes(tmp_path, capsys):

@@ -235,7 +235,7 @@ class LoadedBundle:
         random = [tensor for tensor in missing if tensor.default == "random"]
         if seed is not None and not random:
             raise UserError(f"{spec.name} draws no numbers. Received: seed={seed}")
-        if seed is not None and (not isinstance(seed, int) or seed < 0):
+        if seed is not None and (not isinstance(seed, (int, np.integer)) or seed < 0):
             raise UserError(f"seed is a whole number, 0 or more. Received: {seed!r}")
         for tensor in random:
             rows = next((len(found[t.name]) for t in spec.inputs if "B" in t.shape), 1)
@@ -376,7 +376,7 @@ def _check_range(
     if isinstance(most, str):
         most = dimensions.get(most, np.inf)
     # Written so that a NaN is outside.
-    if array.size and not (array.min() >= least and array.max() <= most):
+    if array.size and not (array.min() >= least and array.max() <= most and array.max() < np.inf):
         what = f"{least:,} or more" if most == np.inf else f"from {least:,} to {most:,}"
         if isinstance(tensor.maximum, str):
             what += f", which is {tensor.maximum}"

@@ -1,6 +1,7 @@
 """`keras-seq predict`."""
 
 import argparse
+import io
 import json
 import sys
 from typing import Any
@@ -107,8 +108,11 @@ def add(commands: Any) -> None:
 
 def _predict(arguments: argparse.Namespace) -> int:
     texts = [*(arguments.prompt or []), *arguments.texts]
-    texts = texts or [line.rstrip("\r\n") for line in sys.stdin]
-    texts[:1] = [text.removeprefix("\ufeff") for text in texts[:1]]  # A byte order mark.
+    if not texts:
+        lines = io.StringIO(sys.stdin.buffer.read().decode("utf-8-sig", "surrogateescape"))
+        texts = [line.rstrip("\r\n") for line in lines]
+    # A byte that is not UTF-8 is read as "?", and shown so.
+    texts = [to_bytes(text).decode("utf-8") for text in texts]
     if not texts:
         raise UserError('There is no text. Give some: keras-seq predict RUN "A wonderful film."')
     import_quietly("keras_seq.models")
@@ -224,10 +228,9 @@ def _classify(model: Any, texts: list[str], options: dict[str, Any], as_json: bo
 
 
 def _print_json(answer: dict[str, Any]) -> None:
-    # What was not UTF-8 on standard input or the command line is "?".
-    print(to_bytes(json.dumps(answer, ensure_ascii=False)).decode("utf-8"))
+    print(json.dumps(answer, ensure_ascii=False))
 
 
 def _shortened(text: str) -> str:
-    text = " ".join(to_bytes(text).decode("utf-8").split())
+    text = " ".join(text.split())
     return text if len(text) <= 60 else f"{text[:59]}…"

@@ -7,6 +7,8 @@ import numpy as np
 
 from keras_seq.errors import UserError
 
+LEAST, MOST = float(np.finfo("float32").tiny), float(np.finfo("float32").max)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
@@ -38,9 +40,7 @@ class Sampling:
             "top_p", "above 0, 1 at most", _is_number(self.top_p, 0) and 0 < self.top_p <= 1
         )
         penalty = self.repetition_penalty
-        self._require(
-            "repetition_penalty", "a number above 0", _is_number(penalty, 0) and penalty > 0
-        )
+        self._require("repetition_penalty", "a number above 0", _is_number(penalty, LEAST))
         texts = not isinstance(self.stop, str) and all(isinstance(s, str) for s in self.stop)
         self._require("stop", "a list of texts, none of them empty", texts and all(self.stop))
         is_seed = self.seed is None or _is_whole(self.seed, 0)
@@ -52,9 +52,9 @@ class Sampling:
 
 
 def _is_whole(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least
 
 
 def _is_number(value: object, least: float) -> bool:
-    """Whether `value` is one, not below `least` and not infinite."""
-    return isinstance(value, (int, float, np.number)) and least <= value < float("inf")
+    """Whether `value` is one, not below `least` and not infinite, in float32."""
+    return isinstance(value, (int, float, np.number)) and least <= value <= MOST

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from keras_seq import presets
 from keras_seq.errors import UserError
 
 MODEL_FILES = (".keras", ".h5", ".hdf5")
@@ -18,14 +19,14 @@ def load_model(path: str | Path, compile: bool = True) -> keras.Model:
     """`keras.saving.load_model` with errors that say what to do.
 
     Args:
-        path: A `.keras` file, or an `.h5` file of Keras 2 that Keras 3 can read.
+        path: A `.keras` file, an `.h5` file of Keras 2 that Keras 3 can read, or `preset:NAME`.
         compile: Restore loss, optimizer and metrics, too.
 
     Raises:
         UserError: If the file is missing, cut short, of another kind, or has layers that are not
             known or that Keras does not load from a file it does not trust.
     """
-    path = Path(path)
+    path = presets.model_path(path) if str(path).startswith(presets.PREFIX) else Path(path)
     if (path / "saved_model.pb").is_file():
         raise UserError(
             f"{path} is a SavedModel, which Keras 3 does not load as a model. Load it where it was "

@@ -130,7 +130,8 @@ class TextGenerator(Exported, LanguageModel):
             prompts: Texts, of any lengths.
             max_new_tokens: Tokens of each continuation at most; by default what `max_length`
                 leaves.
-            truncate: Of a prompt that is too long, read the end. An error otherwise.
+            truncate: Of a prompt that is too long, read the end: as much as `max_new_tokens`
+                leaves, or half of `max_length`. An error otherwise.
             **sampling: As those of `keras_seq.decoding.Sampling`.
 
         Returns:
@@ -142,15 +143,18 @@ class TextGenerator(Exported, LanguageModel):
         """
         settings = _settings(sampling)
         rows = self._encoded(prompts, max_new_tokens, truncate)
-        most = self._most_new(rows, max_new_tokens)
+        # Each row takes what it has place for: what others may write is not its concern.
+        rooms = [self._most_new([row], max_new_tokens) for row in rows]
+        most = max(rooms, default=1)
         uniforms = np.zeros((len(rows), _size(most)), "float32")
         uniforms[:, :most] = drawn(len(rows), most, settings.seed)
         texts = []
         for start in range(0, len(rows), AT_ONCE):
             some = slice(start, start + AT_ONCE)
-            for ids in self._generated(rows[some], uniforms[some], most, settings):
+            written = self._generated(rows[some], uniforms[some], most, settings)
+            for ids, room in zip(written, rooms[some], strict=True):
                 stream = TextStream(settings.stop)
-                text = stream.feed(self.tokenizer.decode_bytes([ids])[0])
+                text = stream.feed(self.tokenizer.decode_bytes([ids[:room]])[0])
                 texts.append(text + stream.finish())
         return texts
 
@@ -178,7 +182,7 @@ class TextGenerator(Exported, LanguageModel):
 
         Args:
             prompts: Texts, of any lengths.
-            max_new_tokens: As for `generate`.
+            max_new_tokens: As for `generate`; by default what the longest prompt leaves.
             beams: How many are followed at once, and returned.
             length_penalty: α of `keras_seq.decoding.beam_search`; 0 compares probabilities, more
                 prefers longer texts.
@@ -191,7 +195,7 @@ class TextGenerator(Exported, LanguageModel):
             UserError: If a value is outside of its range, or a prompt too long.
         """
         vocabulary = self.backbone.vocabulary_size
-        if not isinstance(beams, int) or not 1 <= beams <= vocabulary // 2:
+        if not isinstance(beams, (int, np.integer)) or not 1 <= beams <= vocabulary // 2:
             raise UserError(
                 f"beams is a whole number from 1 to {vocabulary // 2}, half the vocabulary. "
                 f"Received: {beams!r}"
@@ -308,6 +312,9 @@ class TextGenerator(Exported, LanguageModel):
                 f"new ones included: {room} are left for the prompt. Shorten it, ask for fewer new "
                 "tokens, or read only its end (truncate=True; --truncate)."
             )
+        if max_new_tokens is None:
+            # What is too long leaves half of the places.
+            return [row if len(row) <= room else row[-self.max_length // 2 :] for row in rows]
         return [row[-room:] for row in rows]
 
     @property
@@ -423,7 +430,8 @@ def _numbers(settings: Sampling) -> tuple[Any, ...]:
     """Temperature, top_k, top_p and repetition penalty, as tensors take them."""
     floats = np.float32
     penalty = floats(settings.repetition_penalty)
-    return floats(settings.temperature), np.int32(settings.top_k), floats(settings.top_p), penalty
+    top_k = np.int32(min(settings.top_k, np.iinfo("int32").max))  # More than there are: all.
+    return floats(settings.temperature), top_k, floats(settings.top_p), penalty
 
 
 def _size(least: int) -> int:

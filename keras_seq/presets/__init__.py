@@ -20,13 +20,13 @@ def names() -> list[str]:
     return sorted(path.parent.name for path in FOLDER.glob("*/model.keras"))
 
 
-def model_path(name: str) -> Path:
+def model_path(name: str | Path) -> Path:
     """The model of the preset `name`, with or without "preset:" before it.
 
     Raises:
         UserError: If there is none.
     """
-    name = name.removeprefix(PREFIX)
+    name = str(name).removeprefix(PREFIX)
     if name not in names():
         raise UserError(f"The presets are {', '.join(names())}. Received: {name!r}")
     return FOLDER / name / "model.keras"

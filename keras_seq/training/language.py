@@ -190,9 +190,10 @@ def _train(
     visible: bool,
 ) -> None:
     say = stage if visible and devices.chief else lambda text: None
+    characters, others = (sum(map(len, texts)) for texts in (corpus.train, corpus.held_out))
     say(
-        f"{corpus.name}: {len(corpus.train):,} texts of {sum(map(len, corpus.train)):,} characters "
-        f"to learn from, {sum(map(len, corpus.held_out)):,} characters held out"
+        f"{corpus.name}: {characters:,} characters to learn from (texts: {len(corpus.train):,}), "
+        f"{others:,} characters held out"
     )
     tokenizer = tokenizer_for(
         run, settings.tokenizer, settings.vocabulary_size, corpus.train, settings.seed, say

@@ -171,7 +171,7 @@ def find_model(path: str | Path) -> tuple[Any, Run | None]:
     from keras_seq.models.loading import MODEL_FILES
 
     if str(path).startswith(presets.PREFIX):
-        return load_model(presets.model_path(str(path)), compile=False), None
+        return load_model(path, compile=False), None
     if Path(path).suffix in MODEL_FILES or (Path(path) / "saved_model.pb").is_file():
         return load_model(path, compile=False), None
     run = Run.open(path)

@@ -71,6 +71,9 @@ def test_a_row_does_not_depend_on_the_others(model):
     assert longer.encode("utf-8", "replace").startswith(
         together[0].rstrip("\ufffd").encode("utf-8", "replace")
     )
+    # Nor on how much place they have.
+    alone = model.generate(["the"], temperature=0.9, seed=7)
+    assert model.generate(["the", "x" * (LENGTH - 2)], temperature=0.9, seed=7)[:1] == alone
     assert model.generate(["the"], 10, seed=8) != model.generate(["the"], 10, seed=9)
 
 
@@ -121,6 +124,17 @@ def test_stop_strings_span_tokens(transformer):
     pieces = list(transformer.stream("the", 20, temperature=0.9, seed=1, stop=["zzzz", stop]))
     assert "".join(pieces) == expected
     assert all(pieces)
+    # The one that is complete first ends the text, wherever the other began.
+    stop = [whole[5:9], whole[6:8]]
+    expected = transformer.generate(["the"], 20, temperature=0.9, seed=1, stop=stop)
+    pieces = transformer.stream("the", 20, temperature=0.9, seed=1, stop=stop)
+    assert ["".join(pieces)] == expected
+
+
+def test_numbers_of_numpy_and_numbers_beyond_all_tokens(transformer):
+    expected = transformer.generate(["the"], 9, seed=1)
+    assert transformer.generate(["the"], np.int64(9), seed=np.int64(1), top_k=10**12) == expected
+    assert transformer.generate(["the"], 9, seed=1, top_k=np.int64(0)) == expected
 
 
 def test_saved_and_loaded(transformer, tmp_path):
@@ -147,6 +161,8 @@ def test_generation_follows_the_weights():
         ({"top_p": 1.1}, "top_p"),
         ({"top_k": 1.5}, "top_k"),
         ({"repetition_penalty": 0.0}, "repetition_penalty"),
+        ({"repetition_penalty": 1e-50}, "repetition_penalty"),
+        ({"temperature": 1e300}, "temperature"),
         ({"stop": "end"}, "stop is a list"),
         ({"stop": [""]}, "stop"),
         ({"seed": -1}, "seed"),
@@ -169,6 +185,11 @@ def test_prompts_that_are_too_long(transformer):
     assert transformer.generate([text], 10, temperature=0.0, truncate=True) == (
         transformer.generate([text[-22:]], 10, temperature=0.0)
     )
+    # Where no number is given, what is too long leaves half of the places.
+    assert transformer.generate(["y" * 40, text], seed=1, truncate=True) == [
+        transformer.generate(["y" * 16], 16, seed=1)[0],
+        transformer.generate([text, text], 2, seed=1)[1],
+    ]
     with pytest.raises(UserError, match="list of prompts"):
         transformer.generate("the")
     assert transformer.generate([]) == []
