@@ -60,6 +60,7 @@ def test_en_de_is_what_it_says():
 def test_sentiment_is_what_it_says(capsys):
     """On the first of its held-out reviews; it says so of all of them."""
     path = presets.model_path("sentiment")
+    assert load_model("preset:sentiment").labels == ["negative", "positive"]
     assert path.stat().st_size <= 3_000_000
     told = presets.about("sentiment")
     assert told["metrics"]["examples"] == 5_000

@@ -95,8 +95,8 @@ def test_evaluated_on_all_pairs_of_a_file(trained, tmp_path, write_csv, capsys):
 
 def test_standard_input_as_it_comes(trained, monkeypatch, capsys):
     """A byte order mark, spaces around a text, bytes that are no UTF-8."""
-    lines = f"\ufeff{TEXT}\n{TEXT} \t\n  \n\udcff\n"
-    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines.encode())))
+    lines = f"\ufeff{TEXT}\n{TEXT} \t\n  \n".encode() + b"\xff\n"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines)))
     capsys.readouterr()
     assert main(["predict", str(trained), "--json"]) == 0
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
