@@ -170,9 +170,8 @@ def find_model(path: str | Path) -> tuple[Any, Run | None]:
     from keras_seq.models import load_model
     from keras_seq.models.loading import MODEL_FILES
 
-    if str(path).startswith(presets.PREFIX):
-        return load_model(path, compile=False), None
-    if Path(path).suffix in MODEL_FILES or (Path(path) / "saved_model.pb").is_file():
+    is_preset = str(path).startswith(presets.PREFIX)
+    if is_preset or Path(path).suffix in MODEL_FILES or (Path(path) / "saved_model.pb").is_file():
         return load_model(path, compile=False), None
     run = Run.open(path)
     return load_model(run.model_path), run

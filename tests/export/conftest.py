@@ -33,7 +33,7 @@ def bundles(once, runs, reviews):
     return {backbone: folder / backbone for backbone in runs}
 
 
-def _packed_request(folder, format, signature, inputs):
+def _request(folder, format, signature, inputs):
     """A request to the bundle in `folder`; texts are padded to what TFLite's file has."""
     file = "tflite/model.tflite" if format == "tflite" else f"onnx/{signature}.onnx"
     sizes = json.loads((folder / "manifest.json").read_text())["formats"]["tflite"]["sizes"]
@@ -65,7 +65,7 @@ def in_the_browser(chromium, tmp_path_factory):
 
     def answers(folder, signature, inputs):
         formats = ("tflite", "onnx")
-        requests = [_packed_request(folder, f, signature, i) for f in formats for i in inputs]
+        requests = [_request(folder, f, signature, i) for f in formats for i in inputs]
         path = tmp_path_factory.mktemp("browser") / "requests.json"
         path.write_text(json.dumps(requests), "utf-8")
         process = subprocess.run(
@@ -79,10 +79,10 @@ def in_the_browser(chromium, tmp_path_factory):
         )
         assert process.returncode == 0, process.stderr
         found = json.loads(process.stdout)
-        for answer in found:
-            assert "error" not in answer, answer
+        assert len(found) == len(requests)
+        for request, answer in zip(requests, found, strict=True):
+            assert "error" not in answer, (request["file"], answer)
         outputs = [answer["outputs"] for answer in found]
-        assert len(outputs) == len(requests)
         return {"LiteRT.js": outputs[: len(inputs)], "onnxruntime-web": outputs[len(inputs) :]}
 
     return answers
