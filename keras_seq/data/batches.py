@@ -232,16 +232,18 @@ class HeldOutBlocks(Batches):
 class MaskedBatches(Batches):
     """Blocks in which a share of the tokens is hidden; what stood there is to be told.
 
+    `x` is the block `(B, T)` and the places chosen in it, rising, `(B, K)`; `y` what stood there.
     Of the tokens chosen, 80 % are hidden, 10 % are another token and 10 % stay (Devlin et al. 2019,
-    BERT). Each row counts as much as another, however many tokens were chosen in it.
+    BERT). Every row has K = T · share places; those beyond the tokens that it has weigh 0, and the
+    others so much more.
 
     Args:
         blocks: `PackedBatches` or `HeldOutBlocks`.
         vocabulary_size: Ids below are drawn, from `first` on.
         mask: The id that hides.
-        first: The least id that a text has.
+        first: The least id that a text has; what is less is never chosen.
         seed: Of what is chosen.
-        share: Of the tokens.
+        share: Of the tokens; one a row at least.
     """
 
     def __init__(
@@ -262,17 +264,24 @@ class MaskedBatches(Batches):
     def __getitem__(self, step: int) -> Batch:
         x, _, weight = self.blocks[step]
         generator = np.random.default_rng((self.seed, step, 2))
-        chosen = (generator.random(x.shape) < self.share) & (x >= self.first)
-        kind = generator.random(x.shape)
-        hidden = np.where(kind < 0.8, self.mask, x)
-        other = generator.integers(self.first, self.vocabulary_size, x.shape, dtype="int32")
-        hidden = np.where((kind >= 0.8) & (kind < 0.9), other, hidden)
-        counts = np.maximum(chosen.sum(axis=1, keepdims=True), 1)
-        weight = weight * chosen * (x.shape[1] / counts)
-        return Batch(np.where(chosen, hidden, x).astype("int32"), x, weight.astype("float32"))
+        count = max(1, round(self.share * x.shape[1]))
+        order = generator.random(x.shape) + (x < self.first)
+        places = np.sort(np.argpartition(order, count - 1, axis=1)[:, :count], axis=1)
+        stood = np.take_along_axis(x, places, axis=1)
+        kind = generator.random(places.shape)
+        other = generator.integers(self.first, self.vocabulary_size, places.shape, dtype="int32")
+        seen = np.where(kind < 0.8, self.mask, np.where(kind < 0.9, other, stood))
+        told = stood >= self.first
+        hidden = x.copy()
+        np.put_along_axis(hidden, places, np.where(told, seen, stood), axis=1)
+        weight = np.take_along_axis(weight, places, axis=1) * told
+        weight *= count / np.maximum(told.sum(axis=1, keepdims=True), 1)
+        return Batch(
+            (hidden.astype("int32"), places.astype("int32")), stood, weight.astype("float32")
+        )
 
     def tokens(self, batch: Batch) -> int:
-        return batch.x.size
+        return batch.x[0].size
 
 
 class Buckets:

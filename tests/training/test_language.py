@@ -9,7 +9,9 @@ import pytest
 from keras_seq.cli import main
 from keras_seq.data.batches import HeldOutBlocks, MaskedBatches
 from keras_seq.models import load_model
+from keras_seq.text import ByteTokenizer
 from keras_seq.training import evaluate_generator
+from keras_seq.training.language import BACKBONES, build_language_model
 from keras_seq.training.optimizers import LayerwiseAdamW
 
 SMALL = ["--hidden-dim", "32", "--num-layers", "2", "--max-length", "32", "--warmup-steps", "10"]
@@ -94,13 +96,42 @@ def test_hidden_tokens():
     blocks = HeldOutBlocks(np.arange(20_000) % 200 + 4, 8, 64)
     batches = MaskedBatches(blocks, 260, mask=1, first=4, seed=0)
     batch, whole = batches[3], blocks[3]
-    chosen = batch.weight > 0
-    np.testing.assert_array_equal(batch.y, whole.x)
-    np.testing.assert_array_equal(batch.x[~chosen], whole.x[~chosen])
-    assert 0.1 < chosen.mean() < 0.2
-    assert (batch.x[chosen] == 1).mean() > 0.65
+    (seen, places), rows = batch.x, np.arange(8)[:, None]
+    assert places.shape == (8, 10)  # 15 % of 64
+    assert (np.diff(places) > 0).all()
+    np.testing.assert_array_equal(batch.y, whole.x[rows, places])
+    elsewhere = np.ones_like(seen, bool)
+    elsewhere[rows, places] = False
+    np.testing.assert_array_equal(seen[elsewhere], whole.x[elsewhere])
+    assert 0.65 < (seen[rows, places] == 1).mean() < 0.95
+    np.testing.assert_array_equal(batch.weight, 1)
+    np.testing.assert_array_equal(batches[3].x[0], seen)
+    assert len(np.unique(np.concatenate([b.x[1].ravel() for b in batches]))) == 64  # all places
+
+
+def test_only_tokens_of_a_text_are_hidden():
+    ids = np.full(641, 2)
+    ids[2::64] = 9  # One token of a text in each row of 64.
+    blocks = HeldOutBlocks(ids, 4, 64)
+    batches = MaskedBatches(blocks, 260, mask=1, first=4, seed=0)
+    batch = batches[0]
+    counts = batch.weight > 0
+    np.testing.assert_array_equal(counts.sum(axis=1), 1)
+    np.testing.assert_array_equal(batch.y[counts], 9)
     np.testing.assert_allclose(batch.weight.mean(axis=1), 1, rtol=1e-6)
-    np.testing.assert_array_equal(batches[3].x, batch.x)
+    np.testing.assert_array_equal(batch.x[0] == 2, blocks[0].x == 2)
+    assert batches[2].weight[2:].max() == 0  # Rows that only fill the last batch up.
+
+
+@pytest.mark.parametrize("backbone", ["lstm", "transformer"])
+def test_places_alone_have_the_logits_of_all(backbone):
+    settings = BACKBONES[backbone].changed(hidden_dim=8, num_layers=1, num_heads=2, max_length=16)
+    model = build_language_model("unmask", settings, ByteTokenizer())
+    ids = np.random.default_rng(0).integers(4, 260, (3, 16), dtype="int32")
+    places = np.array([[0, 7], [3, 15], [1, 2]], "int32")
+    some = keras.ops.convert_to_numpy(model((ids, places)))
+    every = keras.ops.convert_to_numpy(model(ids))
+    np.testing.assert_allclose(some, every[np.arange(3)[:, None], places], atol=1e-6)
 
 
 def test_a_classifier_begins_where_a_language_model_ended(trained, tmp_path, write_csv, capsys):
