@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from export import bundle, card, parity
+from export import bundle, card, parity, runtime
 from export import formats as all_formats
 from export.stock import expressed_in_our_terms, float32
 from export.strings import with_strings
@@ -171,9 +171,10 @@ def export(
         specs = [signature.spec for signature in signatures]
         for name in names:
             say(f"Comparing {name} with Keras on {source}")
+            loaded = runtime.load(folder, name, threads=1)
             if inputs is not drawn:  # What `check` will compare has to hold, too.
-                parity.prove(folder, name, specs, drawn, answers)
-            proof[name] = parity.prove(folder, name, specs, inputs, expected)
+                parity.prove(loaded, specs, drawn, answers)
+            proof[name] = parity.prove(loaded, specs, inputs, expected)
         manifest["parity"] = {"inputs": source, "tolerance": parity.TOLERANCE, "formats": proof}
         (folder / bundle.CARD).write_text(card.model_card(Path(output).name, manifest), "utf-8")
         bundle.write_manifest(folder, manifest)

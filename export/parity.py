@@ -145,17 +145,15 @@ def _choices(found: np.ndarray, wanted: np.ndarray, margins: np.ndarray) -> tupl
 
 
 def prove(
-    folder: Path,
-    name: str,
+    loaded: runtime.LoadedBundle,
     signatures: Sequence[SignatureSpec],
     inputs: Mapping[str, Arrays],
     expected: Mapping[str, Arrays],
 ) -> dict[str, dict[str, Any]]:
-    """Compares each signature of the format `name` with what Keras answered.
+    """Compares each signature in a format with what Keras answered.
 
     Args:
-        folder: The bundle.
-        name: Of the format.
+        loaded: The bundle in one format.
         signatures: Those of the model; on strings, too, where the format has them.
         inputs: Of each signature.
         expected: What Keras answered to them.
@@ -166,7 +164,6 @@ def prove(
     Raises:
         UserError: If a difference is above the tolerance.
     """
-    loaded = runtime.load(folder, name, threads=1)
     figures = {}
     inputs, expected = strings.arrays_with_strings(signatures, inputs, expected)
     signatures = [s for s in strings.with_strings(signatures) if s.name in loaded.signatures]
@@ -179,8 +176,8 @@ def prove(
         )
         if not found.within_tolerance:
             raise UserError(
-                f"{name} does not compute what Keras computes: {signature.name} differs by "
-                f"{found.largest_difference:.3g} (allowed: {TOLERANCE:g}), and "
+                f"{loaded.format} does not compute what Keras computes: {signature.name} differs "
+                f"by {found.largest_difference:.3g} (allowed: {TOLERANCE:g}), and "
                 f"{found.agreement:.2%} of {found.inputs} answers agree. No bundle was kept. "
                 "Please report this with the model's configuration."
             )

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# XLA: machine code that is not optimised. The tests run it a few times, and it takes longer to make.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 _SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 if _SHARED.is_dir():
     # Copies of the public data sets beside the checkout; elsewhere they are downloaded.

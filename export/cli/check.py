@@ -38,6 +38,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError("No runtime is installed, so nothing was compared with Keras.")
     if "saved_model" in installed:
         import_quietly("tensorflow")
-    found = {name: parity.prove(folder, name, specs, inputs, expected) for name in installed}
+    found = {}
+    for name in installed:
+        loaded = runtime.load(folder, name, threads=1)
+        found[name] = parity.prove(loaded, specs, inputs, expected)
     print_figures(found, manifest, f"{parity.DRAWN_ROWS} random inputs")
     return 0

@@ -90,16 +90,18 @@ def operators(folder: Path) -> Counter[str]:
     """
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromPackedBuf((folder / FOLDER / FILE).read_bytes(), 0)
+    model = schema.Model.GetRootAs((folder / FOLDER / FILE).read_bytes())
     names = {value: name for name, value in vars(schema.BuiltinOperator).items() if name.isupper()}
+    kinds = []
+    for code in map(model.OperatorCodes, range(model.OperatorCodesLength())):
+        custom = code.CustomCode()
+        builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+        kinds.append(f"CUSTOM {custom.decode()}" if custom else names[builtin])
     found: Counter[str] = Counter()
-    for graph in model.subgraphs:
-        for operator in graph.operators:
-            code = model.operatorCodes[operator.opcodeIndex]
-            builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
-            custom = f"CUSTOM {code.customCode.decode()}" if code.customCode else ""
-            found[custom or names[builtin]] += 1
-        variables = sum(bool(tensor.isVariable) for tensor in graph.tensors)
-        if variables:
-            found["VARIABLE TENSOR"] += variables
+    for graph in map(model.Subgraphs, range(model.SubgraphsLength())):
+        for operator in map(graph.Operators, range(graph.OperatorsLength())):
+            found[kinds[operator.OpcodeIndex()]] += 1
+        for tensor in map(graph.Tensors, range(graph.TensorsLength())):
+            if tensor.IsVariable():
+                found["VARIABLE TENSOR"] += 1
     return found

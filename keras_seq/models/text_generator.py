@@ -206,9 +206,10 @@ class TextGenerator(Exported, LanguageModel):
         most = self._most_new(rows, max_new_tokens)
         found = []
         at_once = max(1, AT_ONCE // beams)
+        # One call does not repay what XLA takes to compile.
+        run = self._searches(beams, _size(most), len(rows) <= at_once)
         for start in range(0, len(rows), at_once):
             token_ids, length = self._padded(rows[start : start + at_once])
-            run = self._searches(beams, _size(most))
             given = (token_ids, length, np.int32(most), np.float32(length_penalty))
             found += zip(*map(ops.convert_to_numpy, run(*given)), strict=True)
         return [
@@ -225,12 +226,12 @@ class TextGenerator(Exported, LanguageModel):
 
     @cached_property
     def _searches(self) -> Any:
-        """From beams and size to a beam search as one function: token_ids `(B, T)`, length
-        `(B,)`, and scalars: max_new_tokens, length penalty.
+        """From beams, size and `at_once` to a beam search as one function: token_ids `(B, T)`,
+        length `(B,)`, and scalars: max_new_tokens, length penalty.
         """
         return cache(self._compiled_search)
 
-    def _compiled_search(self, beams: int, size: int) -> Any:
+    def _compiled_search(self, beams: int, size: int, at_once: bool) -> Any:
         def run(token_ids: Tensor, length: Tensor, most: Tensor, length_penalty: Tensor) -> tuple:
             slots = self._slots(token_ids, size)
             logits, state = self.choosing_prefill(token_ids, length, slots)
@@ -239,7 +240,7 @@ class TextGenerator(Exported, LanguageModel):
                 self.choosing_step, logits, state, beams, size, most, least, length_penalty, END
             )
 
-        return compiled(self, run)
+        return compiled(self, run, at_once)
 
     def stream(
         self,

@@ -61,10 +61,10 @@ def one_jax_device(tmp_path_factory, reviews_file):
 
 
 def test_two_jax_devices(one_jax_device, reviews_file, tmp_path):
-    flag = "--xla_force_host_platform_device_count=2"
+    flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"
     process = start(
         WITHOUT_TENSORFLOW, reviews_file, tmp_path / "run", "--devices", "all",
-        KERAS_BACKEND="jax", XLA_FLAGS=flag,
+        KERAS_BACKEND="jax", XLA_FLAGS=flags,
     )  # fmt: skip
     assert losses([process], tmp_path / "run") == pytest.approx(one_jax_device, abs=1e-4)
 
