@@ -380,6 +380,8 @@ def _check_range(
         what = f"{least:,} or more" if most == np.inf else f"from {least:,} to {most:,}"
         if isinstance(tensor.maximum, str):
             what += f", which is {tensor.maximum}"
+        if not array.max() < np.inf:
+            what = f"a finite number, {what}"
         received = f"{array.min():,}" + (f" to {array.max():,}" if array.size > 1 else "")
         raise UserError(f"{signature}: {tensor.name} is {what}. Received: {received}")
 

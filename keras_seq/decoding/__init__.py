@@ -5,9 +5,10 @@ from keras_seq.decoding.generation import generate, proceed
 from keras_seq.decoding.margins import margins
 from keras_seq.decoding.repetition import penalise, penalised, tokens_seen
 from keras_seq.decoding.sampling import next_token
-from keras_seq.decoding.settings import Sampling
+from keras_seq.decoding.settings import LEAST_TOP_P, Sampling
 
 __all__ = [
+    "LEAST_TOP_P",
     "NO_CHANCE",
     "Hypothesis",
     "Sampling",

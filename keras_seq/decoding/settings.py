@@ -8,6 +8,7 @@ import numpy as np
 from keras_seq.errors import UserError
 
 LEAST, MOST = float(np.finfo("float32").tiny), float(np.finfo("float32").max)
+LEAST_TOP_P = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +37,8 @@ class Sampling:
     def __post_init__(self) -> None:
         self._require("temperature", "a number, 0 or more", _is_number(self.temperature, 0))
         self._require("top_k", "a whole number, 0 or more", _is_whole(self.top_k, 0))
-        self._require(
-            "top_p", "above 0, 1 at most", _is_number(self.top_p, 0) and 0 < self.top_p <= 1
-        )
+        share = _is_number(self.top_p, LEAST_TOP_P) and self.top_p <= 1
+        self._require("top_p", f"from {LEAST_TOP_P} to 1", share)
         penalty = self.repetition_penalty
         self._require("repetition_penalty", "a number above 0", _is_number(penalty, LEAST))
         texts = not isinstance(self.stop, str) and all(isinstance(s, str) for s in self.stop)

@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_seq.compiling import compiled
 from keras_seq.data.tokens import padded
-from keras_seq.decoding import generate, margins, next_token, proceed
+from keras_seq.decoding import LEAST_TOP_P, generate, margins, next_token, proceed
 from keras_seq.errors import UserError
 from keras_seq.models.language_model import choosable
 from keras_seq.signature import UNREAD, Arrays, Signature, TensorSpec
@@ -123,7 +123,7 @@ class GeneratorSignatures:
         sampling = (
             spec("temperature", "float32", (), minimum=0, default=1.0),
             spec("top_k", "int32", (), minimum=0, default=0),
-            spec("top_p", "float32", (), minimum=1e-6, maximum=1, default=1.0),
+            spec("top_p", "float32", (), minimum=LEAST_TOP_P, maximum=1, default=1.0),
         )
         uniform = spec("uniform", "float32", ("B",), minimum=0, maximum=LARGEST)
         uniforms = spec("uniforms", "float32", ("B", "N"), minimum=0, maximum=LARGEST)

@@ -213,7 +213,7 @@ def test_a_long_prompt_is_read_from_its_end(exported):
 REFUSED = (
     ({"temperature": -1.0}, "temperature is 0 or more. Received: -1"),
     ({"temperature": float("nan")}, "temperature"),
-    ({"temperature": float("inf")}, "temperature"),
+    ({"temperature": float("inf")}, "temperature is a finite number, 0 or more. Received: inf"),
     ({"top_p": 0.0}, "top_p is from 1e-06 to 1. Received: 0"),
     ({"top_p": 1.5}, "top_p"),
     ({"top_k": -1}, "top_k is 0 or more"),

@@ -157,7 +157,7 @@ def test_generation_follows_the_weights():
     [
         ({"temperature": -0.1}, "temperature is a number, 0 or more. Received: -0.1"),
         ({"temperature": "hot"}, "temperature is a number.*'hot'"),
-        ({"top_p": 0.0}, "top_p is above 0"),
+        ({"top_p": 0.0}, "top_p is from 1e-06 to 1"),
         ({"top_p": 1.1}, "top_p"),
         ({"top_k": 1.5}, "top_k"),
         ({"repetition_penalty": 0.0}, "repetition_penalty"),
