@@ -24,6 +24,7 @@ from keras_seq.training.settings import TrainingSettings
 from keras_seq.training.trainer import train
 
 VALIDATION_SHARE = 0.05
+FEWEST_VALIDATED = 100  # Fewer hardly tell two epochs apart; but a fifth of all at most.
 TOKENIZERS = ("sentencepiece", "bytes")
 
 
@@ -32,7 +33,7 @@ class ClassifierSettings(TrainingSettings):
     """How a classifier is built and trained. `BACKBONES` has the defaults of each backbone.
 
     Attributes:
-        limit: Labelled texts to learn from, of which a twentieth chooses the best epoch; 0 for all.
+        limit: Labelled texts to learn from, those that choose the best epoch included; 0 for all.
         init_from: A run or a model file whose backbone and tokenizer the classifier begins with;
             then what else describes them is not used.
         freeze: That backbone stays as it is; only what stands above it is trained.
@@ -170,7 +171,8 @@ def train_classifier(
 ) -> TextClassifier | None:
     """Trains on `corpus.train`, keeps the best epoch in `run`, evaluates on `corpus.held_out`.
 
-    A twentieth of the training examples chooses the best epoch. A run that was begun goes on.
+    A twentieth of the training examples chooses the best epoch; of few, 100 or a fifth. A run that
+    was begun goes on.
 
     Args:
         corpus: What to learn.
@@ -207,7 +209,8 @@ def _train(
 ) -> None:
     say = stage if visible and devices.chief else lambda text: None
     labelled = corpus.train.at_most(settings.limit) if settings.limit else corpus.train
-    learnt, validation = labelled.hold_out(max(1, round(len(labelled) * VALIDATION_SHARE)))
+    share = max(round(len(labelled) * VALIDATION_SHARE), min(FEWEST_VALIDATED, len(labelled) // 5))
+    learnt, validation = labelled.hold_out(max(1, share))
     labels = corpus.classes()
     say(
         f"{corpus.name}: {len(learnt):,} examples to learn from, {len(validation):,} to choose the "

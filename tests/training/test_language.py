@@ -154,7 +154,7 @@ def test_a_classifier_begins_where_a_language_model_ended(trained, tmp_path, wri
         output = tmp_path / task
         run = [*common, "--init-from", str(trained / task), option, "--output", str(output)]
         assert main([*run, "--limit", "40"]) == 0
-        assert "38 examples to learn from, 2 to choose the best" in capsys.readouterr().err
+        assert "32 examples to learn from, 8 to choose the best" in capsys.readouterr().err
         after = load_model(output / "model.keras").backbone.get_weights()
         moved = any((a != b).any() for a, b in zip(before, after, strict=True))
         assert moved == changes
