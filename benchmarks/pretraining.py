@@ -19,12 +19,11 @@ LABELS = (500, 2500, 0)
 EPOCHS = (12, 6, 3)
 SETTINGS = {
     "batch_size": 32,
-    "learning_rate": 2e-3,
+    "learning_rate": 5e-3,
     "schedule": "cosine",
     "warmup_steps": 30,
     "clip_norm": 1.0,
-    "dropout": 0.5,
-    "average": 0.98,
+    "dropout": 0.2,
 }
 
 
@@ -40,7 +39,7 @@ def main() -> int:
     add("--data", default="movie_reviews", help="(default: movie_reviews)")
     add("--labels", type=int, nargs="+", default=LABELS, metavar="N", help="0 for all")
     add("--epochs", type=int, nargs="+", default=EPOCHS, metavar="N", help="for each of them")
-    add("--pooling", choices=("max", "mean"), default="max")
+    add("--pooling", choices=("max", "mean"), default="mean")
     add("--layer-decay", type=float, default=1.0, metavar="X")
     add("--seed", type=int, default=0)
     arguments = parser.parse_args()
