@@ -241,7 +241,7 @@ class MaskedBatches(Batches):
         blocks: `PackedBatches` or `HeldOutBlocks`.
         vocabulary_size: Ids below are drawn, from `first` on.
         mask: The id that hides.
-        first: The least id that a text has; what is less is never chosen.
+        first: The least id that a text has; what is less is never hidden.
         seed: Of what is chosen.
         share: Of the tokens; one a row at least.
     """
