@@ -22,7 +22,7 @@ from keras_seq import data
 from keras_seq.cli import main
 
 BACKBONES = ("rnn", "lstm", "transformer")
-# The longest first: of two processes, one would do them alone at the end.
+# The longest first: else one process does them alone at the end.
 LONGEST = ("test_mobile_demo.py", "test_lost.py", "test_cli.py")
 
 
