@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 LABELS = (500, 2500, 0)
-EPOCHS = (12, 6, 3)
+EPOCHS = (12, 6, 2)
+WARMUP_STEPS = 30  # fewer where there are few in all
 SETTINGS = {
     "batch_size": 32,
     "learning_rate": 5e-3,
     "schedule": "cosine",
-    "warmup_steps": 30,
     "clip_norm": 1.0,
     "dropout": 0.2,
 }
@@ -43,13 +43,26 @@ def main() -> int:
     add("--layer-decay", type=float, default=1.0, metavar="X")
     add("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    if len(arguments.epochs) != len(arguments.labels):
+        parser.error(
+            f"--epochs has a number for each of --labels. Received: {len(arguments.epochs)} for "
+            f"{len(arguments.labels)}"
+        )
 
+    from keras_seq.console import run_command
+
+    return run_command(lambda: _compare(arguments))
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    """Prints the table."""
     from keras_seq.console import import_quietly, table
     from keras_seq.memory import keep_freed_memory
 
     keep_freed_memory()
     import_quietly("keras_seq.training")
     from keras_seq import data
+    from keras_seq.training import Interrupted
     from keras_seq.training.run import find_model
 
     initial, _ = find_model(arguments.run)
@@ -59,10 +72,13 @@ def main() -> int:
         drawn = Path(folder) / "drawn.keras"
         type(initial).from_config(initial.get_config()).save(drawn)
         for labels, epochs in zip(arguments.labels, arguments.epochs, strict=True):
-            figures = [
-                _accuracy(corpus, begun, labels, epochs, arguments)
-                for begun in (arguments.run, drawn)
-            ]
+            try:
+                figures = [
+                    _accuracy(corpus, begun, labels, epochs, arguments)
+                    for begun in (arguments.run, drawn)
+                ]
+            except Interrupted as interrupt:
+                raise KeyboardInterrupt("Stopped; a benchmark keeps nothing.") from interrupt
             size = f"{labels or len(corpus.train):,}"
             rows.append((size, str(epochs), *(f"{100 * figure:.2f}" for figure in figures)))
     title = (
@@ -70,7 +86,6 @@ def main() -> int:
         f"{len(corpus.held_out):,} held-out texts of {corpus.name}"
     )
     table(("labels", "epochs", "pre-trained", "from scratch"), rows, title)
-    return 0
 
 
 def _accuracy(
@@ -80,8 +95,10 @@ def _accuracy(
     from keras_seq.training import Run, train_classifier
     from keras_seq.training.classify import BACKBONES
 
+    steps = epochs * (labels or len(corpus.train)) // SETTINGS["batch_size"]
     settings = BACKBONES["lstm"].changed(
         **SETTINGS,
+        warmup_steps=min(WARMUP_STEPS, steps // 4),
         init_from=str(begun),
         limit=labels,
         epochs=epochs,

@@ -50,7 +50,11 @@ def _add_classify(tasks: Any) -> None:
     )
     add_data(classify, "movie_reviews")
     classify.add_argument(
-        "--limit", type=int, metavar="N", help="labelled texts to learn from (default: 0, all)"
+        "--limit",
+        type=int,
+        metavar="N",
+        help="labelled texts to learn from, those that choose the best epoch among them (default: "
+        "0, all)",
     )
     model = classify.add_argument_group("model")
     add = model.add_argument
@@ -71,8 +75,8 @@ def _add_classify(tasks: Any) -> None:
     add(
         "--init-from",
         metavar="RUN",
-        help="begin with the backbone and the tokenizer of a run of `train generate` or `train "
-        "unmask`; what else describes them is not used",
+        help="begin with the backbone and the tokenizer of a run of `train generate`, `train "
+        "unmask` or `train classify`; what else describes them is not used",
     )
     add("--freeze", action="store_true", default=None, help="leave that backbone as it is")
     add(

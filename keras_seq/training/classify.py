@@ -59,7 +59,7 @@ class ClassifierSettings(TrainingSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._require("1 or more", lambda x: x >= 1, "max_length", "hidden_dim", "num_layers")
-        self._require("0 or more", lambda x: x >= 0, "limit")
+        self._require("0 for all, or 2 or more", lambda x: x == 0 or x >= 2, "limit")
         self._require("261 or more", lambda x: x >= 261, "vocabulary_size")
         if self.backbone == "transformer" and self.hidden_dim % self.num_heads:
             raise UserError(
@@ -78,6 +78,8 @@ class ClassifierSettings(TrainingSettings):
                 raise UserError(
                     f"{name} is for a backbone that was trained before: name it with --init-from."
                 )
+        if self.freeze and self.layer_decay != 1:
+            raise UserError("freeze leaves the backbone as it is: leave layer_decay out.")
         self._require("one of sentencepiece, bytes", TOKENIZERS.__contains__, "tokenizer")
 
 

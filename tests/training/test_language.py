@@ -160,8 +160,14 @@ def test_a_classifier_begins_where_a_language_model_ended(trained, tmp_path, wri
         assert moved == changes
     assert main([*common, "--init-from", str(trained / "unmask"), "--max-length", "99"]) == 2
     assert "max_length must be from 1 to the backbone's 32" in capsys.readouterr().err
-    assert main([*common, "--freeze"]) == 2
-    assert "--init-from" in capsys.readouterr().err
+    begun = ["--init-from", str(trained / "unmask")]
+    for options, words in (
+        (["--freeze"], "--init-from"),
+        ([*begun, "--freeze", "--layer-decay", "0.5"], "leave layer_decay out"),
+        (["--limit", "1"], "limit is 0 for all, or 2 or more"),
+    ):
+        assert main([*common, *options]) == 2
+        assert words in capsys.readouterr().err
 
 
 def test_a_learning_rate_for_each_variable():
