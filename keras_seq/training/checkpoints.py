@@ -14,6 +14,7 @@ from keras_seq.console import stage
 from keras_seq.errors import UserError
 
 KEPT = 2  # the last, and the one before it should the last be cut short
+PARTIAL = ".partial-"
 
 
 class Checkpoints:
@@ -37,7 +38,7 @@ class Checkpoints:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"step-{step:010d}.npz"
         arrays = {f"{i:06d}": keras.ops.convert_to_numpy(v) for i, v in enumerate(variables)}
-        partial = self.folder / f".partial-{path.name}"
+        partial = self.folder / f"{PARTIAL}{path.name}"
         with partial.open("wb") as file:
             np.savez(file, notes=np.frombuffer(json.dumps(notes).encode(), "uint8"), **arrays)
             file.flush()
@@ -47,7 +48,7 @@ class Checkpoints:
             old.unlink()
 
     def restore(self, variables: Sequence[keras.Variable]) -> dict[str, Any] | None:
-        """Puts the newest whole checkpoint into `variables`.
+        """Puts the newest whole checkpoint into `variables`; what a kill left half is removed.
 
         Returns:
             Its notes; None where there is no checkpoint.
@@ -55,6 +56,8 @@ class Checkpoints:
         Raises:
             UserError: If the checkpoint is of another model.
         """
+        for partial in self.folder.glob(f"{PARTIAL}*"):
+            partial.unlink()
         files = self._files()
         for path in reversed(files):
             try:

@@ -71,9 +71,17 @@ def test_a_changed_byte_is_found(checkpoints):
     assert checkpoints.restore(variables())["step"] == 20
 
 
-def test_what_was_being_written_does_not_count(checkpoints):
-    (checkpoints.folder / ".partial-step-0000000999.npz").write_bytes(b"half")
+def test_what_was_being_written_does_not_count_and_is_removed(checkpoints, monkeypatch):
+    def stop(descriptor):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", stop)
+        with pytest.raises(KeyboardInterrupt):
+            checkpoints.save(999, variables(999), {"step": 999})
+    assert len(files(checkpoints.folder)) == 3
     assert checkpoints.restore(variables())["step"] == 300
+    assert files(checkpoints.folder) == ["step-0000000020.npz", "step-0000000300.npz"]
 
 
 def test_another_model(checkpoints):
