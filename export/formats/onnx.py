@@ -1,6 +1,6 @@
 """ONNX through tf2onnx: one file a signature, a recurrence as one `RNN`, `LSTM` or `GRU` node.
 
-What several files have in common, their weights, stands once, in `weights.bin` beside them.
+What stands in them more than once, their weights, stands once in `weights.bin` beside them.
 """
 
 import contextlib
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from export.formats.onnx_graph import simplify
+from export.formats.onnx_links import graphs
 from export.runtime.onnx import output_name
 from keras_seq.errors import UserError
 from keras_seq.signature import Signature
@@ -41,7 +42,8 @@ def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) 
     import onnx
 
     from export.formats.trace import function, specs
-    from keras_seq.layers.cache import writing
+    from keras_seq.layers.cache import growing, writing
+    from keras_seq.layers.fusing import fusing
     from keras_seq.layers.recurrence import lowering
 
     for name in ("tf2onnx", "tensorflow"):
@@ -50,7 +52,7 @@ def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) 
     models = {}
     for signature in signatures:
         try:
-            with lowering(_mark), writing(_Scatter()):
+            with lowering(_mark), writing(_Scatter()), growing(), fusing():
                 traced = function(signature).get_concrete_function(*specs(signature, sizes))
             model = _converted(traced, signature)
             simplify(model)
@@ -72,15 +74,16 @@ def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) 
 
 
 def _share_weights(models: list[Any], path: Path) -> None:
-    """Moves what more than one of the models has out of them, to `path`."""
+    """Moves what stands in the models more than once out of them, to `path`."""
     from onnx import TensorProto
     from onnx.external_data_helper import set_external_data
 
     tensors: dict[bytes, list[Any]] = {}
     for model in models:
-        for tensor in model.graph.initializer:
-            if len(tensor.raw_data) >= SHARED_BYTES:
-                tensors.setdefault(tensor.raw_data, []).append(tensor)
+        for graph in graphs(model.graph):
+            for tensor in graph.initializer:
+                if len(tensor.raw_data) >= SHARED_BYTES:
+                    tensors.setdefault(tensor.raw_data, []).append(tensor)
     shared = {content: found for content, found in tensors.items() if len(found) > 1}
     if not shared:
         return
@@ -136,6 +139,8 @@ def _converted(traced: Any, signature: Signature) -> Any:
             "PyFunc": (_to_node, []),
             "Erfc": (_to_erf, []),
             "SelectV2": (_to_where, []),
+            "Less": (_as_it_is, []),
+            "Greater": (_as_it_is, []),
             "XlaDynamicUpdateSlice": (_to_concat, []),
         },
     )
@@ -442,20 +447,19 @@ class _Scatter:
         if place.position is not self._position:  # All layers of a step have the same.
             self._position = place.position
             self._indices = self._of(place.position, cache.shape[1])
-        return tf.tensor_scatter_nd_update(cache, self._indices, tf.squeeze(new, axis=2))
+        return tf.tensor_scatter_nd_update(cache, self._indices, new)
 
     @staticmethod
     def _of(position: Tensor, heads: int) -> Tensor:
-        """`(B, nh, 3)` int64, as ONNX has indices: row, head and position of each vector."""
+        """`(B, nh, 1, 3)` int64, as ONNX has indices: row, head and position of each vector."""
         import numpy as np
         import tensorflow as tf
 
-        head = np.zeros((1, heads, 3), "int64")
-        head[0, :, 1] = np.arange(heads)
-        position = tf.cast(position, tf.int64)
-        row = tf.range(tf.shape(position, tf.int64)[0])
-        columns = tf.stack([row, position * 0, position], axis=1)
-        return columns[:, None, :] + tf.constant(head)
+        row = tf.range(tf.shape(position, tf.int64)[0])[:, None, None, None]
+        head = np.arange(heads)[None, :, None, None]
+        # Only the last term changes from step to step.
+        first = row * np.array([1, 0, 0]) + head * np.array([0, 1, 0])
+        return first + tf.cast(position, tf.int64) * np.array([0, 0, 1])
 
 
 def _to_where(context: Any, node: Any, name: str, _: Any) -> None:
@@ -464,6 +468,10 @@ def _to_where(context: Any, node: Any, name: str, _: Any) -> None:
     shapes, dtypes = [context.get_shape(outputs[0])], [context.get_dtype(outputs[0])]
     context.remove_node(name)
     context.make_node("Where", inputs, outputs=outputs, name=name, shapes=shapes, dtypes=dtypes)
+
+
+def _as_it_is(*_: Any) -> None:
+    """tf2onnx handler: TensorFlow's operator is ONNX's. Its own makes floats of integers first."""
 
 
 def _is_constant(node: Any) -> bool:

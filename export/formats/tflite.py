@@ -62,7 +62,7 @@ def _in_place(cache: Any, new: Any, place: Any) -> Any:
     from keras_seq.layers.cache import chosen
 
     if cache.shape[0] == 1:
-        return ops.slice_update(cache, (0, 0, place.position[0], 0), new)
+        return ops.slice_update(cache, (0, 0, ops.reshape(place.position, ()), 0), new)
     return chosen(cache, new, place)
 
 

@@ -49,13 +49,15 @@ class Backbone(keras.layers.Layer):
         """One position: `(B,)` int32 ids and a state in, `(B, hidden_dim)` and a state out."""
         raise NotImplementedError
 
-    def prefill(self, token_ids: Tensor, length: Tensor, max_length: int) -> tuple[Tensor, State]:
+    def prefill(
+        self, token_ids: Tensor, length: Tensor, max_length: int | None
+    ) -> tuple[Tensor, State]:
         """A whole prompt at once.
 
         Args:
             token_ids: `(B, T)` int32.
             length: `(B,)` int32, from 1: how many ids of each row are its prompt.
-            max_length: As for `initial_state`; at least T.
+            max_length: As for `initial_state`, at least T; None for a state that grows.
 
         Returns:
             `(hidden, state)`: those after the last id of each prompt, `(B, hidden_dim)`.

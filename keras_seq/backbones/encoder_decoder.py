@@ -61,8 +61,10 @@ class EncoderDecoder(keras.layers.Layer):
         """A whole target `(B, T)` int32 after what `encode` gave: `(B, T, D)`."""
         raise NotImplementedError
 
-    def initial_state(self, memory: Memory, max_length: int) -> State:
-        """The state before the first token of the target, which has `max_length` at most."""
+    def initial_state(self, memory: Memory, max_length: int | None) -> State:
+        """The state before the first token of the target, which has `max_length` at most; None for
+        a state that grows.
+        """
         raise NotImplementedError
 
     def step(

@@ -102,7 +102,9 @@ class RecurrentBackbone(Backbone):
             hidden = new_state[names[0]]
         return hidden, new_state
 
-    def prefill(self, token_ids: Tensor, length: Tensor, max_length: int) -> tuple[Tensor, State]:
+    def prefill(
+        self, token_ids: Tensor, length: Tensor, max_length: int | None
+    ) -> tuple[Tensor, State]:
         self.require_causal()
         mask = ops.logical_and(not_padding(token_ids), within(token_ids, length))
         hidden = self.embedding(token_ids)

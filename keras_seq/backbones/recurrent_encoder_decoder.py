@@ -122,7 +122,7 @@ class RecurrentEncoderDecoder(EncoderDecoder):
             hidden = self.dropout(new, training=training)
         return hidden
 
-    def initial_state(self, memory: Memory, max_length: int) -> State:
+    def initial_state(self, memory: Memory, max_length: int | None) -> State:
         state = {}
         for i, bridge in enumerate(self.bridges):
             first = bridge(memory["memory_mean"])

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_seq.backbones.backbone import Backbone, State, Tensor, at_end, not_padding
+from keras_seq.backbones.backbone import Backbone, State, Tensor, at_end, not_padding, within
 from keras_seq.errors import require_positive
 from keras_seq.layers import (
     LayerNormalization,
@@ -123,19 +123,29 @@ class TransformerBackbone(Backbone):
         position = state["position"]
         hidden = self.positions(self.embedding(token_ids), position=position)
         rotation = self.positions.rotation(position=position)
-        place = Place.at(position, state["layer_0_key"].shape[2], rotation)
         new_state = {"position": position + 1}
+        if "read" in state:
+            this = ops.reshape(position >= 0, (-1, 1, 1, 1))
+            new_state["read"] = ops.concatenate([state["read"], this], axis=3)
+            place = Place.after(position, new_state["read"], rotation)
+        else:
+            place = Place.at(position, state["layer_0_key"].shape[2], rotation)
         for i, block in enumerate(self.blocks):
             cache = (state[f"layer_{i}_key"], state[f"layer_{i}_value"])
             hidden, (keys, values) = block.step(hidden, cache, place)
             new_state |= {f"layer_{i}_key": keys, f"layer_{i}_value": values}
         return self.norm(hidden), new_state
 
-    def prefill(self, token_ids: Tensor, length: Tensor, max_length: int) -> tuple[Tensor, State]:
+    def prefill(
+        self, token_ids: Tensor, length: Tensor, max_length: int | None
+    ) -> tuple[Tensor, State]:
         self.require_causal()
         hidden = self.positions(self.embedding(token_ids))
         rotation = self.positions.rotation(ops.shape(token_ids)[1])
         state = {"position": length}
+        if max_length is None:
+            # Not what only fills a row up, (B, 1, 1, T).
+            state["read"] = ops.expand_dims(within(token_ids, length), axis=(1, 2))
         for i, block in enumerate(self.blocks):
             hidden, (keys, values) = block.prefill(hidden, max_length, rotation)
             state |= {f"layer_{i}_key": keys, f"layer_{i}_value": values}

@@ -102,8 +102,8 @@ class TransformerEncoderDecoder(EncoderDecoder):
             hidden = block.decode(hidden, _of_block(memory, i), seen, training)
         return self.decoder_norm(hidden)
 
-    def initial_state(self, memory: Memory, max_length: int) -> State:
-        if max_length > self.max_length:
+    def initial_state(self, memory: Memory, max_length: int | None) -> State:
+        if max_length is not None and max_length > self.max_length:
             raise ValueError(
                 f"{self.name} has {self.max_length} positions. Received: max_length={max_length}"
             )
@@ -119,7 +119,8 @@ class TransformerEncoderDecoder(EncoderDecoder):
     ) -> tuple[Tensor, State]:
         position = state["position"]
         hidden = self.positions(self.embedded(token_ids), position=position)
-        place = Place.at(position, state["layer_0_key"].shape[2])
+        size = state["layer_0_key"].shape[2]
+        place = Place.after(position) if size is None else Place.at(position, size)
         seen = not_padding(memory["source_ids"])
         new_state = {"position": position + 1}
         for i, block in enumerate(self.decoder_blocks):

@@ -7,6 +7,7 @@ from typing import Any
 from keras import ops
 
 from keras_seq.decoding.sampling import next_token
+from keras_seq.lookup import take
 
 Tensor = Any
 State = dict[str, Tensor]
@@ -115,7 +116,7 @@ def _continued(
 
     def turn(i: Tensor, token: Tensor, ids: Tensor, *values: Tensor) -> tuple:
         logits, state = step(token, dict(zip(names, values, strict=True)))
-        token = choice(token, logits, ops.take(uniforms, i, axis=1))
+        token = choice(token, logits, take(uniforms, i, axis=1))
         return (i + 1, token, written(ids, i, token), *(state[name] for name in names))
 
     def written(ids: Tensor, i: Tensor | int, token: Tensor) -> Tensor:

@@ -5,6 +5,9 @@ ours while a model is traced, as `recurrence.lowering` does for recurrences:
 
     with writing(rule):
         trace(model)
+
+Where tensors may change their size from turn to turn, the caches of a loop need hold no more than
+what was read; `growing` says so.
 """
 
 import contextlib
@@ -12,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
+import numpy as np
 from keras import ops
 
 from keras_seq.layers.positions import Rotation
@@ -23,28 +27,37 @@ class Place(NamedTuple):
     """Where in a cache of S positions a step stands, for all layers alike.
 
     Attributes:
-        position: `(B,)` int32.
-        here: `(B, 1, S, 1)` boolean, True where the step's key and value go.
-        seen: `(B, 1, 1, S)` boolean, True for the positions up to there.
+        position: `(B, 1, 1, 1)` int32.
+        here: `(B, 1, S, 1)` boolean, True where the step's key and value go; None where the cache
+            grows by them.
+        seen: `(B, 1, 1, S)` boolean, True for what the step may look at; None for all.
         rotation: Of the position; see `RotaryPositions`.
     """
 
     position: Tensor
-    here: Tensor
-    seen: Tensor
+    here: Tensor | None
+    seen: Tensor | None
     rotation: Rotation | None = None
 
     @classmethod
     def at(cls, position: Tensor, size: int, rotation: Rotation | None = None) -> "Place":
         """The place `position`, `(B,)` int32, in a cache of `size` positions."""
-        slots = ops.expand_dims(ops.arange(size, dtype="int32"), axis=0)
-        column = ops.expand_dims(position, axis=1)
+        position = ops.reshape(position, (-1, 1, 1, 1))
+        slots = np.arange(size, dtype="int32")
         return cls(
             position,
-            ops.expand_dims(ops.equal(slots, column), axis=(1, 3)),
-            ops.expand_dims(ops.less_equal(slots, column), axis=(1, 2)),
+            ops.equal(slots[None, None, :, None], position),
+            ops.less_equal(slots[None, None, None, :], position),
             rotation,
         )
+
+    @classmethod
+    def after(
+        cls, position: Tensor, seen: Tensor | None = None, rotation: Rotation | None = None
+    ) -> "Place":
+        """Behind all that a cache holds; S of `seen` counts this position, too."""
+        position = ops.reshape(position, (-1, 1, 1, 1))
+        return cls(position, None, seen, rotation)
 
 
 Rule = Callable[[Tensor, Tensor, Place], Tensor]
@@ -60,6 +73,8 @@ _rule: ContextVar[Rule] = ContextVar("keras_seq_cache_rule", default=chosen)
 
 def written(cache: Tensor, new: Tensor, place: Place) -> Tensor:
     """`(B, nh, S, hs)` with `new`, `(B, nh, 1, hs)`, at each row's place."""
+    if place.here is None:
+        return ops.concatenate([cache, new], axis=2)
     return _rule.get()(cache, new, place)
 
 
@@ -71,3 +86,21 @@ def writing(rule: Rule) -> Iterator[None]:
         yield
     finally:
         _rule.reset(token)
+
+
+_grows: ContextVar[bool] = ContextVar("keras_seq_growing_caches", default=False)
+
+
+@contextlib.contextmanager
+def growing() -> Iterator[None]:
+    """Inside, the caches of loops grow."""
+    token = _grows.set(True)
+    try:
+        yield
+    finally:
+        _grows.reset(token)
+
+
+def slots_in_loop(slots: int) -> int | None:
+    """How many positions the cache of a loop has that needs `slots`; None where it grows."""
+    return None if _grows.get() else slots

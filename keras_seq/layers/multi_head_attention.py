@@ -10,6 +10,7 @@ from keras_seq.errors import require_positive
 from keras_seq.layers.cache import Place, written
 from keras_seq.layers.dropout import dropout
 from keras_seq.layers.positions import Rotation, rotated
+from keras_seq.layers.projection import Weights, projected
 
 Tensor = Any
 
@@ -99,23 +100,37 @@ class MultiHeadAttention(keras.layers.Layer):
             )
         return kernel, bias
 
-    def _heads(self, x: Tensor, kernel: Any, bias: Any) -> Tensor:
-        """`(B, T, D)` to `(B, nh, T, hs)`, as one matrix product."""
-        features, heads, size = kernel.shape
-        x = ops.matmul(x, ops.reshape(kernel, (features, heads * size)))
-        if bias is not None:
-            x = x + ops.reshape(bias, (heads * size,))
-        x = ops.reshape(x, (-1, ops.shape(x)[1], heads, size))
-        return ops.transpose(x, (0, 2, 1, 3))
+    @property
+    def _query(self) -> Weights:
+        return self.query_kernel, self.query_bias
+
+    @property
+    def _key(self) -> Weights:
+        return self.key_kernel, self.key_bias
+
+    @property
+    def _value(self) -> Weights:
+        return self.value_kernel, self.value_bias
 
     def project_query(self, query: Tensor) -> Tensor:
         """`(B, T, D)` to queries `(B, nh, T, hs)`."""
-        return self._heads(query, self.query_kernel, self.query_bias)
+        (query,) = projected(query, [self._query])
+        return _split_heads(query, self.key_dim)
 
     def project_key_value(self, value: Tensor, key: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """`(B, S, D)` to keys and values `(B, nh, S, hs)`: what a cache holds."""
-        keys = self._heads(value if key is None else key, self.key_kernel, self.key_bias)
-        return keys, self._heads(value, self.value_kernel, self.value_bias)
+        if key is None:
+            keys, values = projected(value, [self._key], [self._value])
+        else:
+            (keys,), (values,) = projected(key, [self._key]), projected(value, [self._value])
+        return _split_heads(keys, self.key_dim), _split_heads(values, self.value_dim)
+
+    def _project(self, x: Tensor, rotation: Rotation | None) -> tuple[Tensor, Tensor, Tensor]:
+        """`(B, T, D)` to its own queries, keys and values `(B, nh, T, hs)`."""
+        query, keys, values = projected(x, [self._query], [self._key], [self._value])
+        query, keys = (_split_heads(part, self.key_dim) for part in (query, keys))
+        values = _split_heads(values, self.value_dim)
+        return rotated(query, rotation), rotated(keys, rotation), values
 
     def scores(self, query: Tensor, keys: Tensor, mask: Tensor | None = None) -> Tensor:
         """Attention weights `(B, nh, T, S)` of projected queries over projected keys.
@@ -127,7 +142,7 @@ class MultiHeadAttention(keras.layers.Layer):
         if mask is not None:
             # Finite, so that a row with every key hidden stays a number.
             hidden = -3e4 if keras.backend.standardize_dtype(weights.dtype) == "float16" else -1e9
-            weights = ops.where(mask, weights, ops.cast(hidden, weights.dtype))
+            weights = weights + ops.where(mask, 0.0, ops.cast(hidden, weights.dtype))
         return ops.softmax(weights, axis=-1)
 
     def attend(
@@ -176,18 +191,14 @@ class MultiHeadAttention(keras.layers.Layer):
         `memory` is projected keys and values of B sequences, `mask` as for `scores`; each sequence
         has K rows, `beams`, which are the queries of one product.
         """
-        query = self._heads_of_rows(rows, self.query_kernel, self.query_bias, beams)
-        return self._joined(ops.matmul(self.scores(query, memory[0], mask), memory[1]), beams)
-
-    def _heads_of_rows(self, rows: Tensor, kernel: Any, bias: Any, beams: int = 1) -> Tensor:
-        """`(B · K, D)` to `(B, nh, K, hs)`."""
-        features, heads, size = kernel.shape
         # As a matrix: what tf2onnx makes of a product of more axes takes ten operators.
-        x = ops.matmul(rows, ops.reshape(kernel, (features, heads * size)))
-        x = x if bias is None else x + ops.reshape(bias, (heads * size,))
+        (query,) = projected(rows, [self._query])
         if beams == 1:  # Nothing changes places.
-            return ops.reshape(x, (-1, heads, 1, size))
-        return ops.transpose(ops.reshape(x, (-1, beams, heads, size)), (0, 2, 1, 3))
+            query = ops.reshape(query, (-1, self.num_heads, 1, self.key_dim))
+        else:
+            query = ops.reshape(query, (-1, beams, self.num_heads, self.key_dim))
+            query = ops.transpose(query, (0, 2, 1, 3))
+        return self._joined(ops.matmul(self.scores(query, memory[0], mask), memory[1]), beams)
 
     def _joined(self, heads: Tensor, beams: int = 1) -> Tensor:
         """Values of each head `(B, nh, K, hs)` to the output `(B · K, D)`."""
@@ -240,34 +251,44 @@ class MultiHeadAttention(keras.layers.Layer):
                 seen = _and(seen, ops.expand_dims(ops.cast(padding, "bool"), axis=(1, 2)))
         if attention_mask is not None:
             seen = _and(seen, ops.expand_dims(ops.cast(attention_mask, "bool"), axis=1))
-        keys, values = self.project_key_value(value, key)
-        query, keys = rotated(self.project_query(query), rotation), rotated(keys, rotation)
+        if value is query and key is None:
+            query, keys, values = self._project(query, rotation)
+        else:
+            keys, values = self.project_key_value(value, key)
+            query, keys = rotated(self.project_query(query), rotation), rotated(keys, rotation)
         return self.attend(query, keys, values, seen, use_causal_mask, training)
 
-    def initial_state(self, batch_size: int | Tensor, max_length: int) -> tuple[Tensor, Tensor]:
-        """An empty cache: keys and values `(B, nh, max_length, hs)`."""
-        shape = (batch_size, self.num_heads, max_length)
+    def initial_state(
+        self, batch_size: int | Tensor, max_length: int | None
+    ) -> tuple[Tensor, Tensor]:
+        """An empty cache: keys and values `(B, nh, max_length, hs)`; without a `max_length` it has
+        no position, and grows.
+        """
+        # Not simply 0: TensorFlow would fix what it knows.
+        slots = batch_size * 0 if max_length is None else max_length
+        shape = (batch_size, self.num_heads, slots)
         return (
             ops.zeros((*shape, self.key_dim), dtype=self.compute_dtype),
             ops.zeros((*shape, self.value_dim), dtype=self.compute_dtype),
         )
 
     def prefill(
-        self, inputs: Tensor, max_length: int, rotation: Rotation | None = None
+        self, inputs: Tensor, max_length: int | None, rotation: Rotation | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Causal self-attention of the first positions, which fills a cache.
 
         Args:
             inputs: `(B, T, D)`.
-            max_length: Positions of the cache, at least T.
+            max_length: Positions of the cache, at least T; None for T, and one more each step.
             rotation: Of these positions.
 
         Returns:
             `(output, state)`: `(B, T, D)`, and the state as `step` takes it.
         """
-        keys, values = self.project_key_value(inputs)
-        query, keys = rotated(self.project_query(inputs), rotation), rotated(keys, rotation)
+        query, keys, values = self._project(inputs, rotation)
         output = self.attend(query, keys, values, causal=True)
+        if max_length is None:
+            return output, (keys, values)
         rest = max_length - ops.shape(inputs)[1]
         padding = ((0, 0), (0, 0), (0, rest), (0, 0))
         sizes = (self.num_heads, max_length)  # known, whether T is or not
@@ -289,12 +310,13 @@ class MultiHeadAttention(keras.layers.Layer):
         Returns:
             `(output, state)`; the output is `(B, D)`.
         """
-        query = self._heads_of_rows(inputs, self.query_kernel, self.query_bias)
-        new_key = self._heads_of_rows(inputs, self.key_kernel, self.key_bias)
-        new_value = self._heads_of_rows(inputs, self.value_kernel, self.value_bias)
-        keys = written(state[0], rotated(new_key, place.rotation), place)
-        values = written(state[1], new_value, place)
-        weights = self.scores(rotated(query, place.rotation), keys, place.seen)
+        turned, value = projected(inputs, [self._query, self._key], [self._value])
+        turned = ops.reshape(turned, (-1, 2 * self.num_heads, 1, self.key_dim))
+        query, key = ops.split(rotated(turned, place.rotation), 2, axis=1)
+        keys = written(state[0], key, place)
+        value = ops.reshape(value, (-1, self.num_heads, 1, self.value_dim))
+        values = written(state[1], value, place)
+        weights = self.scores(query, keys, place.seen)
         return self._joined(ops.matmul(weights, values)), (keys, values)
 
     def compute_output_shape(
@@ -315,6 +337,12 @@ class MultiHeadAttention(keras.layers.Layer):
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
             "seed": self.seed,
         }
+
+
+def _split_heads(x: Tensor, size: int) -> Tensor:
+    """`(B, T, nh · hs)` to `(B, nh, T, hs)`."""
+    x = ops.reshape(x, (-1, ops.shape(x)[1], x.shape[-1] // size, size))
+    return ops.transpose(x, (0, 2, 1, 3))
 
 
 def causal_mask(queries: int | Tensor, keys: int | Tensor) -> Tensor:

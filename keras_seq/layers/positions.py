@@ -7,9 +7,11 @@ import numpy as np
 from keras import ops
 
 from keras_seq.errors import require_positive
+from keras_seq.layers.fusing import fuses
+from keras_seq.lookup import take
 
 Tensor = Any
-Rotation = tuple[Tensor, Tensor]
+Rotation = tuple[Tensor, Tensor] | Tensor
 
 
 class Positions(keras.layers.Layer):
@@ -36,7 +38,7 @@ class Positions(keras.layers.Layer):
             As `inputs`.
         """
         if position is not None:
-            return inputs + ops.take(self.table, position, axis=0)
+            return inputs + take(self.table, position)
         return inputs + self._first(self.table, ops.shape(inputs)[1])
 
     def rotation(
@@ -46,6 +48,15 @@ class Positions(keras.layers.Layer):
         first on, or for `position`, `(B,)` int32; None where positions are added instead.
         """
         return None
+
+    def _tabled(self, name: str, table: np.ndarray) -> Any:
+        """A weight, not a constant: exporters store weights once and constants once a signature."""
+        return self.add_weight(
+            shape=table.shape,
+            name=name,
+            initializer=lambda shape, dtype=None: ops.convert_to_tensor(table, dtype=dtype),
+            trainable=False,
+        )
 
     def _first(self, table: Tensor, length: int | Tensor) -> Tensor:
         if isinstance(length, int) and length > self.max_length:
@@ -104,13 +115,7 @@ class SinusoidalPositions(Positions):
             2 * (np.arange(width)[None, :] // 2) / width
         )
         table = np.where(np.arange(width) % 2 == 0, np.sin(angle), np.cos(angle))
-        # A weight, not a constant: exporters store weights once and constants once a signature.
-        self.table = self.add_weight(
-            shape=table.shape,
-            name="table",
-            initializer=lambda shape, dtype=None: ops.convert_to_tensor(table, dtype=dtype),
-            trainable=False,
-        )
+        self.table = self._tabled("table", table)
 
 
 @keras.saving.register_keras_serializable("keras_seq")
@@ -140,17 +145,16 @@ class RotaryPositions(Positions):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         rates = 10000 ** (-2 * np.arange(self.head_dim // 2) / self.head_dim)
         angle = np.arange(self.max_length)[:, None] * rates
-        self.cos, self.sin = (
-            self.add_weight(
-                shape=table.shape,
-                name=name,
-                initializer=lambda shape, dtype=None, table=table: ops.convert_to_tensor(
-                    table, dtype=dtype
-                ),
-                trainable=False,
-            )
-            for name, table in (("cos", np.cos(angle)), ("sin", np.sin(angle)))
-        )
+        cos, sin = np.cos(angle), np.sin(angle)
+        # As `rotated` takes them.
+        self.cos = self._tabled("cos", np.concatenate([cos, cos], axis=1))
+        self.sin = self._tabled("sin", np.concatenate([-sin, sin], axis=1))
+
+    def save_own_variables(self, store: Any) -> None:
+        """Nothing: the tables follow from the configuration."""
+
+    def load_own_variables(self, store: Any) -> None:
+        """Nothing, as nothing is saved; a file of an earlier version has tables of other shapes."""
 
     def call(self, inputs: Tensor, position: Tensor | None = None) -> Tensor:
         return inputs
@@ -158,16 +162,20 @@ class RotaryPositions(Positions):
     def rotation(
         self, length: int | Tensor | None = None, position: Tensor | None = None
     ) -> Rotation:
-        """Cosines and signed sines, `(T, D)` for the first T positions, `(B, 1, 1, D)` for one."""
+        """Cosines and signed sines, `(T, D)` for the first T positions, `(B, 1, 1, D)` for one; or
+        as one matrix, `(B, 1, D, D)`.
+        """
         tables = (ops.cast(table, self.compute_dtype) for table in (self.cos, self.sin))
         if position is None:
             cos, sin = (self._first(table, length) for table in tables)
-        else:
-            cos, sin = (ops.take(table, position, axis=0) for table in tables)
-        cos, sin = ops.concatenate([cos, cos], axis=1), ops.concatenate([-sin, sin], axis=1)
-        if position is None:
             return cos, sin
-        return ops.expand_dims(cos, axis=(1, 2)), ops.expand_dims(sin, axis=(1, 2))
+        row = ops.reshape(position, (-1, 1, 1))
+        cos, sin = (take(table, row) for table in tables)
+        if not fuses():
+            return cos, sin
+        # Made once, for all layers.
+        one = np.eye(self.head_dim, dtype="float32")
+        return one * cos + np.roll(one, self.head_dim // 2, axis=1) * sin
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "head_dim": self.head_dim}
@@ -177,6 +185,8 @@ def rotated(x: Tensor, rotation: Rotation | None) -> Tensor:
     """Queries or keys `(B, nh, T, D)` turned by `RotaryPositions.rotation`; as they are by None."""
     if rotation is None:
         return x
+    if not isinstance(rotation, tuple):
+        return ops.matmul(x, rotation)
     cos, sin = rotation
     # The last axis by its number: tf2onnx does not know the rank inside of every loop.
     first, second = ops.split(x, 2, axis=3)

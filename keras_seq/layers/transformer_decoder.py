@@ -108,7 +108,9 @@ class TransformerDecoder(TransformerBlock):
         """The encoder's output `(B, S, D)` as keys and values `(B, nh, S, hs)`."""
         return self.cross_attention.project_key_value(encoded)
 
-    def initial_state(self, batch_size: int | Tensor, max_length: int) -> tuple[Tensor, Tensor]:
+    def initial_state(
+        self, batch_size: int | Tensor, max_length: int | None
+    ) -> tuple[Tensor, Tensor]:
         """An empty cache; see `MultiHeadAttention.initial_state`."""
         return self.attention.initial_state(batch_size, max_length)
 

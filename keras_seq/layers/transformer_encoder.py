@@ -67,12 +67,14 @@ class TransformerEncoder(TransformerBlock):
         x = self._residual(inputs, attend, self.attention_norm, training)
         return self._feed_forward(x, training)
 
-    def initial_state(self, batch_size: int | Tensor, max_length: int) -> tuple[Tensor, Tensor]:
+    def initial_state(
+        self, batch_size: int | Tensor, max_length: int | None
+    ) -> tuple[Tensor, Tensor]:
         """An empty cache; see `MultiHeadAttention.initial_state`."""
         return self.attention.initial_state(batch_size, max_length)
 
     def prefill(
-        self, inputs: Tensor, max_length: int, rotation: Rotation | None = None
+        self, inputs: Tensor, max_length: int | None, rotation: Rotation | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """The first positions of a causal block: `(B, T, D)` in, `(output, state)` out."""
         cache = [None]

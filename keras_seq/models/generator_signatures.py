@@ -13,6 +13,7 @@ from keras_seq.compiling import compiled
 from keras_seq.data.tokens import padded
 from keras_seq.decoding import LEAST_TOP_P, generate, margins, next_token, proceed
 from keras_seq.errors import UserError
+from keras_seq.layers.cache import slots_in_loop
 from keras_seq.models.language_model import choosable
 from keras_seq.signature import UNREAD, Arrays, Signature, TensorSpec
 from keras_seq.text.tokenizer import BEGINNING, END
@@ -75,7 +76,10 @@ class GeneratorSignatures:
 
         def generated(token_ids: Tensor, length: Tensor, *given: Tensor) -> tuple[Tensor, Tensor]:
             uniforms, *numbers = given
-            logits, state = self._model.choosing_prefill(token_ids, length, slots)
+            room = slots_in_loop(slots)
+            if room is None:  # No more than the longest prompt, either.
+                token_ids = token_ids[:, : ops.max(length)]
+            logits, state = self._model.choosing_prefill(token_ids, length, room)
             return generate(self._model.choosing_step, logits, state, uniforms, *numbers, END)
 
         def generate_ids(

@@ -80,13 +80,13 @@ class TextGenerator(Exported, LanguageModel):
         backbone.require_causal()
         super().__init__(backbone, tokenizer, max_length, tie_embeddings, **kwargs)
 
-    def prefill(self, token_ids: Tensor, length: Tensor, slots: int) -> tuple[Tensor, State]:
+    def prefill(self, token_ids: Tensor, length: Tensor, slots: int | None) -> tuple[Tensor, State]:
         """The beginning token and a prompt, all at once.
 
         Args:
             token_ids: `(B, T)` int32.
             length: `(B,)` int32, from 0: how many ids of each row are its prompt.
-            slots: Positions of a Transformer's cache, more than T.
+            slots: Positions of a Transformer's cache, more than T; None for one that grows.
 
         Returns:
             `(logits, state)`: `(B, V)` of the first token after the prompt, and named tensors,
@@ -110,7 +110,7 @@ class TextGenerator(Exported, LanguageModel):
         return choosable(logits), state
 
     def choosing_prefill(
-        self, token_ids: Tensor, length: Tensor, slots: int
+        self, token_ids: Tensor, length: Tensor, slots: int | None
     ) -> tuple[Tensor, State]:
         """`prefill`, with logits to choose a token by."""
         logits, state = self.prefill(token_ids, length, slots)

@@ -14,6 +14,7 @@ from keras_seq.console import counted
 from keras_seq.data.tokens import padded
 from keras_seq.decoding import NO_CHANCE, Hypothesis, beam_search
 from keras_seq.errors import UserError
+from keras_seq.layers.cache import slots_in_loop
 from keras_seq.models.exported import Exported
 from keras_seq.models.language_head import LanguageHead
 from keras_seq.models.language_model import choosable
@@ -137,10 +138,13 @@ class Translator(Exported, keras.Model):
         """What the decoder reads of sources `(B, S)` int32, by name, batch first."""
         return self.backbone.encode(_ended(source_ids))
 
-    def begin(self, memory: State, size: int) -> tuple[Tensor, State]:
-        """The first step of targets of `size` tokens at most: `(logits, state)`."""
+    def begin(self, memory: State, size: int | None) -> tuple[Tensor, State]:
+        """The first step of targets of `size` tokens at most: `(logits, state)`; None for a state
+        that grows.
+        """
         # A search asks for what follows the last token, too.
-        state = self.backbone.initial_state(memory, size + 1)
+        slots = None if size is None else size + 1
+        state = self.backbone.initial_state(memory, slots)
         token = ops.full_like(memory["source_ids"][:, 0], BEGINNING)
         return self.step(token, state, memory)
 
@@ -172,7 +176,7 @@ class Translator(Exported, keras.Model):
             logits, state = self.step(token, state, memory, beams)
             return choosable(logits), state
 
-        logits, state = self.begin(memory, size)
+        logits, state = self.begin(memory, slots_in_loop(size))
         ids, length, scores, ended = beam_search(
             step,
             choosable(logits),

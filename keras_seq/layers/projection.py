@@ -1,0 +1,46 @@
+"""Several products of one input, as attention projects it to queries, keys and values."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from keras_seq.layers.fusing import fuses
+
+Tensor = Any
+Weights = tuple[Any, Any]  # a kernel (D, nh, hs), and a bias (nh, hs) or None
+
+
+def projected(x: Tensor, *groups: Sequence[Weights]) -> list[Tensor]:
+    """For each group of weights, the products of `x` with its kernels, side by side.
+
+    Args:
+        x: `(B, D)` or `(B, T, D)`.
+        *groups: Kernels `(D, nh, hs)` with their biases `(nh, hs)` or None.
+
+    Returns:
+        For each group `(…, nh · hs)`, summed over its kernels.
+    """
+    if not fuses():
+        return [_joint([_product(x, [weights]) for weights in group]) for group in groups]
+    whole = _product(x, [weights for group in groups for weights in group])
+    if len(groups) == 1:
+        return [whole]
+    widths = [sum(_width(kernel) for kernel, _ in group) for group in groups]
+    ends = [sum(widths[: i + 1]) for i in range(len(widths) - 1)]
+    return ops.split(whole, ends, axis=len(x.shape) - 1)
+
+
+def _product(x: Tensor, group: Sequence[Weights]) -> Tensor:
+    kernels = [ops.reshape(kernel, (kernel.shape[0], _width(kernel))) for kernel, _ in group]
+    x = ops.matmul(x, _joint(kernels))
+    biases = [ops.reshape(bias, (-1,)) for _, bias in group if bias is not None]
+    return x + _joint(biases) if biases else x
+
+
+def _joint(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=-1)
+
+
+def _width(kernel: Any) -> int:
+    return kernel.shape[1] * kernel.shape[2]
