@@ -95,7 +95,7 @@ def _arranged(node: Any, arrays: list[Any]) -> Any:
 
 
 def _merge_equal(graph: Any, constants: dict[str, Any]) -> None:
-    """Nodes of one operator and the same inputs are one. What constants hold makes them the same."""
+    """Nodes of one operator with the same inputs are one; constants with the same content are."""
 
     def same(name: str) -> Any:
         tensor = constants.get(name)

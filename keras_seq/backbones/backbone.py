@@ -41,8 +41,10 @@ class Backbone(keras.layers.Layer):
         self.dropout_rate = dropout
         self.dropout = Dropout(dropout, dtype=self.dtype_policy)
 
-    def initial_state(self, batch_size: int | Tensor, max_length: int) -> State:
-        """The state before the first token; `max_length` bounds the positions to come."""
+    def initial_state(self, batch_size: int | Tensor, max_length: int | None) -> State:
+        """The state before the first token; `max_length` bounds the positions to come, and None
+        makes a state that grows with each step where it holds them.
+        """
         raise NotImplementedError
 
     def step(self, token_ids: Tensor, state: State) -> tuple[Tensor, State]:
@@ -57,7 +59,7 @@ class Backbone(keras.layers.Layer):
         Args:
             token_ids: `(B, T)` int32.
             length: `(B,)` int32, from 1: how many ids of each row are its prompt.
-            max_length: As for `initial_state`, at least T; None for a state that grows.
+            max_length: As for `initial_state`, at least T.
 
         Returns:
             `(hidden, state)`: those after the last id of each prompt, `(B, hidden_dim)`.

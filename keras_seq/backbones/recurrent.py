@@ -81,7 +81,7 @@ class RecurrentBackbone(Backbone):
             hidden = self.dropout(hidden, training=training)
         return hidden
 
-    def initial_state(self, batch_size: int | Tensor, max_length: int) -> State:
+    def initial_state(self, batch_size: int | Tensor, max_length: int | None) -> State:
         self.require_causal()
         state = {}
         for i, layer in enumerate(self.recurrent_layers):

@@ -14,7 +14,7 @@ from keras_seq.layers import (
     SinusoidalPositions,
     TransformerEncoder,
 )
-from keras_seq.layers.cache import Place
+from keras_seq.layers.cache import Place, nothing_read, read_on
 
 POSITIONS = ("learned", "rotary", "sinusoidal")
 
@@ -106,13 +106,15 @@ class TransformerBackbone(Backbone):
             hidden = block(hidden, mask=mask, training=training, rotation=rotation)
         return self.norm(hidden)
 
-    def initial_state(self, batch_size: int | Tensor, max_length: int) -> State:
+    def initial_state(self, batch_size: int | Tensor, max_length: int | None) -> State:
         self.require_causal()
-        if max_length > self.max_length:
+        if max_length is not None and max_length > self.max_length:
             raise ValueError(
                 f"{self.name} has {self.max_length} positions. Received: max_length={max_length}"
             )
         state = {"position": ops.zeros((batch_size,), dtype="int32")}
+        if max_length is None:
+            state["read"] = nothing_read(batch_size)
         for i, block in enumerate(self.blocks):
             keys, values = block.initial_state(batch_size, max_length)
             state |= {f"layer_{i}_key": keys, f"layer_{i}_value": values}
@@ -125,8 +127,7 @@ class TransformerBackbone(Backbone):
         rotation = self.positions.rotation(position=position)
         new_state = {"position": position + 1}
         if "read" in state:
-            this = ops.reshape(position >= 0, (-1, 1, 1, 1))
-            new_state["read"] = ops.concatenate([state["read"], this], axis=3)
+            new_state["read"] = read_on(state["read"], position)
             place = Place.after(position, new_state["read"], rotation)
         else:
             place = Place.at(position, state["layer_0_key"].shape[2], rotation)

@@ -14,7 +14,7 @@ from keras_seq.layers import (
     TransformerDecoder,
     TransformerEncoder,
 )
-from keras_seq.layers.cache import Place
+from keras_seq.layers.cache import Place, nothing_read, read_on
 
 
 @keras.saving.register_keras_serializable("keras_seq")
@@ -109,6 +109,8 @@ class TransformerEncoderDecoder(EncoderDecoder):
             )
         rows = ops.shape(memory["source_ids"])[0]
         state = {"position": ops.zeros_like(memory["source_ids"][:, 0])}
+        if max_length is None:
+            state["read"] = nothing_read(rows)
         for i, block in enumerate(self.decoder_blocks):
             keys, values = block.initial_state(rows, max_length)
             state |= {f"layer_{i}_key": keys, f"layer_{i}_value": values}
@@ -119,10 +121,13 @@ class TransformerEncoderDecoder(EncoderDecoder):
     ) -> tuple[Tensor, State]:
         position = state["position"]
         hidden = self.positions(self.embedded(token_ids), position=position)
-        size = state["layer_0_key"].shape[2]
-        place = Place.after(position) if size is None else Place.at(position, size)
         seen = not_padding(memory["source_ids"])
         new_state = {"position": position + 1}
+        if "read" in state:
+            new_state["read"] = read_on(state["read"], position)
+            place = Place.after(position)  # There is no padding: it may look at all.
+        else:
+            place = Place.at(position, state["layer_0_key"].shape[2])
         for i, block in enumerate(self.decoder_blocks):
             cache = (state[f"layer_{i}_key"], state[f"layer_{i}_value"])
             hidden, (keys, values) = block.step(

@@ -101,6 +101,16 @@ def growing() -> Iterator[None]:
         _grows.reset(token)
 
 
+def nothing_read(batch_size: int | Tensor) -> Tensor:
+    """`(B, 1, 1, 0)` boolean: what `seen` of a `Place` begins with where caches grow."""
+    return ops.zeros((batch_size, 1, 1, batch_size * 0), dtype="bool")
+
+
+def read_on(read: Tensor, position: Tensor) -> Tensor:
+    """`read` with one more place, which is at `position`, `(B,)` int32, and is seen."""
+    return ops.concatenate([read, ops.reshape(position >= 0, (-1, 1, 1, 1))], axis=3)
+
+
 def slots_in_loop(slots: int) -> int | None:
     """How many positions the cache of a loop has that needs `slots`; None where it grows."""
     return None if _grows.get() else slots

@@ -25,14 +25,18 @@ def model(request):
     return made
 
 
-def test_stepping_is_reading(model):
+@pytest.mark.parametrize("max_length", [T, None], ids=["", "growing"])
+def test_stepping_is_reading(model, max_length):
     whole = np.asarray(model((SOURCE, TARGET)))
     memory = model.encode(SOURCE)
-    state = model.initial_state(memory, T)
+    state = model.initial_state(memory, max_length)
     shapes = {name: tuple(value.shape) for name, value in state.items()}
     for t in range(T):
-        hidden, state = model.step(TARGET[:, t], state, memory)
+        if max_length is None and "layer_0_key" in state:
+            shapes |= {name: (3, 2, t, 4) for name in shapes if name.startswith("layer")}
+            shapes["read"] = (3, 1, 1, t)
         assert {name: tuple(value.shape) for name, value in state.items()} == shapes
+        hidden, state = model.step(TARGET[:, t], state, memory)
         valid = TARGET[:, t] != 0
         np.testing.assert_allclose(np.asarray(hidden)[valid], whole[valid, t], atol=1e-5)
 

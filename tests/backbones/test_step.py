@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from keras_seq.backbones import RecurrentBackbone, TransformerBackbone
+from keras_seq.layers.fusing import fusing
 
 T = 8
 TOKEN_IDS = np.random.default_rng(0).integers(1, 30, (3, T)).astype("int32")
@@ -40,13 +41,14 @@ def test_stepping_is_reading(make):
 
 @pytest.mark.parametrize("make", BACKBONES.values(), ids=BACKBONES)
 @pytest.mark.parametrize("compiled", [False, True])
-def test_prefilling_is_stepping(make, compiled):
+@pytest.mark.parametrize("max_length", [T, None], ids=["", "growing"])
+def test_prefilling_is_stepping(make, compiled, max_length):
     """Prompts of different lengths, whatever stands after them, and the steps that follow."""
     backbone, length = make(), np.array([5, 3, 1], "int32")
     backbone(TOKEN_IDS)
     prompts = TOKEN_IDS[:, :6].copy()
     prompts[np.arange(6) >= length[:, None]] = 29
-    prefill = lambda ids, length: backbone.prefill(ids, length, T)  # noqa: E731
+    prefill = lambda ids, length: backbone.prefill(ids, length, max_length)  # noqa: E731
     if compiled:
         shapes = [tf.TensorSpec((None, None), "int32"), tf.TensorSpec((None,), "int32")]
         prefill = tf.function(prefill, input_signature=shapes)
@@ -130,7 +132,8 @@ def drawn(name):
     backbone = BACKBONES[name]()
     backbone(TOKEN_IDS)
     generator = np.random.default_rng(1)
-    backbone.set_weights([generator.normal(size=w.shape) / 2 for w in backbone.get_weights()])
+    for weight in backbone.trainable_weights:
+        weight.assign(generator.normal(size=weight.shape) / 2)
     return backbone
 
 
@@ -150,6 +153,23 @@ def test_stepping_is_reading_with_drawn_weights_in_one_graph(name):
         valid = TOKEN_IDS[:, t] != 0
         np.testing.assert_allclose(np.asarray(hidden)[valid], whole[valid, t], atol=1e-5)
     assert step.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize("name", ["transformer", "sinusoidal", "rotary"])
+def test_a_state_that_grows(name):
+    """From nothing, a step at a time, and with as few operators as there can be."""
+    backbone = drawn(name)
+    whole = np.asarray(backbone(TOKEN_IDS))
+    state = backbone.initial_state(3, None)
+    for t in range(T):
+        assert state["layer_0_key"].shape == (3, 2, t, 4)
+        assert state["read"].shape == (3, 1, 1, t)
+        with fusing():
+            fused, _ = backbone.step(TOKEN_IDS[:, t], state)
+        hidden, state = backbone.step(TOKEN_IDS[:, t], state)
+        valid = TOKEN_IDS[:, t] != 0
+        np.testing.assert_allclose(np.asarray(hidden)[valid], whole[valid, t], atol=1e-5)
+        np.testing.assert_allclose(fused, hidden, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", BACKBONES)

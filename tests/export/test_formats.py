@@ -110,6 +110,24 @@ def test_one_step_with_state_in_and_out(tmp_path, cell, format):
         state = {name: out[f"new_{name}"] for name in state}
 
 
+@pytest.mark.parametrize("format", formats.NAMES)
+def test_integers_are_compared_as_integers(tmp_path, format):
+    """As floats of 24 bits these are all the same."""
+
+    def call(x, y):
+        return {"less": keras.ops.cast(x < y, "int32"), "more": keras.ops.cast(x > y, "int32")}
+
+    tensors = (TensorSpec("x", "int32", ("B",)), TensorSpec("y", "int32", ("B",)))
+    found = (TensorSpec("less", "int32", ("B",)), TensorSpec("more", "int32", ("B",)))
+    x = np.array([2**24, 2**24 + 1, 2**24 + 1, -(2**31)], "int32")
+    y = np.array([2**24 + 1, 2**24, 2**24 + 1, 2**31 - 1], "int32")
+    outputs, _ = roll_out(
+        Signature("run", tensors, found, call), {"x": x, "y": y}, tmp_path, format
+    )
+    assert outputs["less"].tolist() == [1, 0, 0, 1]
+    assert outputs["more"].tolist() == [0, 1, 0, 0]
+
+
 def test_a_pass_of_tf2onnx_that_fails_is_left_out(tmp_path, monkeypatch):
     from tf2onnx.optimizer import TransposeOptimizer
 

@@ -315,3 +315,96 @@ def test_a_shape_that_a_body_reads_stays():
     simplify(made)
     onnx.checker.check_model(made, full_check=True)
     np.testing.assert_allclose(run(made, x=x), expected, atol=1e-6)
+
+
+def plain(nodes, constants, output=TensorProto.FLOAT, rows=(2, None)):
+    """Nodes from x `(2, D)` to y, without a loop."""
+    shapes = [value("x", shape=[2, D])], [value("y", output, rows)]
+    graph = helper.make_graph(nodes, "main", *shapes, constants)
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.checker.check_model(made)
+    return made
+
+
+def kinds(made):
+    return Counter(node.op_type for node in made.graph.node)
+
+
+@pytest.mark.parametrize(("axis", "left"), [(-1, {"ArgMax"}), (0, {"ReduceMax", "ArgMax"})])
+def test_the_place_of_the_largest(axis, left):
+    """The first of several; what is the largest along another axis is another question."""
+    node = helper.make_node
+    made = plain(
+        [
+            node("ReduceMax", ["x", "axes"], ["largest"], keepdims=1),
+            node("Equal", ["x", "largest"], ["same"]),
+            node("Cast", ["same"], ["ones"], to=TensorProto.INT32),
+            node("ArgMax", ["ones"], ["y"], axis=-1, keepdims=0),
+        ],
+        [constant("axes", [axis], "int64")],
+        TensorProto.INT64,
+        [2],
+    )
+    x = np.array([[0, 3, 3, 1, 3, 2], [5, 1, 4, 5, 0, 2]], "float32")
+    expected = run(made, x=x)
+    simplify(made)
+    assert left == set(kinds(made)) - {"Equal", "Cast"}
+    np.testing.assert_array_equal(run(made, x=x), expected)
+
+
+@pytest.mark.parametrize(("other", "left"), [(1.5, 1), (2.5, 2)])
+def test_what_is_computed_twice_is_computed_once(other, left):
+    """Where constants of other names hold the same."""
+    node = helper.make_node
+    made = plain(
+        [
+            node("Mul", ["x", "a"], ["one"]),
+            node("Mul", ["x", "b"], ["two"]),
+            node("Exp", ["one"], ["three"]),
+            node("Exp", ["two"], ["four"]),
+            node("Sub", ["three", "four"], ["five"]),
+            node("Add", ["five", "x"], ["y"]),
+        ],
+        [constant("a", 1.5), constant("b", other)],
+    )
+    x = G.normal(size=(2, D)).astype("float32")
+    expected = run(made, x=x)
+    simplify(made)
+    assert kinds(made) == {"Mul": left, "Exp": left, "Sub": 1, "Add": 1}
+    np.testing.assert_allclose(run(made, x=x), expected, rtol=1e-6)
+
+
+def test_weights_side_by_side_are_stored_so():
+    node = helper.make_node
+    made = plain(
+        [
+            node("Reshape", ["a", "square"], ["first"]),
+            node("Concat", ["first", "b"], ["both"], axis=1),
+            node("MatMul", ["x", "both"], ["y"]),
+        ],
+        [
+            constant("a", G.normal(size=D * D)),
+            constant("b", G.normal(size=(D, 2))),
+            constant("square", [D, -1], "int64"),
+        ],
+    )
+    x = G.normal(size=(2, D)).astype("float32")
+    expected = run(made, x=x)
+    simplify(made)
+    assert kinds(made) == {"MatMul": 1}
+    assert [list(t.dims) for t in made.graph.initializer] == [[D, D + 2]]
+    np.testing.assert_allclose(run(made, x=x), expected, rtol=1e-5)
+
+
+def test_large_weights_of_a_loop_stand_in_its_body():
+    made = model()
+    replace(made, "table", G.normal(size=(200, D)))
+    next(n for n in body_of(made).node if n.op_type == "Gather").input[1] = "i"
+    expected = run(made, x=np.ones((2, D), "float32"), index=np.array(2, "int64"))
+    simplify(made)
+    onnx.checker.check_model(made)
+    large = [len(t.raw_data) for t in body_of(made).initializer if len(t.raw_data) > 4096]
+    assert large == [200 * D * 4]
+    assert max(len(t.raw_data) for t in made.graph.initializer) < 4096
+    found = run(made, x=np.ones((2, D), "float32"), index=np.array(2, "int64"))
+    np.testing.assert_allclose(found, expected, atol=1e-5)

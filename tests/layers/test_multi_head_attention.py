@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from keras_seq import layers
 from keras_seq.layers.cache import Place
+from keras_seq.layers.fusing import fusing
 
 G = np.random.default_rng(3)
 B, T, S, D = 3, 5, 7, 6
@@ -170,6 +171,22 @@ def test_what_a_hidden_key_holds_is_not_seen():
     found = [np.asarray(layer(QUERY, v, value_mask=VALUE_MASK)) for v in (VALUE, other)]
     np.testing.assert_allclose(*found, atol=1e-6)
     assert np.abs(np.asarray(layer(QUERY, other)) - layer(QUERY, VALUE)).max() > 1e-3
+
+
+@pytest.mark.parametrize("options", [{}, {"value_dim": 3, "use_bias": False}], ids=["", "options"])
+def test_fewer_operators_compute_the_same(options):
+    """The kernels of one input side by side, as they are exported; of two inputs, each for itself."""
+    layer = layers.MultiHeadAttention(2, 4, **options)
+    value, key = QUERY[:, ::-1], QUERY[::-1]
+    expected = [layer(QUERY), layer(QUERY, value), layer(QUERY, value, key)]
+    state = tuple(G.normal(size=x.shape).astype("float32") for x in layer.initial_state(B, T))
+    place = Place.at(np.full(B, 2, "int32"), T)
+    expected += [layer.step(QUERY[:, 2], state, place)[0]]
+    with fusing():
+        found = [layer(QUERY), layer(QUERY, value), layer(QUERY, value, key)]
+        found += [layer.step(QUERY[:, 2], state, place)[0]]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 @pytest.mark.parametrize("options", [{}, {"value_dim": 3, "use_bias": False}], ids=["", "options"])

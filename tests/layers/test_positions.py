@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_seq import layers
+from keras_seq.layers.fusing import fusing
 from keras_seq.layers.positions import RotaryPositions, rotated
 
 B, T, D = 3, 6, 8
@@ -118,6 +119,10 @@ def test_rotary_positions_are_turns_in_the_complex_plane():
     np.testing.assert_allclose(rotated(x, layer.rotation(12)), expected, atol=1e-5)
     for t in (0, 7):
         found = rotated(x[:, :, t : t + 1], layer.rotation(position=np.full(2, t, "int32")))
+        np.testing.assert_allclose(found, expected[:, :, t : t + 1], atol=1e-5)
+        with fusing():
+            matrix = layer.rotation(position=np.full(2, t, "int32"))
+        found = rotated(x[:, :, t : t + 1], matrix)
         np.testing.assert_allclose(found, expected[:, :, t : t + 1], atol=1e-5)
     assert layer.compute_output_shape((2, 12, 16)) == (2, 12, 16)
     assert type(layer).from_config(layer.get_config()).head_dim == 8
