@@ -30,6 +30,20 @@ def test_nothing_heavy_is_imported(program):
     assert process.returncode == 0, process.stderr
 
 
+def test_a_command_begins_without_what_it_does_not_need():
+    """Keras's own imports are left out; whoever needs them later has them, and layers are whole."""
+    program = (
+        "import sys\nfrom keras_seq import console\nconsole.import_quietly('keras_seq.training')\n"
+        "left = set(console.NOT_ASKED_FOR) & set(sys.modules)\nassert not left, left\n"
+        "import matplotlib.figure, pandas, sklearn.metrics, keras\n"
+        "assert keras.layers.Dense(2)(keras.ops.ones((1, 3))).shape == (1, 2)"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stderr
+
+
 # From the ground up. A module imports floors below its own, and its own folder.
 FLOORS = [
     {"keras_seq.errors", "keras_seq._registration", "keras_seq.uniforms"},
