@@ -126,10 +126,11 @@ def _converted(traced: Any, signature: Signature) -> Any:
     outputs = {
         output_name(name, inputs): tensor.name for name, tensor in _named_outputs(traced).items()
     }
-    graph = tf2onnx.tf_loader.from_function(traced, list(inputs.values()), list(outputs.values()))
+    # As of a large model: else a function is built of the frozen graph, only to be taken apart.
+    graph = tf2onnx.tf_loader.from_function(traced, [], [], large_model=True)
     convert = functools.partial(
         tf2onnx.convert.from_graph_def,
-        graph,
+        tf2onnx.tf_loader.fix_freezing_errors_part2(graph),
         name=signature.name,
         input_names=list(inputs.values()),
         output_names=list(outputs.values()),

@@ -143,10 +143,12 @@ def in_utf8(texts: Iterable[str | bytes]) -> list[bytes]:
     """Texts as bytes.
 
     Raises:
-        TypeError: If `texts` is one string, or something in it is no text.
+        TypeError: If `texts` is one string or no list, or something in it is no text.
     """
     if isinstance(texts, (str, bytes)):
         raise TypeError(f"Give a list of texts. Received one: {texts[:40]!r}")
+    if not isinstance(texts, Iterable):
+        raise TypeError(f"Give a list of texts. Received: {texts!r}")
     texts = list(texts)
     for text in texts:
         if not isinstance(text, (str, bytes)):

@@ -195,6 +195,6 @@ def test_bytes_in_hugging_face_tokenizers():
 
 
 def test_one_text_is_no_list_of_texts(tokenizer):
-    for wrong in ("a film", b"a film"):
+    for wrong in ("a film", b"a film", None, 7):
         with pytest.raises(TypeError, match="Give a list of texts"):
             tokenizer.encode(wrong)
