@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from export.formats.onnx_graph import simplify
-from export.formats.onnx_links import graphs
 from export.runtime.onnx import output_name
 from keras_seq.errors import UserError
 from keras_seq.signature import Signature
@@ -80,10 +79,9 @@ def _share_weights(models: list[Any], path: Path) -> None:
 
     tensors: dict[bytes, list[Any]] = {}
     for model in models:
-        for graph in graphs(model.graph):
-            for tensor in graph.initializer:
-                if len(tensor.raw_data) >= SHARED_BYTES:
-                    tensors.setdefault(tensor.raw_data, []).append(tensor)
+        for tensor in model.graph.initializer:
+            if len(tensor.raw_data) >= SHARED_BYTES:
+                tensors.setdefault(tensor.raw_data, []).append(tensor)
     shared = {content: found for content, found in tensors.items() if len(found) > 1}
     if not shared:
         return
@@ -140,8 +138,8 @@ def _converted(traced: Any, signature: Signature) -> Any:
             "PyFunc": (_to_node, []),
             "Erfc": (_to_erf, []),
             "SelectV2": (_to_where, []),
-            "Less": (_as_it_is, []),
-            "Greater": (_as_it_is, []),
+            "Less": (_to_comparison, []),
+            "Greater": (_to_comparison, []),
             "XlaDynamicUpdateSlice": (_to_concat, []),
         },
     )
@@ -471,8 +469,16 @@ def _to_where(context: Any, node: Any, name: str, _: Any) -> None:
     context.make_node("Where", inputs, outputs=outputs, name=name, shapes=shapes, dtypes=dtypes)
 
 
-def _as_it_is(*_: Any) -> None:
-    """tf2onnx handler: TensorFlow's operator is ONNX's. Its own makes floats of integers first."""
+def _to_comparison(context: Any, node: Any, name: str, _: Any) -> None:
+    """tf2onnx handler: TensorFlow's operator is ONNX's. Its own makes floats of integers, which are
+    all the same from 2^24 on.
+    """
+    from onnx import TensorProto
+
+    for given in node.input:
+        if context.get_dtype(given) in (TensorProto.INT32, TensorProto.INT64):
+            # Where it is a size, tf2onnx has made another integer of it than it says here.
+            context.insert_new_node_on_input(node, "Cast", given, to=TensorProto.INT64)
 
 
 def _is_constant(node: Any) -> bool:

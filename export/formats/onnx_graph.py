@@ -23,8 +23,7 @@ def simplify(model: Any) -> None:
     - An index into a weight is not made positive before a `Gather`, which counts from the end, too.
     - Sizes are not computed where they are those of the input; see `onnx_shapes`.
     - What each turn of a loop would compute again from outside alone is computed once, before it.
-    - The matrices that a loop multiplies by stand in its body: onnxruntime takes a tenth longer
-      where it packs them outside.
+    - The small weights that a loop reads stand in its body: what is outside is handed in each turn.
     """
     for graph in list(graphs(model.graph)):
         _read_from_outside(graph)
@@ -43,7 +42,7 @@ def simplify(model: Any) -> None:
         _compute_before_loops(graph)
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     for graph in list(graphs(model.graph)):
-        _bring_matrices_in(graph, weights)
+        _bring_in(graph, weights)
     _drop_unused(model.graph)
 
 
@@ -70,15 +69,25 @@ def _read_from_outside(graph: Any) -> None:
 def _arrange_weights(main: Any, graph: Any, constants: dict[str, Any]) -> None:
     from onnx import numpy_helper
 
+    def stored(array: Any, name: str) -> str:
+        """The name of the weight: of the same one, where another graph has made it."""
+        made = numpy_helper.from_array(array, name)
+        content = made.data_type, made.dims, made.raw_data
+        for weight in main.initializer:
+            if (weight.data_type, weight.dims, weight.raw_data) == content:
+                made = weight
+                break
+        else:
+            main.initializer.append(made)
+        constants[made.name] = made
+        return made.name
+
     for node in [n for n in graph.node if n.op_type in ("Reshape", "Concat")]:
         given = [constants.get(name) for name in node.input]
         if None in given:
             continue
-        arrays = [array_of(tensor) for tensor in given]
-        made = numpy_helper.from_array(_arranged(node, arrays), f"{node.output[0]}/weight")
-        main.initializer.append(made)
-        constants[made.name] = made
-        _rename_uses(graph, node.output[0], made.name)
+        array = _arranged(node, [array_of(tensor) for tensor in given])
+        _rename_uses(graph, node.output[0], stored(array, f"{node.output[0]}/weight"))
         graph.node.remove(node)
 
 
@@ -191,22 +200,21 @@ def _compute_before_loops(graph: Any) -> None:
         body.node.extend(stay)
 
 
-def _bring_matrices_in(graph: Any, weights: dict[str, Any]) -> None:
-    """To each loop in `graph`, what products of its own read; small ones may stay."""
+def _bring_in(graph: Any, weights: dict[str, Any]) -> None:
+    """To each loop in `graph`, the small weights that nodes of its own read. Large ones stay: a
+    browser's onnxruntime does not find in `weights.bin` what stands in a body.
+    """
     for loop, body in loops(graph):
-        inside: dict[str, str] = {}
-        known = {tensor.name for tensor in body.initializer}
-        for product in [node for node in body.node if node.op_type == "MatMul"]:
-            name = product.input[1]
-            matrix = None if name in known else weights.get(name)
-            if matrix is None or len(matrix.raw_data) < LARGE_BYTES:
-                continue
-            if name not in inside:
-                inside[name] = f"{loop.output[0]}/{name}"
-                copy = body.initializer.add()
-                copy.CopyFrom(matrix)
-                copy.name = inside[name]
-            product.input[1] = inside[name]
+        inside = {tensor.name: tensor.name for tensor in body.initializer}
+        for node in body.node:
+            for i, name in enumerate(node.input):
+                weight = weights.get(name)
+                if name not in inside and weight is not None and len(weight.raw_data) < LARGE_BYTES:
+                    inside[name] = f"{loop.output[0]}/{name}"
+                    copy = body.initializer.add()
+                    copy.CopyFrom(weight)
+                    copy.name = inside[name]
+                node.input[i] = inside.get(name, name)
 
 
 def _drop_unused(graph: Any) -> None:
