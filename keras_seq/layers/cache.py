@@ -10,8 +10,8 @@ Where tensors may change their size from turn to turn, the caches of a loop need
 what was read; `growing` says so.
 """
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ import numpy as np
 from keras import ops
 
 from keras_seq.layers.positions import Rotation
+from keras_seq.layers.tracing import setting
 
 Tensor = Any
 
@@ -78,27 +79,17 @@ def written(cache: Tensor, new: Tensor, place: Place) -> Tensor:
     return _rule.get()(cache, new, place)
 
 
-@contextlib.contextmanager
-def writing(rule: Rule) -> Iterator[None]:
+def writing(rule: Rule) -> AbstractContextManager[None]:
     """Inside, caches are written by `rule`, which does what `written` says."""
-    token = _rule.set(rule)
-    try:
-        yield
-    finally:
-        _rule.reset(token)
+    return setting(_rule, rule)
 
 
 _grows: ContextVar[bool] = ContextVar("keras_seq_growing_caches", default=False)
 
 
-@contextlib.contextmanager
-def growing() -> Iterator[None]:
+def growing() -> AbstractContextManager[None]:
     """Inside, the caches of loops grow."""
-    token = _grows.set(True)
-    try:
-        yield
-    finally:
-        _grows.reset(token)
+    return setting(_grows, True)
 
 
 def nothing_read(batch_size: int | Tensor) -> Tensor:

@@ -7,21 +7,17 @@ which would cost more than it saves where weights are variables, or a compiler j
         trace(model)
 """
 
-import contextlib
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
+
+from keras_seq.layers.tracing import setting
 
 _fuses: ContextVar[bool] = ContextVar("keras_seq_fuses", default=False)
 
 
-@contextlib.contextmanager
-def fusing() -> Iterator[None]:
+def fusing() -> AbstractContextManager[None]:
     """Inside, layers make do with few operators."""
-    token = _fuses.set(True)
-    try:
-        yield
-    finally:
-        _fuses.reset(token)
+    return setting(_fuses, True)
 
 
 def fuses() -> bool:

@@ -10,14 +10,15 @@ while a model is traced, as a compiler lowers a primitive:
 No layer knows which format it is traced for.
 """
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 
 from keras import ops
 
 from keras_seq.layers import scan as scans
 from keras_seq.layers.cells import Cell, State, Tensor
+from keras_seq.layers.tracing import setting
 
 Lowering = Callable[..., tuple[Tensor | None, State]]
 _rule: ContextVar[Lowering | None] = ContextVar("keras_seq_recurrence_lowering", default=None)
@@ -122,11 +123,6 @@ def masked_outputs(
     return ops.where(kept, outputs, ops.zeros_like(outputs))
 
 
-@contextlib.contextmanager
-def lowering(rule: Lowering) -> Iterator[None]:
+def lowering(rule: Lowering) -> AbstractContextManager[None]:
     """Makes `recurrence` use `rule`, a function like `loop`, inside the `with` block."""
-    token = _rule.set(rule)
-    try:
-        yield
-    finally:
-        _rule.reset(token)
+    return setting(_rule, rule)
