@@ -1,5 +1,5 @@
 /** The frame: four screens, one shown, and what every screen shares. */
-import {useCallback, useEffect, useState} from 'preact/hooks';
+import {useCallback, useEffect, useLayoutEffect, useState} from 'preact/hooks';
 
 import type {Listing} from './backend/backend';
 import {type Backend, started} from './backend/client';
@@ -38,7 +38,7 @@ export function App() {
     document.documentElement.lang = language;
     document.title = `${say(screen)} · ${say('title')}`;
   }, [language, screen]);
-  useEffect(() => {
+  useLayoutEffect(() => { // Before the next event: nobody is to ask the worker that ends here.
     let isCurrent = true;
     setBackend(null);
     void started({engine, precision, accelerator, threads}).then(async (made) => {

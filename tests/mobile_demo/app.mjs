@@ -71,7 +71,7 @@ export async function opened(...more) {
 /** A phone with the app open; `choices` are those of its Engine screen. */
 export async function phone(browser, origin, {profile = 'Pixel 7', choices = {}, path = '/', late = false, ...options} = {}) {
   const context = await browser.newContext({...PROFILES[profile], locale: 'en-GB', ...options});
-  context.setDefaultTimeout(20_000);
+  context.setDefaultTimeout(60_000); // A limit for what hangs: a busy machine is slow.
   await context.addInitScript((choices) => {
     if (!localStorage.getItem('choices /')) localStorage.setItem('choices /', JSON.stringify(choices));
   }, choices);

@@ -151,6 +151,15 @@ test('a runtime that is changed while it is measured', async () => {
   await page.getByText('Measuring').waitFor({state: 'detached'});
   await page.getByRole('button', {name: 'Measure', disabled: false}).click();
   await page.locator('dl').nth(2).waitFor();
+  // Who is quick asks for it in the moment of the change, before anything is painted.
+  const isDisabled = await page.evaluate(async () => {
+    document.querySelector('[name=engine]').click();
+    for (let i = 0; i < 9; i++) await null;
+    return [...document.querySelectorAll('button')].find(({textContent}) => textContent === 'Measure').disabled;
+  });
+  assert.ok(isDisabled);
+  await page.getByRole('button', {name: 'Measure', disabled: false}).click();
+  await page.locator('dl').nth(2).waitFor();
   await context.close();
 });
 

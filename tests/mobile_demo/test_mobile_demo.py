@@ -103,7 +103,7 @@ def run(installed, built, file, **environment):
         capture_output=True,
         text=True,
         check=False,
-        timeout=600,
+        timeout=1500,
     )
     print(process.stdout)
     assert process.returncode == 0, process.stdout + process.stderr

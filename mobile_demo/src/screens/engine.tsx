@@ -12,11 +12,12 @@ import {canThread, mostThreads} from '../parts/settings';
 import {type Language, LANGUAGES, megabytes, type Say, told, toldOf, useSay} from '../words/words';
 
 export function Engine() {
+  const {engine, precision, accelerator, threads} = useApp().choices;
   return (
     <>
       <Runtime />
       <Bundles />
-      <Benchmark />
+      <Benchmark key={`${engine} ${precision} ${accelerator} ${threads}`} />
     </>
   );
 }
@@ -176,6 +177,7 @@ async function below(entry: FileSystemEntry): Promise<File[]> {
   }
 }
 
+/** Of one runtime: what its worker was asked is never answered once there is another. */
 function Benchmark() {
   const {backend, bundles, choices} = useApp();
   const say = useSay();
@@ -184,12 +186,6 @@ function Benchmark() {
   const [found, setFound] = useState<Measured[]>([]);
   const [error, setError] = useState<unknown>(null);
   const [isShared, setIsShared] = useState(false);
-
-  // Another runtime has another worker: what this one was asked it never answers.
-  useEffect(() => {
-    setMeasuring(null);
-    setFound([]);
-  }, [backend]);
 
   const measure = async () => {
     setFound([]);
