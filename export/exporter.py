@@ -142,8 +142,7 @@ def export(
                 inputs = model.signature_inputs(texts, sizes)
             elif sample:
                 inputs = model.sample_inputs(sample, sizes)
-            answers = _answers(signatures, drawn)
-            expected = answers if inputs is drawn else _answers(signatures, inputs)
+            answers, expected = _answers(signatures, drawn, inputs)
         parity.save_reference(folder / bundle.PARITY, drawn, answers)
         if model.tokenizer is not None:
             (folder / bundle.TOKENIZER).write_text(model.tokenizer.to_json(), "utf-8")
@@ -249,8 +248,13 @@ def _drawn_rows(signatures: Sequence[Signature]) -> int:
     return whole * math.ceil(parity.DRAWN_ROWS / whole)
 
 
-def _answers(signatures: Sequence[Signature], inputs: Mapping[str, Arrays]) -> dict[str, Arrays]:
-    return {s.name: parity.reference(s, inputs[s.name]) for s in signatures}
+def _answers(
+    signatures: Sequence[Signature], drawn: Mapping[str, Arrays], inputs: Mapping[str, Arrays]
+) -> tuple[dict[str, Arrays], dict[str, Arrays]]:
+    """What Keras answers to both, by signature; they may be one."""
+    given = (drawn,) if inputs is drawn else (drawn, inputs)
+    found = {s.name: parity.references(s, *(some[s.name] for some in given)) for s in signatures}
+    return tuple({name: answers[i] for name, answers in found.items()} for i in (0, -1))
 
 
 def _write(

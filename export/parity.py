@@ -59,25 +59,46 @@ class Parity:
         return asdict(self)
 
 
-def reference(signature: Signature, inputs: Arrays) -> Arrays:
-    """What Keras answers, on the backend it runs; and the `MARGINS`, where it draws."""
+def references(signature: Signature, *given: Arrays) -> list[Arrays]:
+    """What Keras answers, on the backend it runs, to each of these inputs; and the `MARGINS`, where
+    it draws.
+    """
     import keras
 
-    function = signature.function
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        function = tf.function(function, autograph=False, reduce_retracing=True)
+    parts = [_batches(signature, inputs) for inputs in given]
+    function = _traced_once(signature, [part for some in parts for part in some])
     answers = []
-    for part in counted(_batches(signature, inputs), f"Keras, {signature.name}"):
-        given = {name: keras.ops.convert_to_tensor(value) for name, value in part.items()}
-        found = {
-            name: keras.ops.convert_to_numpy(value) for name, value in function(**given).items()
-        }
-        if signature.margins is not None:
-            found[MARGINS] = signature.margins(part, found)
-        answers.append(found)
-    return {name: np.concatenate([found[name] for found in answers]) for name in answers[0]}
+    for some in parts:
+        found = []
+        for part in counted(some, f"Keras, {signature.name}"):
+            outputs = function(**{n: keras.ops.convert_to_tensor(a) for n, a in part.items()})
+            found.append({n: keras.ops.convert_to_numpy(value) for n, value in outputs.items()})
+            if signature.margins is not None:
+                found[-1][MARGINS] = signature.margins(part, found[-1])
+        answers.append({name: np.concatenate([f[name] for f in found]) for name in found[0]})
+    return answers
+
+
+def _traced_once(signature: Signature, parts: Sequence[Arrays]) -> Callable[..., Any]:
+    """The function of a signature; with TensorFlow a graph that takes all these inputs.
+
+    A `tf.function` of its own accord is traced, and its graph optimised, anew for other shapes: of
+    a loop that takes longer than it runs.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return signature.function
+    import tensorflow as tf
+
+    specs = {}
+    for name in parts[0]:
+        tensors = [keras.ops.convert_to_tensor(part[name]) for part in parts]
+        shape, *others = (tensor.shape for tensor in tensors)
+        for other in others:
+            shape = shape.most_specific_compatible_shape(other)
+        specs[name] = tf.TensorSpec(shape, tensors[0].dtype, name=name)
+    return tf.function(signature.function, autograph=False).get_concrete_function(**specs)
 
 
 def compare(run: Run, signature: SignatureSpec, inputs: Arrays, expected: Arrays) -> Parity:

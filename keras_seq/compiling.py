@@ -15,12 +15,15 @@ def compiled(
         model: Whose weights it reads; they may change between calls.
         function: Of tensors, by position; it changes nothing.
         at_once: The first call matters more than those after it: with TensorFlow a graph, which
-            takes a third of the time that XLA takes to compile and twice as long to run.
+            takes a third of the time that XLA takes to compile and twice as long to run, and takes
+            any size from the second one on.
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(function, autograph=False, jit_compile=not at_once)
+        if at_once:
+            return tf.function(function, autograph=False, reduce_retracing=True)
+        return tf.function(function, autograph=False, jit_compile=True)
     if keras.backend.backend() == "jax":
         import jax
 

@@ -27,7 +27,6 @@ SETTINGS = ("max_new_tokens", *SAMPLING)
 
 # What an export is proven with, after the likeliest tokens: temperature, top_k, top_p.
 PROVEN_SAMPLING = ((1.0, 0, 1.0), (0.8, 40, 1.0), (1.0, 0, 0.9), (0.6, 20, 0.95))
-NEUTRAL = np.float32(1)  # A repetition penalty that changes nothing.
 STATE_ROWS = 32  # Rows compared of the signatures that hand out states, which are large.
 
 
@@ -165,7 +164,9 @@ class GeneratorSignatures:
                 (*text, *settings),
                 (*part, UNREAD),
                 generate_text,
-                partial(self._margins_of_text, prompt),
+                partial(
+                    self._margins_of_text, prompt, compiled(self._model, generated, at_once=True)
+                ),
             ),
         )
 
@@ -263,6 +264,14 @@ class GeneratorSignatures:
             },
         }
 
+    def _encoded(
+        self, text: np.ndarray, length: np.ndarray, most: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """`_prompt_of` by the tokenizer outside a graph, which is quicker."""
+        texts = [row[:count].tobytes() for row, count in zip(text, length, strict=True)]
+        rows = [row[-most:] for row in self._model.tokenizer.encode(texts)]
+        return padded(rows, most), np.array([len(row) for row in rows], "int32")
+
     def _margins_of_ids(self, inputs: Arrays, outputs: Arrays) -> np.ndarray:
         """For `generate`: of each token given, and of the one that ended a row."""
         new, length = outputs["token_ids"], inputs["length"]
@@ -283,20 +292,19 @@ class GeneratorSignatures:
             found[i, :chosen] = margins(of_new, uniforms[:chosen], temperature, top_k, top_p)
         return found
 
-    def _margins_of_text(self, prompt: int, inputs: Arrays, outputs: Arrays) -> np.ndarray:
+    def _margins_of_text(
+        self, prompt: int, generated: Any, inputs: Arrays, outputs: Arrays
+    ) -> np.ndarray:
         """For `generate_text`: of the token that a byte belongs to, or of the one before it.
 
-        `prompt` is the number of tokens read of a prompt.
+        `prompt` is the number of tokens read of a prompt, `generated` continues one.
         """
         shape = outputs["text"].shape
         if inputs["temperature"] == 0:
             return np.full(shape, np.inf)
-        token_ids, length = self._prompt_of(inputs["text"], inputs["length"], prompt)
+        token_ids, length = self._encoded(inputs["text"], inputs["length"], prompt)
         numbers = (inputs[name] for name in SETTINGS)
-        generated = self._model.generate_compiled(
-            token_ids, length, inputs["uniforms"], *numbers, NEUTRAL
-        )
-        token_ids, length, new, count = map(_array, (token_ids, length, *generated))
+        new, count = map(_array, generated(token_ids, length, inputs["uniforms"], *numbers))
         rows = self._margins_of_ids(
             {**inputs, "token_ids": token_ids, "length": length},
             {"token_ids": new, "length": count},
@@ -305,7 +313,7 @@ class GeneratorSignatures:
 
     def _margins_of_first(self, prompt: int, inputs: Arrays, outputs: Arrays) -> np.ndarray:
         """For `prefill_text`: of the token that a byte belongs to."""
-        token_ids, length = self._prompt_of(inputs["text"], inputs["length"], prompt)
+        token_ids, length = self._encoded(inputs["text"], inputs["length"], prompt)
         logits, _ = self._model.choosing_prefill(token_ids, length, prompt + 1)
         found = margins(_array(logits), inputs["uniform"], *map(inputs.get, SAMPLING))
         return self._of_bytes(found[:, None], outputs["token"][:, None], outputs["text"].shape)
@@ -347,7 +355,7 @@ class GeneratorSignatures:
 
     @cached_property
     def _logits_of(self) -> Any:
-        return compiled(self._model, lambda token_ids: self._model(token_ids))
+        return compiled(self._model, lambda token_ids: self._model(token_ids), at_once=True)
 
     def limits(self, sizes: Mapping[str, int]) -> dict[str, int]:
         """The largest size of each dimension of a signature that has one, where T tokens of a
