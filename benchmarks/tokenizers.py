@@ -288,7 +288,7 @@ def is_utf8(text: bytes) -> bool:
 
 
 def work(name: str, model: bytes, lines: list[str], count: int) -> Found:
-    """Runs an engine over the strings, in a process of its own."""
+    """Runs an engine over the strings."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     contender = CONTENDERS[name]
     engine, reference = contender.make(model), ours(model)
@@ -317,12 +317,18 @@ def trained(lines: list[str]) -> bytes:
     return SentencePieceTokenizer.train(lines, TABLE).model
 
 
-def compared(names: list[str], count: int, folder: str | None) -> Iterator[tuple[str, Found]]:
-    """What each of the engines made of `count` strings."""
+def prepared(count: int, folder: str | None) -> tuple[bytes, list[str]]:
+    """A vocabulary, and the lines that `count` strings are made of."""
     lines = list(dict.fromkeys(corpora(folder)))
     model = trained(lines)
     if count < len(lines):
         lines = random.Random(1).sample(lines, count // 2)
+    return model, lines
+
+
+def compared(names: list[str], count: int, folder: str | None) -> Iterator[tuple[str, Found]]:
+    """What each of the engines made of `count` strings."""
+    model, lines = prepared(count, folder)
     context = multiprocessing.get_context("spawn")
     for name in names:
         with context.Pool(1) as pool:
