@@ -105,6 +105,20 @@ def reviews_file(
 
 
 @pytest.fixture(scope="session")
+def few_reviews_file(
+    once: Callable[..., Path], reviews: data.Corpus, write_csv: Callable[..., None]
+) -> Path:
+    """500 of the reviews to learn from, where a test is of what is done with them."""
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        rows = list(zip(reviews.train.texts, reviews.train.labels, strict=True))
+        write_csv(folder / "few.csv", rows[::40])
+
+    return once("few", make) / "few.csv"
+
+
+@pytest.fixture(scope="session")
 def runs(once: Callable[..., Path], reviews_file: Path) -> dict[str, Path]:
     """A small run of each backbone, trained for one epoch."""
 

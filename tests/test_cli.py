@@ -167,8 +167,8 @@ def test_bad_training_data(tmp_path, capsys, write_csv):
     assert not (tmp_path / "run").exists()
 
 
-def test_bad_settings(reviews_file, runs, tmp_path, capsys):
-    train = ["train", "classify", "--data", reviews_file, "--output", tmp_path / "run"]
+def test_bad_settings(few_reviews_file, runs, tmp_path, capsys):
+    train = ["train", "classify", "--data", few_reviews_file, "--output", tmp_path / "run"]
     fails(capsys, [*train, "--epochs", "0"], "epochs", "0")
     fails(capsys, [*train, "--max-length", "-1"], "max_length", "-1")
     fails(capsys, [*train, "--learning-rate", "0"], "learning_rate", "0")

@@ -1,5 +1,6 @@
 """The same models on JAX, in a process that has no TensorFlow."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -27,34 +28,40 @@ BACKBONES = {
     "encoder": lambda: TransformerBackbone(30, 8, 1, 2, max_length=T, positions="sinusoidal"),
 }
 
-PROGRAM = """
+COMPUTES = """
 import sys
 sys.modules["tensorflow"] = None
 import jax, keras, numpy as np
+from pathlib import Path
 import keras_seq
 assert keras.backend.backend() == "jax"
-given = np.load("given.npz")
-inputs = [given[name] for name in sorted(given.files) if name.startswith("input")]
-model = keras.saving.load_model("model.keras")
-found = {"output": model(inputs)}
 
-def loss(trainable, rest):
-    output, _ = model.stateless_call(trainable, rest, inputs, training=True)
-    return (output * given["weights"]).sum()
+def computed(folder):
+    given = np.load(folder / "given.npz")
+    inputs = [given[name] for name in sorted(given.files) if name.startswith("input")]
+    model = keras.saving.load_model(folder / "model.keras")
+    found = {"output": model(inputs)}
 
-trainable = [v.value for v in model.trainable_variables]
-rest = [v.value for v in model.non_trainable_variables]
-gradients = jax.jit(jax.grad(loss))(trainable, rest)
-found |= {f"gradient_{i:03d}": gradient for i, gradient in enumerate(gradients)}
-backbone = model.layers[-1]
-if getattr(backbone, "causal", False):
-    state = backbone.initial_state(3, inputs[0].shape[1])
-    steps = []
-    for t in range(inputs[0].shape[1]):
-        hidden, state = backbone.step(inputs[0][:, t], state)
-        steps.append(hidden)
-    found["steps"] = np.stack(steps, axis=1)
-np.savez("found.npz", **found)
+    def loss(trainable, rest):
+        output, _ = model.stateless_call(trainable, rest, inputs, training=True)
+        return (output * given["weights"]).sum()
+
+    trainable = [v.value for v in model.trainable_variables]
+    rest = [v.value for v in model.non_trainable_variables]
+    gradients = jax.jit(jax.grad(loss))(trainable, rest)
+    found |= {f"gradient_{i:03d}": gradient for i, gradient in enumerate(gradients)}
+    backbone = model.layers[-1]
+    if getattr(backbone, "causal", False):
+        state = backbone.initial_state(3, inputs[0].shape[1])
+        steps = []
+        for t in range(inputs[0].shape[1]):
+            hidden, state = backbone.step(inputs[0][:, t], state)
+            steps.append(hidden)
+        found["steps"] = np.stack(steps, axis=1)
+    np.savez(folder / "found.npz", **found)
+
+for folder in Path().iterdir():
+    computed(folder)
 """
 
 
@@ -70,51 +77,66 @@ def run_on_jax(program, folder):
     assert process.returncode == 0, process.stderr[-3000:]
 
 
-def on_jax(tmp_path, model, inputs, weights):
-    model.save(tmp_path / "model.keras")
-    np.savez(
-        tmp_path / "given.npz", weights=weights, **{f"input{i}": x for i, x in enumerate(inputs)}
-    )
-    run_on_jax(PROGRAM, tmp_path)
-    return dict(np.load(tmp_path / "found.npz"))
+def of_backbone(name):
+    ids = keras.Input((T,), dtype="int32")
+    return keras.Model(ids, BACKBONES[name]()(ids)), [TOKEN_IDS]
 
 
-def compare(tmp_path, model, inputs):
-    with tf.GradientTape() as tape:
-        output = model(inputs, training=True)
-        weights = G.normal(size=output.shape).astype("float32")
-        total = tf.reduce_sum(output * weights)
-    gradients = tape.gradient(total, model.trainable_variables)
-    found = on_jax(tmp_path, model, inputs, weights)
-    np.testing.assert_allclose(found["output"], model(inputs), atol=1e-5)
-    for i, gradient in enumerate(gradients):
-        plain = tf.convert_to_tensor(gradient)
-        np.testing.assert_allclose(found[f"gradient_{i:03d}"], plain, atol=1e-4, rtol=1e-4)
-    return found
+def of_decoder_block():
+    inputs = [G.normal(size=(3, n, 8)).astype("float32") for n in (5, 7)]
+    a, b = keras.Input((5, 8)), keras.Input((7, 8))
+    return keras.Model([a, b], layers.TransformerDecoder(2, 16)(a, b)), inputs
+
+
+def of_dropout():
+    """Drops the same elements: the seed and the counts decide, not the backend."""
+    a = keras.Input((50,))
+    dropped = layers.Dropout(0.5, seed=3)(keras.layers.Dense(50)(a))
+    return keras.Model(a, dropped), [G.normal(size=(3, 50)).astype("float32")]
+
+
+MODELS = {name: functools.partial(of_backbone, name) for name in BACKBONES}
+MODELS |= {"decoder block": of_decoder_block, "dropout": of_dropout}
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """By model, what it computes here, `{name: array}`, and what it does on JAX."""
+    folder = tmp_path_factory.mktemp("jax")
+    here = {}
+    for name, make in MODELS.items():
+        model, inputs = make()
+        with tf.GradientTape() as tape:
+            output = model(inputs, training=True)
+            weights = G.normal(size=output.shape).astype("float32")
+            total = tf.reduce_sum(output * weights)
+        here[name] = {"output": model(inputs).numpy()}
+        for i, gradient in enumerate(tape.gradient(total, model.trainable_variables)):
+            here[name][f"gradient_{i:03d}"] = tf.convert_to_tensor(gradient).numpy()
+        (folder / name).mkdir()
+        model.save(folder / name / "model.keras")
+        given = {f"input{i}": x for i, x in enumerate(inputs)}
+        np.savez(folder / name / "given.npz", weights=weights, **given)
+    run_on_jax(COMPUTES, folder)
+    return {name: (here[name], dict(np.load(folder / name / "found.npz"))) for name in MODELS}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_same_outputs_and_gradients(both, name):
+    here, on_jax = both[name]
+    assert here.keys() == on_jax.keys() - {"steps"}
+    for key, expected in here.items():
+        np.testing.assert_allclose(on_jax[key], expected, atol=1e-4, rtol=1e-4)
+    np.testing.assert_allclose(on_jax["output"], here["output"], atol=1e-5)
 
 
 @pytest.mark.parametrize("name", BACKBONES)
-def test_backbones(tmp_path, name):
-    ids = keras.Input((T,), dtype="int32")
-    backbone = BACKBONES[name]()
-    model = keras.Model(ids, backbone(ids))
-    found = compare(tmp_path, model, [TOKEN_IDS])
-    if backbone.causal:
+def test_steps(both, name):
+    _, on_jax = both[name]
+    assert ("steps" in on_jax) == BACKBONES[name]().causal
+    if "steps" in on_jax:
         real = TOKEN_IDS != 0
-        np.testing.assert_allclose(found["steps"][real], found["output"][real], atol=1e-5)
-    assert ("steps" in found) == backbone.causal
-
-
-def test_decoder_block(tmp_path):
-    inputs = [G.normal(size=(3, n, 8)).astype("float32") for n in (5, 7)]
-    a, b = keras.Input((5, 8)), keras.Input((7, 8))
-    compare(tmp_path, keras.Model([a, b], layers.TransformerDecoder(2, 16)(a, b)), inputs)
-
-
-def test_dropout_drops_the_same_elements(tmp_path):
-    a = keras.Input((50,))
-    compare(tmp_path, keras.Model(a, layers.Dropout(0.5, seed=3)(keras.layers.Dense(50)(a))),
-            [G.normal(size=(3, 50)).astype("float32")])  # fmt: skip
+        np.testing.assert_allclose(on_jax["steps"][real], on_jax["output"][real], atol=1e-5)
 
 
 CUDNN = """

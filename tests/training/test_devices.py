@@ -13,7 +13,7 @@ from keras_seq.errors import UserError
 from keras_seq.training import Devices
 
 SETTINGS = ["--backbone", "lstm", "--epochs", "1", "--dropout", "0", "--vocabulary-size", "1500"]
-SETTINGS += ["--max-length", "64", "--hidden-dim", "32", "--batch-size", "80"]
+SETTINGS += ["--max-length", "64", "--hidden-dim", "32", "--batch-size", "20"]
 SETTINGS += ["--average", "0.9"]
 
 WITHOUT_TENSORFLOW = "import sys; sys.modules['tensorflow'] = None\n"
@@ -25,9 +25,9 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 MAIN = "\nfrom keras_seq.cli import main\nimport sys\nsys.exit(main(sys.argv[1:]))"
 
 
-def start(prepare, reviews_file, run, *arguments, **environment):
+def start(prepare, few_reviews_file, run, *arguments, **environment):
     return subprocess.Popen(
-        [sys.executable, "-c", prepare + MAIN, "train", "classify", "--data", str(reviews_file),
+        [sys.executable, "-c", prepare + MAIN, "train", "classify", "--data", str(few_reviews_file),
          *SETTINGS, "--output", str(run), *arguments],
         cwd=Path(__file__).parents[2],
         env={**os.environ, **environment},
@@ -43,7 +43,7 @@ def losses(processes, run):
         assert process.returncode == 0, errors[-3000:]
     (line,) = (run / "metrics.jsonl").read_text().splitlines()
     values = json.loads(line)
-    assert values["step"] == 21
+    assert values["step"] == 18
     return values["loss"], values["val_loss"]
 
 
@@ -54,27 +54,27 @@ def free_port():
 
 
 @pytest.fixture(scope="module")
-def one_jax_device(tmp_path_factory, reviews_file):
+def one_jax_device(tmp_path_factory, few_reviews_file):
     run = tmp_path_factory.mktemp("devices") / "one"
-    process = start(WITHOUT_TENSORFLOW, reviews_file, run, KERAS_BACKEND="jax")
+    process = start(WITHOUT_TENSORFLOW, few_reviews_file, run, KERAS_BACKEND="jax")
     return losses([process], run)
 
 
-def test_two_jax_devices(one_jax_device, reviews_file, tmp_path):
+def test_two_jax_devices(one_jax_device, few_reviews_file, tmp_path):
     flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"
     process = start(
-        WITHOUT_TENSORFLOW, reviews_file, tmp_path / "run", "--devices", "all",
+        WITHOUT_TENSORFLOW, few_reviews_file, tmp_path / "run", "--devices", "all",
         KERAS_BACKEND="jax", XLA_FLAGS=flags,
     )  # fmt: skip
     assert losses([process], tmp_path / "run") == pytest.approx(one_jax_device, abs=1e-4)
 
 
-def test_two_jax_processes(one_jax_device, reviews_file, tmp_path):
+def test_two_jax_processes(one_jax_device, few_reviews_file, tmp_path):
     arguments = ["--coordinator", f"127.0.0.1:{free_port()}", "--processes", "2", "--process-id"]
     processes = [
         start(
             WITHOUT_TENSORFLOW,
-            reviews_file,
+            few_reviews_file,
             tmp_path / "run",
             *arguments,
             str(i),
@@ -86,10 +86,10 @@ def test_two_jax_processes(one_jax_device, reviews_file, tmp_path):
     assert (tmp_path / "run" / "evaluation.json").is_file()
 
 
-def test_two_tensorflow_devices(reviews_file, tmp_path):
-    one = start("", reviews_file, tmp_path / "one")
+def test_two_tensorflow_devices(few_reviews_file, tmp_path):
+    one = start("", few_reviews_file, tmp_path / "one")
     expected = losses([one], tmp_path / "one")
-    two = start(TWO_LOGICAL_CPUS, reviews_file, tmp_path / "two", "--devices", "2")
+    two = start(TWO_LOGICAL_CPUS, few_reviews_file, tmp_path / "two", "--devices", "2")
     assert losses([two], tmp_path / "two") == pytest.approx(expected, abs=1e-4)
 
 
