@@ -20,6 +20,7 @@ from filelock import FileLock
 
 from keras_seq import data
 from keras_seq.cli import main
+from keras_seq.console import collect_less_often
 
 BACKBONES = ("rnn", "lstm", "transformer")
 # The longest first: else one process does them alone at the end.
@@ -30,6 +31,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files of `LONGEST` before all others."""
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
+
+
+def pytest_collection_finish() -> None:
+    """As in a command: all that the tests import is there."""
+    collect_less_often()
 
 
 @pytest.fixture(scope="session")
