@@ -92,12 +92,11 @@ def _traced_once(signature: Signature, parts: Sequence[Arrays]) -> Callable[...,
     import tensorflow as tf
 
     specs = {}
-    for name in parts[0]:
-        tensors = [keras.ops.convert_to_tensor(part[name]) for part in parts]
-        shape, *others = (tensor.shape for tensor in tensors)
+    for name, value in parts[0].items():
+        shape, *others = (tf.TensorShape(part[name].shape) for part in parts)
         for other in others:
             shape = shape.most_specific_compatible_shape(other)
-        specs[name] = tf.TensorSpec(shape, tensors[0].dtype, name=name)
+        specs[name] = tf.TensorSpec(shape, keras.ops.convert_to_tensor(value).dtype, name=name)
     return tf.function(signature.function, autograph=False).get_concrete_function(**specs)
 
 

@@ -24,7 +24,14 @@ from keras_seq.console import collect_less_often
 
 BACKBONES = ("rnn", "lstm", "transformer")
 # The longest first: else one process does them alone at the end.
-LONGEST = ("test_mobile_demo.py", "test_lost.py", "test_cli.py")
+LONGEST = (
+    "test_mobile_demo.py",
+    "test_lost.py",
+    "test_cli.py",
+    "test_language.py",
+    "test_devices.py",
+    "test_translate.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
