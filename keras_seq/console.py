@@ -64,7 +64,7 @@ def import_quietly(module: str) -> None:
     if module in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    collect_less_often()
+    collect_less_often()  # While it imports, too.
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as messages:

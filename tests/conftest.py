@@ -104,31 +104,32 @@ def write_csv() -> Callable[..., None]:
 
 
 @pytest.fixture(scope="session")
-def reviews_file(
+def every_nth_review(
     once: Callable[..., Path], reviews: data.Corpus, write_csv: Callable[..., None]
-) -> Path:
-    """Every tenth of the reviews to learn from, 2,000, as a user's CSV."""
+) -> Callable[[str, int], Path]:
+    """`every_nth_review(name, n)`: of the 20,000 reviews to learn from, as a user's CSV."""
 
-    def make(folder: Path) -> None:
-        folder.mkdir()
-        rows = list(zip(reviews.train.texts, reviews.train.labels, strict=True))
-        write_csv(folder / "reviews.csv", rows[::10])
+    def written(name: str, n: int) -> Path:
+        def make(folder: Path) -> None:
+            folder.mkdir()
+            rows = list(zip(reviews.train.texts, reviews.train.labels, strict=True))
+            write_csv(folder / f"{name}.csv", rows[::n])
 
-    return once("data", make) / "reviews.csv"
+        return once(f"csv-{name}", make) / f"{name}.csv"
+
+    return written
 
 
 @pytest.fixture(scope="session")
-def few_reviews_file(
-    once: Callable[..., Path], reviews: data.Corpus, write_csv: Callable[..., None]
-) -> Path:
-    """500 of the reviews to learn from, where a test is of what is done with them."""
+def reviews_file(every_nth_review: Callable[[str, int], Path]) -> Path:
+    """2,000 reviews."""
+    return every_nth_review("reviews", 10)
 
-    def make(folder: Path) -> None:
-        folder.mkdir()
-        rows = list(zip(reviews.train.texts, reviews.train.labels, strict=True))
-        write_csv(folder / "few.csv", rows[::40])
 
-    return once("few", make) / "few.csv"
+@pytest.fixture(scope="session")
+def few_reviews_file(every_nth_review: Callable[[str, int], Path]) -> Path:
+    """500 reviews, where a test is of what is done with them."""
+    return every_nth_review("few", 40)
 
 
 @pytest.fixture(scope="session")

@@ -205,8 +205,7 @@ class GeneratorSignatures:
         and with drawn ones.
         """
         prompts = [cut_to_end(to_bytes(text), sizes["L"]) for text in texts]
-        rows = [row[-sizes["T"] :] for row in self._model.tokenizer.encode(prompts)]
-        return self._inputs(prompts, rows, sizes, STATE_ROWS)
+        return self._inputs(prompts, self._rows_of(prompts, sizes["T"]), sizes, STATE_ROWS)
 
     def drawn_inputs(
         self, count: int, seed: int, sizes: Mapping[str, int]
@@ -264,12 +263,16 @@ class GeneratorSignatures:
             },
         }
 
-    def _encoded(
+    def _rows_of(self, prompts: Sequence[bytes], most: int) -> list[list[int]]:
+        """The last `most` token ids of each, at most."""
+        return [row[-most:] for row in self._model.tokenizer.encode(prompts)]
+
+    def _read(
         self, text: np.ndarray, length: np.ndarray, most: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """`_prompt_of` by the tokenizer outside a graph, which is quicker."""
         texts = [row[:count].tobytes() for row, count in zip(text, length, strict=True)]
-        rows = [row[-most:] for row in self._model.tokenizer.encode(texts)]
+        rows = self._rows_of(texts, most)
         return padded(rows, most), np.array([len(row) for row in rows], "int32")
 
     def _margins_of_ids(self, inputs: Arrays, outputs: Arrays) -> np.ndarray:
@@ -302,7 +305,7 @@ class GeneratorSignatures:
         shape = outputs["text"].shape
         if inputs["temperature"] == 0:
             return np.full(shape, np.inf)
-        token_ids, length = self._encoded(inputs["text"], inputs["length"], prompt)
+        token_ids, length = self._read(inputs["text"], inputs["length"], prompt)
         numbers = (inputs[name] for name in SETTINGS)
         new, count = map(_array, generated(token_ids, length, inputs["uniforms"], *numbers))
         rows = self._margins_of_ids(
@@ -313,7 +316,7 @@ class GeneratorSignatures:
 
     def _margins_of_first(self, prompt: int, inputs: Arrays, outputs: Arrays) -> np.ndarray:
         """For `prefill_text`: of the token that a byte belongs to."""
-        token_ids, length = self._encoded(inputs["text"], inputs["length"], prompt)
+        token_ids, length = self._read(inputs["text"], inputs["length"], prompt)
         logits, _ = self._model.choosing_prefill(token_ids, length, prompt + 1)
         found = margins(_array(logits), inputs["uniform"], *map(inputs.get, SAMPLING))
         return self._of_bytes(found[:, None], outputs["token"][:, None], outputs["text"].shape)

@@ -25,9 +25,9 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 MAIN = "\nfrom keras_seq.cli import main\nimport sys\nsys.exit(main(sys.argv[1:]))"
 
 
-def start(prepare, few_reviews_file, run, *arguments, **environment):
+def start(prepare, file, run, *arguments, **environment):
     return subprocess.Popen(
-        [sys.executable, "-c", prepare + MAIN, "train", "classify", "--data", str(few_reviews_file),
+        [sys.executable, "-c", prepare + MAIN, "train", "classify", "--data", str(file),
          *SETTINGS, "--output", str(run), *arguments],
         cwd=Path(__file__).parents[2],
         env={**os.environ, **environment},
