@@ -1,5 +1,5 @@
 /** The frame: four screens, one shown, and what every screen shares. */
-import {useCallback, useEffect, useLayoutEffect, useState} from 'preact/hooks';
+import {useCallback, useLayoutEffect, useState} from 'preact/hooks';
 
 import type {Listing} from './backend/backend';
 import {type Backend, started} from './backend/client';
@@ -29,16 +29,17 @@ export function App() {
   const [starts, setStarts] = useState(0);
   const {engine, precision, accelerator, threads, language} = choices;
 
-  useEffect(() => {
+  // Before the next event, all three: who presses at once is heard, and nobody asks a worker that ends.
+  useLayoutEffect(() => {
     const onHash = () => setScreen(shown());
     addEventListener('hashchange', onHash);
     return () => removeEventListener('hashchange', onHash);
   }, []);
-  useEffect(() => {
+  useLayoutEffect(() => {
     document.documentElement.lang = language;
     document.title = `${say(screen)} · ${say('title')}`;
   }, [language, screen]);
-  useLayoutEffect(() => { // Before the next event: nobody is to ask the worker that ends here.
+  useLayoutEffect(() => {
     let isCurrent = true;
     setBackend(null);
     void started({engine, precision, accelerator, threads}).then(async (made) => {

@@ -90,10 +90,15 @@ export async function phone(browser, origin, {profile = 'Pixel 7', choices = {},
   return {context, page, errors};
 }
 
-/** Opens a screen, and its model where that is not open yet. */
-export async function open(page, screen) {
+/** Goes to a screen. A click changes the address; the screen follows when the page is told of that. */
+export async function go(page, screen) {
   await page.locator(`nav a[href="#/${screen}"]`).click();
   await page.locator(`nav a[href="#/${screen}"][aria-current=page]`).waitFor();
+}
+
+/** Opens a screen, and its model where that is not open yet. */
+export async function open(page, screen) {
+  await go(page, screen);
   const field = page.locator('main textarea').first();
   const load = page.locator('main button.primary', {hasText: /Load|Open|加载/});
   await field.or(load).first().waitFor();

@@ -5,7 +5,7 @@ import {join} from 'node:path';
 import {test} from 'node:test';
 import {gzipSync} from 'node:zlib';
 
-import {BUILT, ENGINES, open, opened, phone, translate, write} from './app.mjs';
+import {BUILT, ENGINES, go, open, opened, phone, translate, write} from './app.mjs';
 
 const {host, chromium} = await opened('--enable-blink-features=ForceEagerMeasureMemory');
 
@@ -26,7 +26,7 @@ test('the first screen is there before any model, in 200 kB', async () => {
 
 /** What the Engine screen says of the runtime's own memory, in bytes; 0 where it does not say. */
 async function ofRuntime(page) {
-  await page.locator('nav a[href="#/engine"]').click();
+  await go(page, 'engine');
   await page.getByRole('button', {name: 'Measure'}).click();
   await page.getByRole('button', {name: 'Share as JSON'}).waitFor();
   const told = await page.locator('dt', {hasText: 'Memory of the runtime'}).first().locator('+ dd').textContent();
@@ -43,8 +43,8 @@ for (const engine of ENGINES) {
         .observe({type: 'longtask'});
     });
     const tries = [];
-    // The least of three: another process of this machine may hold a core for as long.
-    for (let i = 0; i < 3; i++) {
+    // What the page does itself is there in every try; another process may hold a core in some.
+    for (let i = 0; i < 9 && !tries.includes(0); i++) {
       await page.evaluate(() => (window.longest = 0));
       await page.locator('textarea').fill('');
       await page.locator('textarea').pressSequentially(SENTENCE, {delay: 20});
@@ -52,7 +52,7 @@ for (const engine of ENGINES) {
       tries.push(await page.evaluate(() => window.longest));
     }
     console.log(`longest task on the page while typing: ${tries.map((ms) => ms.toFixed(0)).join(', ')} ms (0: none of 50 ms)`);
-    assert.equal(Math.min(...tries), 0);
+    assert.ok(tries.includes(0));
     await context.close();
   });
 

@@ -6,7 +6,7 @@ import {tmpdir} from 'node:os';
 import {join, relative} from 'node:path';
 import {after, afterEach, before, beforeEach, test} from 'node:test';
 
-import {browser, BUILT, ENGINES, open, phone, sentiment, served, translate, write} from './app.mjs';
+import {browser, BUILT, ENGINES, go, open, phone, sentiment, served, translate, write} from './app.mjs';
 
 const require = createRequire(new URL('../../mobile_demo/package.json', import.meta.url));
 const {zipSync} = require('fflate');
@@ -78,7 +78,7 @@ test('a damaged bundle does not hide the others', async () => {
   const {page, context} = await phone(chromium, host.origin);
   await open(page, 'sentiment');
   assert.match(await verdict(page), /^positive/);
-  await page.locator('nav a[href="#/engine"]').click();
+  await go(page, 'engine');
   await page.getByText('en-de is damaged').waitFor();
   await context.close();
 });
@@ -151,7 +151,7 @@ test('a newer model is offered, and taken when the user says so', async () => {
   await page.reload();
   await page.locator('textarea').waitFor();
   assert.match(await verdict(page), /^positive/);
-  await page.locator('nav a[href="#/engine"]').click();
+  await go(page, 'engine');
   await page.getByText('A newer sentiment is available').waitFor();
   await page.getByRole('button', {name: 'Update'}).click();
   await page.getByText('A newer sentiment is available').waitFor({state: 'detached'});
@@ -172,13 +172,13 @@ test("the user's own bundle, as a folder and as a zip", async () => {
   cpSync(join(BUILT, 'models/sentiment'), join(folder, 'mine'), {recursive: true});
   writeFileSync(join(folder, 'ours.zip'), zipSync({ours: below(join(folder, 'mine'))}, {level: 0}));
   host.changed.set('/models/index.json', '["en-de"]');
-  await page.locator('nav a[href="#/engine"]').click();
+  await go(page, 'engine');
   await page.locator('fieldset.drop:enabled').waitFor();
   await page.locator('input[type=file]').nth(0).setInputFiles(join(folder, 'mine'));
   await page.locator('h1', {hasText: 'Sentiment'}).waitFor(); // Its screen opens by itself.
   await open(page, 'sentiment');
   assert.match(await verdict(page), /^positive/);
-  await page.locator('nav a[href="#/engine"]').click();
+  await go(page, 'engine');
   await page.locator('input[type=file]').nth(1).setInputFiles(join(folder, 'ours.zip'));
   await page.locator('h1', {hasText: 'Sentiment'}).waitFor();
   assert.match(await verdict(page), /^positive/);
@@ -188,7 +188,7 @@ test("the user's own bundle, as a folder and as a zip", async () => {
   await page.reload();
   assert.equal(await page.locator('select').inputValue(), 'ours');
   assert.match(await verdict(page), /^positive/);
-  await page.locator('nav a[href="#/engine"]').click();
+  await go(page, 'engine');
   for (const name of ['mine', 'ours']) {
     await page.locator('li', {hasText: name}).getByRole('button', {name: 'Remove'}).click();
     await page.locator('.bundles strong', {hasText: name}).waitFor({state: 'detached'});
@@ -208,7 +208,7 @@ test('a bundle in several precisions: each can be chosen', async () => {
   await page.locator('input[type=file]').nth(1).setInputFiles(file);
   await page.locator('h1', {hasText: 'Sentiment'}).waitFor();
   await open(page, 'sentiment');
-  await page.locator('nav a[href="#/engine"]').click();
+  await go(page, 'engine');
   const precision = page.getByLabel('Precision');
   assert.deepEqual(await precision.locator('option').allTextContents(), ['float32', 'int8']);
   await precision.selectOption('int8');
@@ -254,7 +254,7 @@ test('odd manifests are named, and the others go on', async () => {
   host.changed.set('/models/en-de/manifest.json', JSON.stringify(less));
   const {page, context} = await phone(chromium, host.origin);
   await open(page, 'sentiment');
-  await page.locator('nav a[href="#/engine"]').click();
+  await go(page, 'engine');
   await page.getByText('shakespeare is damaged').waitFor();
   await page.getByText('en-de is damaged').waitFor();
   host.changed.set('/models/index.json', '["en-de", ');

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
 
-import {ENGINES, open, opened, phone, PROFILES, served, translate, write} from './app.mjs';
+import {ENGINES, go, open, opened, phone, PROFILES, served, translate, write} from './app.mjs';
 
 const {host, chromium} = await opened();
 
@@ -54,7 +54,7 @@ for (const profile of Object.keys(PROFILES)) {
       assert.equal(await page.evaluate(() => document.activeElement.tagName), 'SUMMARY');
       assert.ok(await fits(page));
 
-      await page.locator('nav a[href="#/engine"]').click();
+      await go(page, 'engine');
       assert.ok(await fits(page));
       assert.deepEqual(errors, []);
       await context.close();
@@ -135,7 +135,7 @@ test('what was typed is there again on another screen, and in another runtime', 
   await open(page, 'sentiment');
   await page.locator('textarea').fill('A wonderful film.');
   await page.locator('.verdict').waitFor();
-  await page.locator('nav a[href="#/engine"]').click();
+  await go(page, 'engine');
   await page.getByLabel('ONNX Runtime').check();
   await open(page, 'sentiment');
   assert.equal(await page.locator('textarea').inputValue(), 'A wonderful film.');
@@ -176,20 +176,21 @@ test('odd addresses and odd choices', async () => {
 
 test('back and forward, rotation, and a screen by its address', async () => {
   const {page, context} = await phone(chromium, host.origin, {path: '/#/translate'});
-  assert.equal(await page.locator('h1').textContent(), 'Translate');
-  await page.locator('nav a[href="#/write"]').click();
-  await page.locator('nav a[href="#/engine"]').click();
+  const titled = (title) => page.locator('h1', {hasText: title}).waitFor();
+  await titled('Translate');
+  await go(page, 'write');
+  await go(page, 'engine');
   await page.goBack();
-  assert.equal(await page.locator('h1').textContent(), 'Write');
+  await titled('Write');
   await page.goForward();
-  assert.equal(await page.locator('h1').textContent(), 'Engine');
+  await titled('Engine');
   await open(page, 'translate');
   await translate(page, 'A man is sleeping.', 1);
   await page.setViewportSize({width: 839, height: 412});
   assert.match(await page.locator('.target').first().textContent(), /schläft/);
   assert.ok(await fits(page));
   await page.goto(`${host.origin}/#/nowhere`);
-  assert.equal(await page.locator('h1').textContent(), 'Sentiment');
+  await titled('Sentiment');
   await context.close();
 });
 
@@ -238,7 +239,7 @@ test('in Chinese', async () => {
   assert.equal(await page.locator('h1').textContent(), '情感');
   assert.equal(await page.locator('html').getAttribute('lang'), 'zh');
   await open(page, 'sentiment');
-  await page.locator('nav a[href="#/engine"]').click();
+  await go(page, 'engine');
   await page.getByLabel('语言').selectOption('en');
   assert.equal(await page.locator('h1').textContent(), 'Engine');
   await page.reload();
@@ -273,7 +274,7 @@ test('every control has a name, and text has contrast, in light and dark, at 200
     const {page, context} = await phone(chromium, host.origin, {colorScheme, reducedMotion: 'reduce'});
     await page.addStyleTag({content: ':root { font-size: 200% !important; }'});
     for (const screen of ['sentiment', 'write', 'translate', 'engine']) {
-      if (screen === 'engine') await page.locator('nav a[href="#/engine"]').click();
+      if (screen === 'engine') await go(page, 'engine');
       else await open(page, screen);
       if (screen === 'sentiment') await page.locator('textarea').fill('A wonderful film, and a terrible end.');
       if (screen === 'sentiment') await page.locator('.tinted mark').first().waitFor();

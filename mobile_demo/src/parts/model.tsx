@@ -1,6 +1,6 @@
 /** The model of a screen: chosen, fetched with a progress bar, opened; then the screen itself. */
 import type {ComponentChildren} from 'preact';
-import {useEffect, useRef, useState} from 'preact/hooks';
+import {useEffect, useLayoutEffect, useRef, useState} from 'preact/hooks';
 
 import type {Listed} from '../backend/backend';
 import {type Backend, followed} from '../backend/client';
@@ -70,8 +70,8 @@ function Loaded({backend, bundle: {name}, children}: LoadedProps) {
     followed((progress) => backend.load(name, progress), onProgress).then(() => setStage({name: 'ready'}), onFailure);
   };
 
-  useEffect(() => {
-    // Whoever asked for the model wants to write next.
+  // Whoever asked for the model wants to write next, from the moment the field is there.
+  useLayoutEffect(() => {
     if (stage.name === 'ready' && asked.has(name)) screen.current?.querySelector('textarea')?.focus();
   }, [stage.name]);
 
