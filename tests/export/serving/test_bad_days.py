@@ -255,14 +255,12 @@ def test_a_deadline_counts_while_another_model_runs(served, serving):
         while not re.search(two, httpx.get(server.url + "/metrics").text, re.M):
             assert asked.is_alive()
             time.sleep(0.01)
-        time.sleep(0.2)  # From the gate to the runtime.
-        start = time.monotonic()
+        time.sleep(1)  # From the gate to the runtime.
         late = httpx.post(server.url + "/v2/models/mood/infer", json=body("a"), timeout=60)
-        waited = time.monotonic() - start
+        assert asked.is_alive()  # The other still runs.
         asked.join()
         assert late.status_code == 503
         assert "longer than the 0.3 s" in late.json()["error"]
-        assert waited < 2
 
 
 def test_a_stream_that_cannot_begin_is_refused(served, serving):
@@ -376,7 +374,9 @@ def test_what_is_in_flight_ends_before_the_server_does(served, serving):
             asked += 1
             time.sleep(0.01)
         server.process.send_signal(signal.SIGTERM)
-        time.sleep(0.2)
+        with contextlib.suppress(httpx.TransportError):  # It is told when it next looks.
+            while True:
+                httpx.get(server.url + "/v2/health/ready")
         assert called(server, "bard", b"too late") == "StatusCode.UNAVAILABLE"
         assert any(thread.is_alive() for thread in threads)
         [thread.join() for thread in threads]
@@ -400,7 +400,7 @@ def test_the_log_has_a_line_a_request_and_no_text(server):
     httpx.post(server.url + "/v2/models/mood/infer", json=body("my own secret"))
     assert called(server, "mood", b"another secret") == "OK"
     assert called(server, "mood.nothing", b"another secret") == "StatusCode.NOT_FOUND"
-    deadline = time.monotonic() + 5  # A call that is aborted is written down after its answer.
+    deadline = time.monotonic() + 60  # A call that is aborted is written down after its answer.
     while "NOT_FOUND" not in server.log and time.monotonic() < deadline:
         time.sleep(0.01)
     lines = [json.loads(line) for line in server.log.splitlines() if line.startswith("{")]
