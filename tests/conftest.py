@@ -31,6 +31,9 @@ LONGEST = (
     "test_language.py",
     "test_devices.py",
     "test_translate.py",
+    "test_presets.py",
+    "test_segmentation.py",
+    "test_trainer.py",
 )
 
 
