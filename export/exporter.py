@@ -171,9 +171,15 @@ def export(
         for name in names:
             say(f"Comparing {name} with Keras on {source}")
             loaded = runtime.load(folder, name, threads=1)
-            if inputs is not drawn:  # What `check` will compare has to hold, too.
-                parity.prove(loaded, specs, drawn, answers)
-            proof[name] = parity.prove(loaded, specs, inputs, expected)
+            try:
+                if inputs is not drawn:  # What `check` will compare has to hold, too.
+                    parity.prove(loaded, specs, drawn, answers)
+                proof[name] = parity.prove(loaded, specs, inputs, expected)
+            except parity.DifferenceError as error:
+                raise parity.DifferenceError(
+                    f"{error} No bundle was kept. Please report this with the model's "
+                    "configuration."
+                ) from error
         manifest["parity"] = {"inputs": source, "tolerance": parity.TOLERANCE, "formats": proof}
         (folder / bundle.CARD).write_text(card.model_card(Path(output).name, manifest), "utf-8")
         bundle.write_manifest(folder, manifest)

@@ -59,6 +59,7 @@ def proceed(
     top_k: Tensor,
     top_p: Tensor,
     end: int,
+    room: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, State]:
     """Goes on where a generation paused: parts of it, one after another, are the whole.
 
@@ -73,12 +74,14 @@ def proceed(
         top_k: ,
         top_p: and
         end: .
+        room: `(B,)` int32: a row gets so many at most; None where any number has place.
 
     Returns:
-        `(token_ids, token, state)`: `(B, N)` int32, padded with 0, and what to go on from.
+        `(token_ids, token, state)`: `(B, N)` int32, padded with 0, and what to go on from. While
+        other rows go on, one that has ended, or has no room, is stepped with the token 0.
     """
     choice = _Choice(temperature, top_k, top_p, end)
-    return _continued(step, token, state, uniforms, max_new_tokens, choice, 0)
+    return _continued(step, token, state, uniforms, max_new_tokens, choice, 0, room)
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,7 @@ def _continued(
     max_new_tokens: Tensor,
     choice: _Choice,
     start: int,
+    room: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, State]:
     """As `proceed`, from place `start` on; `token` stands before it."""
     names = sorted(state)
@@ -111,13 +115,18 @@ def _continued(
     most = ops.minimum(max_new_tokens, count)
     places = ops.expand_dims(ops.arange(count, dtype="int32"), axis=0)
 
+    def with_room(i: Tensor, token: Tensor, other: Tensor | int) -> Tensor:
+        return token if room is None else ops.where(room > i, token, other)
+
     def is_going_on(i: Tensor, token: Tensor, *_: Any) -> Tensor:
-        return ops.logical_and(i < most, ops.max(token) > 0)
+        return ops.logical_and(i < most, ops.max(with_room(i, token, 0)) > 0)
 
     def turn(i: Tensor, token: Tensor, ids: Tensor, *values: Tensor) -> tuple:
-        logits, state = step(token, dict(zip(names, values, strict=True)))
-        token = choice(token, logits, take(uniforms, i, axis=1))
-        return (i + 1, token, written(ids, i, token), *(state[name] for name in names))
+        last = with_room(i, token, 0)
+        logits, state = step(last, dict(zip(names, values, strict=True)))
+        chosen = choice(last, logits, take(uniforms, i, axis=1))
+        ids = written(ids, i, chosen)
+        return (i + 1, with_room(i, chosen, token), ids, *(state[name] for name in names))
 
     def written(ids: Tensor, i: Tensor | int, token: Tensor) -> Tensor:
         return ops.where(ops.equal(places, i), ops.expand_dims(token, axis=1), ids)

@@ -46,7 +46,7 @@ class GeneratorSignatures:
 
         `prefill_text` gives the first token of what `generate_text` writes, and `decode_text`, as
         often as it is called, those that follow, while there are places for them: a text that is
-        shown as it is written.
+        shown as it is written. The state of a row that has ended, but for its position, is zeros.
 
         Args:
             sizes: "T", the tokens of a prompt, and "N", those that follow, where they are not to
@@ -109,10 +109,15 @@ class GeneratorSignatures:
 
         def decode_text(token: Tensor, uniforms: Tensor, **given: Tensor) -> dict[str, Tensor]:
             state = {name: given[name] for name in names}
-            most = ops.minimum(given["max_new_tokens"], self._room(token, state, slots))
-            numbers = (given[name] for name in SAMPLING)
-            step = self._model.choosing_step
-            ids, token, state = proceed(step, token, state, uniforms, most, *numbers, END)
+            room = self._room(state["position"], slots)
+            numbers = map(given.get, SETTINGS)
+            step = partial(self._standing_step, slots)
+            ids, token, state = proceed(step, token, state, uniforms, *numbers, END, room)
+            # Where a row does not go on, what it knows does not depend on how long others did.
+            position = state.pop("position")
+            goes_on = token > 0 if room is None else ops.logical_and(token > 0, position < slots)
+            state = {name: _of_rows(value, goes_on) for name, value in state.items()}
+            state["position"] = position
             text, length = self._model.tokenizer.text(ids)
             return {"text": text, "length": length, "token": token, **state}
 
@@ -157,7 +162,16 @@ class GeneratorSignatures:
                 (token, most, *sampling, uniforms, *states),
                 (*part, following, *states),
                 decode_text,
-                partial(self._margins_of_following, slots),
+                partial(
+                    self._margins_of_following,
+                    slots,
+                    compiled(
+                        self._model,
+                        partial(self._standing_step, slots),
+                        at_once=True,
+                        any_size=True,
+                    ),
+                ),
             ),
             Signature(
                 "generate_text",
@@ -165,16 +179,25 @@ class GeneratorSignatures:
                 (*part, UNREAD),
                 generate_text,
                 partial(
-                    self._margins_of_text, prompt, compiled(self._model, generated, at_once=True)
+                    self._margins_of_text,
+                    prompt,
+                    compiled(self._model, generated, at_once=True, any_size=True),
                 ),
             ),
         )
 
-    def _room(self, token: Tensor, state: Mapping[str, Tensor], slots: int) -> Tensor:
-        """How many steps each row that has not ended has places for, `()` int32."""
-        if not self._model.is_bounded:
-            return ops.convert_to_tensor(np.int32(np.iinfo("int32").max))
-        return slots - ops.max(ops.where(token > 0, state["position"], 0))
+    def _room(self, position: Tensor, slots: int) -> Tensor | None:
+        """How many steps each row has places for, `(B,)` int32; None for any number."""
+        return slots - position if self._model.is_bounded else None
+
+    def _standing_step(
+        self, slots: int, token: Tensor, state: Mapping[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """`choosing_step`, in which a row that has ended stands still, within its places."""
+        position = state["position"]
+        there = {**state, "position": ops.minimum(position, slots - 1)}
+        logits, new_state = self._model.choosing_step(token, there)
+        return logits, {**new_state, "position": position + ops.cast(token > 0, "int32")}
 
     def _sizes(self, sizes: Mapping[str, int]) -> tuple[int, int]:
         """Tokens of a prompt and tokens that follow it, in exported signatures."""
@@ -321,18 +344,24 @@ class GeneratorSignatures:
         found = margins(_array(logits), inputs["uniform"], *map(inputs.get, SAMPLING))
         return self._of_bytes(found[:, None], outputs["token"][:, None], outputs["text"].shape)
 
-    def _margins_of_following(self, slots: int, inputs: Arrays, outputs: Arrays) -> np.ndarray:
-        """For `decode_text`: of the token that a byte belongs to, or of the one before it."""
+    def _margins_of_following(
+        self, slots: int, step: Any, inputs: Arrays, outputs: Arrays
+    ) -> np.ndarray:
+        """For `decode_text`: of the token that a byte belongs to, or of the one before it.
+
+        `step` is a `_standing_step` in a cache of `slots` positions.
+        """
         sampling = [inputs[name] for name in SAMPLING]
         token = inputs["token"]
         state = {name: inputs[name] for name in inputs if name in outputs and name != "token"}
         new = np.zeros_like(inputs["uniforms"], "int32")
         found = np.full(new.shape, np.inf)
-        room = int(self._room(token, state, slots))
-        for i in range(min(inputs["max_new_tokens"], room, new.shape[1])):
-            logits, state = self._choosing_step(token, state)
+        room = self._room(state["position"], slots)
+        for i in range(min(inputs["max_new_tokens"], new.shape[1])):
+            token = token if room is None else np.where(room > i, token, 0)
+            logits, state = step(token, state)
             uniform = inputs["uniforms"][:, i]
-            found[:, i] = margins(_array(logits), uniform, *sampling)
+            found[:, i] = np.where(token > 0, margins(_array(logits), uniform, *sampling), np.inf)
             chosen = _array(next_token(logits, uniform, *sampling))
             new[:, i] = token = np.where((chosen == END) | (token == 0), 0, chosen)
         return self._of_bytes(found, new, outputs["text"].shape)
@@ -353,12 +382,9 @@ class GeneratorSignatures:
         return found
 
     @cached_property
-    def _choosing_step(self) -> Any:
-        return compiled(self._model, self._model.choosing_step, at_once=True)
-
-    @cached_property
     def _logits_of(self) -> Any:
-        return compiled(self._model, lambda token_ids: self._model(token_ids), at_once=True)
+        logits = lambda token_ids: self._model(token_ids)  # noqa: E731
+        return compiled(self._model, logits, at_once=True, any_size=True)
 
     def limits(self, sizes: Mapping[str, int]) -> dict[str, int]:
         """The largest size of each dimension of a signature that has one, where T tokens of a
@@ -379,6 +405,12 @@ def last_ids(token_ids: Tensor, count: Tensor, most: int) -> Tensor:
     places = places + ops.expand_dims(ops.maximum(count - most, 0), axis=1)
     found = ops.take_along_axis(token_ids, ops.minimum(places, width - 1), axis=1)
     return ops.where(places < width, found, 0)
+
+
+def _of_rows(value: Tensor, rows: Tensor) -> Tensor:
+    """`value`, `(B, …)`, where `rows`, `(B,)` boolean, is True, and zeros elsewhere."""
+    shape = (-1, *[1] * (len(value.shape) - 1))
+    return value * ops.cast(ops.reshape(rows, shape), value.dtype)
 
 
 def _proven_settings(greedy: int, drawn_ones: int, new: int) -> dict[str, np.ndarray]:

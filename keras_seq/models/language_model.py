@@ -82,5 +82,6 @@ class LanguageModel(keras.Model):
 
 def choosable(logits: Tensor) -> Tensor:
     """Logits `(…, V)` in which padding, the unknown and the beginning are never chosen."""
-    never = np.where(np.arange(logits.shape[-1]) < END, -1e9, 0.0)
+    # Far below what a high temperature makes of it.
+    never = np.where(np.arange(logits.shape[-1]) < END, -1e38, 0.0)
     return logits + ops.convert_to_tensor(never, dtype=logits.dtype)

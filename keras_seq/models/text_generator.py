@@ -163,10 +163,12 @@ class TextGenerator(Exported, LanguageModel):
     ) -> list[list[int]]:
         """The ids that follow each row."""
         token_ids, length = self._padded(rows)
+        # So many rows as are compiled for: the last one again, which ends when it ends.
+        again = np.minimum(np.arange(_power_of_two(len(rows))), len(rows) - 1)
         found = self.generate_compiled(
-            token_ids, length, uniforms, np.int32(most), *_numbers(settings)
+            token_ids[again], length[again], uniforms[again], np.int32(most), *_numbers(settings)
         )
-        ids, count = (ops.convert_to_numpy(x) for x in found)
+        ids, count = (ops.convert_to_numpy(x)[: len(rows)] for x in found)
         return [row[:n].tolist() for row, n in zip(ids, count, strict=True)]
 
     def search(
@@ -236,9 +238,14 @@ class TextGenerator(Exported, LanguageModel):
             slots = self._slots(token_ids, size)
             logits, state = self.choosing_prefill(token_ids, length, slots)
             least = ops.zeros((), "int32")
-            return beam_search(
-                self.choosing_step, logits, state, beams, size, most, least, length_penalty, END
-            )
+
+            def step(token: Tensor, state: State) -> tuple[Tensor, State]:
+                # The last tokens are stepped, too, and may stand behind the last place: what comes
+                # of that is not looked at.
+                place = ops.minimum(state["position"], slots - 1)
+                return self.choosing_step(token, {**state, "position": place})
+
+            return beam_search(step, logits, state, beams, size, most, least, length_penalty, END)
 
         return compiled(self, run, at_once)
 
@@ -436,4 +443,8 @@ def _numbers(settings: Sampling) -> tuple[Any, ...]:
 
 
 def _size(least: int) -> int:
-    return max(LEAST_SIZE, 1 << (least - 1).bit_length())
+    return max(LEAST_SIZE, _power_of_two(least))
+
+
+def _power_of_two(least: int) -> int:
+    return 1 << (least - 1).bit_length()

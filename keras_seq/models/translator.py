@@ -309,7 +309,7 @@ class Translator(Exported, keras.Model):
         def run(source_ids: Tensor, *numbers: Tensor) -> tuple[Tensor, ...]:
             return self.search(source_ids, beams, self.max_length, *numbers, no_repeat)
 
-        return compiled(self, run, at_once)
+        return compiled(self, run, at_once, any_size=True)
 
     def attention(self, text: str | bytes, translation: str | bytes) -> Arrays:
         """How much each token of a translation looks at each of the text.
@@ -341,7 +341,7 @@ class Translator(Exported, keras.Model):
 
     @cached_property
     def _attention(self) -> Any:
-        return compiled(self, self.attention_weights, at_once=True)
+        return compiled(self, self.attention_weights, at_once=True, any_size=True)
 
     def attention_weights(self, source_ids: Tensor, target_ids: Tensor) -> Tensor:
         """Where the model looks when it chooses each token of targets `(B, T)`, and their end:
