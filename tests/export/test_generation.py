@@ -166,6 +166,36 @@ def test_a_cache_is_written_no_further_than_it_reaches(exported):
         assert length > 0
 
 
+def test_what_follows_of_a_row_does_not_depend_on_the_others(exported):
+    """Rows that end, or have no place left, while others go on: alone they give all the same."""
+    model, _, _ = exported
+    named = {s.name: s.function for s in model.signatures({"T": PROMPT, "N": NEW})}
+    rows = [[5] * PROMPT, [9], [], [7, 8, 9], [6] * (PROMPT - 1)]
+    token_ids = np.zeros((5, PROMPT), "int32")
+    for i, row in enumerate(rows):
+        token_ids[i, : len(row)] = row
+    first = named["prefill"](token_ids, np.array([len(row) for row in rows], "int32"))
+    state = {name: keras.ops.convert_to_numpy(value) for name, value in first.items()}
+    del state["logits"]
+    # The second has ended before; the first has fewer places than it is asked for.
+    token = np.array([10, 0, 11, 12, 13], "int32")
+    given = {"token": token, "uniforms": drawn(5, NEW, 1), **state}
+    numbers = {"max_new_tokens": np.int32(NEW), "temperature": np.float32(2)}
+    numbers |= {"top_k": np.int32(0), "top_p": np.float32(1)}
+    together = named["decode_text"](**given, **numbers)
+    together = {name: keras.ops.convert_to_numpy(value) for name, value in together.items()}
+    for i in range(5):
+        alone = named["decode_text"](**{k: v[i : i + 1] for k, v in given.items()}, **numbers)
+        for name, value in alone.items():
+            found = keras.ops.convert_to_numpy(value)[0]
+            np.testing.assert_allclose(together[name][i], found, atol=1e-5, err_msg=f"{name} {i}")
+    assert together["length"][1] == 0
+    assert together["length"][2] > 0
+    if model.is_bounded:
+        assert together["position"][0] == PROMPT + NEW
+        assert together["token"][0] > 0  # Cut, not ended.
+
+
 def test_rows_of_a_cache_in_tflite(tmp_path):
     """Rows of one call stand at different places of the cache."""
     model = made("transformer")

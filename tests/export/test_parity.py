@@ -41,6 +41,9 @@ def test_float_difference(scale, within):
     run = changed(77, "scores", lambda scores: scores + scale * TOLERANCE * largest)
     found = compare(run, SPEC, {"x": X}, outputs(X))
     assert found.within_tolerance is within
+    assert [text.split(" differs by ")[0] for text in found.differences] == ["scores"] * (
+        not within
+    )
     np.testing.assert_allclose(found.largest_difference, scale * TOLERANCE * largest, rtol=0.01)
 
 
@@ -49,6 +52,8 @@ def test_one_other_token_is_too_many():
     found = compare(run, SPEC, {"x": X}, outputs(X))
     assert not found.within_tolerance
     assert found.agreement == pytest.approx(119 / 120)
+    assert found.differences == ("1 of 120 rows differ in token_ids (allowed: none)",)
+    assert "differences" not in found.to_json()
 
 
 def test_other_answer_is_counted():

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from keras_seq.backbones import RecurrentBackbone, TransformerBackbone
+from keras_seq.decoding import next_token
 from keras_seq.errors import UserError
 from keras_seq.models import TextGenerator
+from keras_seq.models.language_model import choosable
 from keras_seq.text import ByteTokenizer
 
 LENGTH = 32
@@ -202,3 +204,43 @@ def test_only_causal_backbones_write():
         TextGenerator(RecurrentBackbone(260, 8, bidirectional=True), ByteTokenizer())
     with pytest.raises(ValueError, match="260 ids.*300"):
         TextGenerator(RecurrentBackbone(300, 8), ByteTokenizer())
+
+
+def test_one_prompt_after_another_of_any_length():
+    """Each is written and searched as by a model that has written nothing before."""
+    prompts = ["a", "a longer prompt", "a prompt of many tokens"]  # 16 places, and 32
+    model = made("transformer")
+    for prompt in [*prompts, *reversed(prompts)]:
+        expected = greedy(model, prompt, 6)
+        assert "".join(model.stream(prompt, 6, temperature=0.0)) == expected
+        (found,) = model.search([prompt], 6, beams=1)
+        assert found[0].text == expected
+
+
+@pytest.mark.parametrize("count", [None, LENGTH - 3])
+def test_a_search_to_the_last_place(transformer, count):
+    (found,) = transformer.search(["the"], count, beams=1)
+    assert found[0].text == greedy(transformer, "the", LENGTH - 3)
+    several = transformer.search(["the"], count, beams=3)[0]
+    assert len(several) == 3
+
+
+def test_many_numbers_of_prompts_are_compiled_a_few_times(model):
+    prompts = ["the people", "", "é", "a", "b", "c", "d", "e"]
+    together = model.generate(prompts, 8, temperature=0.9, seed=2)
+    before = model.generate_compiled.experimental_get_tracing_count()
+    for count in (5, 6, 7):
+        assert model.generate(prompts[:count], 8, temperature=0.9, seed=2) == together[:count]
+    assert model.generate_compiled.experimental_get_tracing_count() == before
+
+
+def test_no_temperature_makes_a_token_of_what_is_none(transformer):
+    for seed in range(20):
+        settings = {"temperature": 1e12, "seed": seed}
+        (text,) = transformer.generate(["a"], 8, **settings)
+        assert "".join(transformer.stream("a", 8, **settings)) == text
+    uniform = np.linspace(0, 1, 300, endpoint=False).astype("float32")
+    logits = keras.ops.convert_to_tensor(np.zeros((300, 259), "float32"))
+    numbers = (np.float32(1e12), np.int32(0), np.float32(1))
+    drawn = keras.ops.convert_to_numpy(next_token(choosable(logits), uniform, *numbers))
+    assert drawn.min() == 3
