@@ -34,10 +34,6 @@ BATCH = 50
 LATENCY_CALLS = 20
 
 
-class DifferenceError(UserError):
-    """A runtime does not compute what Keras computes."""
-
-
 @dataclass(frozen=True)
 class Parity:
     """How a signature in a runtime compares with Keras.
@@ -189,6 +185,7 @@ def prove(
     signatures: Sequence[SignatureSpec],
     inputs: Mapping[str, Arrays],
     expected: Mapping[str, Arrays],
+    advice: str,
 ) -> dict[str, dict[str, Any]]:
     """Compares each signature in a format with what Keras answered.
 
@@ -197,12 +194,13 @@ def prove(
         signatures: Those of the model; on strings, too, where the format has them.
         inputs: Of each signature.
         expected: What Keras answered to them.
+        advice: What the user is told where they differ.
 
     Returns:
         The figures by signature; see `Parity`.
 
     Raises:
-        DifferenceError: If a difference is above the tolerance.
+        UserError: If a difference is above the tolerance.
     """
     figures = {}
     inputs, expected = strings.arrays_with_strings(signatures, inputs, expected)
@@ -215,9 +213,9 @@ def prove(
             expected[signature.name],
         )
         if not found.within_tolerance:
-            raise DifferenceError(
+            raise UserError(
                 f"{loaded.format} does not compute what Keras computes. Of {signature.name}, "
-                f"{'; '.join(found.differences)}."
+                f"{'; '.join(found.differences)}. {advice}"
             )
         figures[signature.name] = found.to_json()
     return figures

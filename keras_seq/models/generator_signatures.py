@@ -383,7 +383,9 @@ class GeneratorSignatures:
 
     @cached_property
     def _logits_of(self) -> Any:
-        logits = lambda token_ids: self._model(token_ids)  # noqa: E731
+        def logits(token_ids: Tensor) -> Tensor:
+            return self._model(token_ids)
+
         return compiled(self._model, logits, at_once=True, any_size=True)
 
     def limits(self, sizes: Mapping[str, int]) -> dict[str, int]:
