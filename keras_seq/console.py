@@ -7,12 +7,15 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from keras_seq.errors import OutOfMemoryError, UserError
 
 Item = TypeVar("Item")
+
+AGAIN_SECONDS = 0.5  # From an interrupt to the next look whether it was dropped.
 
 
 def stage(text: str) -> None:
@@ -94,10 +97,40 @@ def collect_less_often() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
+@contextlib.contextmanager
+def _interrupts_that_last() -> Iterator[None]:
+    """Inside, a Ctrl-C that Python drops, as it does in a destructor, is raised again, but not into
+    what cleans up after it.
+    """
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGALRM)}
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or handlers[signal.SIGINT] is not signal.default_int_handler:
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
+        error = sys.exception()
+        while error is not None and not isinstance(error, KeyboardInterrupt):
+            error = error.__context__
+        if error is None:
+            raise KeyboardInterrupt
+
+    for number in handlers:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
 def run_command(command: Callable[[], int | None]) -> int:
     """Runs a command; an error that the user can mend is one message and the exit status 2."""
     try:
-        return command() or 0
+        with _interrupts_that_last():
+            return command() or 0
     except OutOfMemoryError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.stdout.flush()
