@@ -193,11 +193,10 @@ class GeneratorSignatures:
     def _standing_step(
         self, slots: int, token: Tensor, state: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """`choosing_step`, in which a row that has ended stands still, within its places."""
-        position = state["position"]
-        there = {**state, "position": ops.minimum(position, slots - 1)}
-        logits, new_state = self._model.choosing_step(token, there)
-        return logits, {**new_state, "position": position + ops.cast(token > 0, "int32")}
+        """A step in which a row that has ended stands still."""
+        logits, new_state = self._model.choosing_step_within(slots, token, state)
+        position = state["position"] + ops.cast(token > 0, "int32")
+        return logits, {**new_state, "position": position}
 
     def _sizes(self, sizes: Mapping[str, int]) -> tuple[int, int]:
         """Tokens of a prompt and tokens that follow it, in exported signatures."""

@@ -1,7 +1,7 @@
 """A language model: what follows a text."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 
 import keras
@@ -108,6 +108,13 @@ class TextGenerator(Exported, LanguageModel):
         """`step`, with logits to choose a token by."""
         logits, state = self.step(token, state)
         return choosable(logits), state
+
+    def choosing_step_within(self, slots: int, token: Tensor, state: State) -> tuple[Tensor, State]:
+        """`choosing_step` in a cache of `slots` positions, whose last one stands for any behind it:
+        where a row has no place left, what comes of the step is not looked at.
+        """
+        position = ops.minimum(state["position"], slots - 1)
+        return self.choosing_step(token, {**state, "position": position})
 
     def choosing_prefill(
         self, token_ids: Tensor, length: Tensor, slots: int | None
@@ -238,13 +245,7 @@ class TextGenerator(Exported, LanguageModel):
             slots = self._slots(token_ids, size)
             logits, state = self.choosing_prefill(token_ids, length, slots)
             least = ops.zeros((), "int32")
-
-            def step(token: Tensor, state: State) -> tuple[Tensor, State]:
-                # The last tokens are stepped, too, and may stand behind the last place: what comes
-                # of that is not looked at.
-                place = ops.minimum(state["position"], slots - 1)
-                return self.choosing_step(token, {**state, "position": place})
-
+            step = partial(self.choosing_step_within, slots)  # A search steps its last tokens, too.
             return beam_search(step, logits, state, beams, size, most, least, length_penalty, END)
 
         return compiled(self, run, at_once)

@@ -8,6 +8,7 @@ import export
 from export import cli, formats, runtime
 from export.formats import tflite
 from keras_seq.backbones import RecurrentBackbone, TransformerBackbone
+from keras_seq.data.tokens import padded
 from keras_seq.decoding import margins
 from keras_seq.errors import UserError
 from keras_seq.models import TextGenerator
@@ -171,10 +172,7 @@ def test_what_follows_of_a_row_does_not_depend_on_the_others(exported):
     model, _, _ = exported
     named = {s.name: s.function for s in model.signatures({"T": PROMPT, "N": NEW})}
     rows = [[5] * PROMPT, [9], [], [7, 8, 9], [6] * (PROMPT - 1)]
-    token_ids = np.zeros((5, PROMPT), "int32")
-    for i, row in enumerate(rows):
-        token_ids[i, : len(row)] = row
-    first = named["prefill"](token_ids, np.array([len(row) for row in rows], "int32"))
+    first = named["prefill"](padded(rows, PROMPT), np.array([len(row) for row in rows], "int32"))
     state = {name: keras.ops.convert_to_numpy(value) for name, value in first.items()}
     del state["logits"]
     # The second has ended before; the first has fewer places than it is asked for.
