@@ -57,7 +57,7 @@ def main() -> int:
 def _compare(arguments: argparse.Namespace) -> None:
     """Prints the table."""
     from keras_seq.console import import_quietly, table
-    from keras_seq.memory import keep_freed_memory
+    from keras_seq.training.memory import keep_freed_memory
 
     keep_freed_memory()
     import_quietly("keras_seq.training")
@@ -92,8 +92,8 @@ def _accuracy(
     corpus: Any, begun: Any, labels: int, epochs: int, arguments: argparse.Namespace
 ) -> float:
     """On what was held out, of a classifier that begins with the backbone of `begun`."""
+    from keras_seq.tasks.classify.training import BACKBONES
     from keras_seq.training import Run, train_classifier
-    from keras_seq.training.classify import BACKBONES
 
     steps = epochs * (labels or len(corpus.train)) // SETTINGS["batch_size"]
     settings = BACKBONES["lstm"].changed(

@@ -68,7 +68,7 @@ def corpora(folder: str | None) -> Iterator[str]:
 
 def strings(lines: list[str], count: int) -> Iterator[bytes]:
     """`count` strings, at most `LONGEST` bytes each."""
-    from keras_seq.utf8 import cut
+    from keras_seq.text.utf8 import cut
 
     generator = random.Random(0)
     for i in range(count):
@@ -174,7 +174,7 @@ def signature(model: bytes, most: int) -> Any:
 
 def in_batches(run: Callable[[Any, Any], Any], batch: int, width: int | None) -> Engine:
     """Texts in batches of the size and width that `run(text, length)` takes."""
-    from keras_seq.utf8 import packed
+    from keras_seq.text.utf8 import packed
 
     def encode(texts: list[bytes]) -> Ids:
         found: Ids = []

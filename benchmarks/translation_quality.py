@@ -29,7 +29,7 @@ def main() -> int:
 
     from keras_seq.console import table
     from keras_seq.data import load_pairs
-    from keras_seq.metrics import translation_metrics
+    from keras_seq.tasks.translate.metrics import translation_metrics
     from keras_seq.training.run import find_model
 
     model, _ = find_model(arguments.model)

@@ -8,7 +8,7 @@ from typing import Any
 
 from export import bundle, card, parity, runtime
 from export import formats as all_formats
-from export.stock import expressed_in_our_terms, float32
+from export.keras_layers import expressed_in_our_terms, float32
 from export.strings import with_strings
 from keras_seq.errors import UserError
 from keras_seq.signature import Signature

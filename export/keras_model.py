@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras import tree
 from keras.src.models import Functional
 
-from export.stock import drawing, states, text
+from export.keras_layers import drawing, states, text
 from keras_seq.errors import UserError
 from keras_seq.signature import Signature, TensorSpec
 

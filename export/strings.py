@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from keras_seq.signature import Signature, SignatureSpec, TensorSpec
-from keras_seq.utf8 import unpacked
+from keras_seq.text.utf8 import unpacked
 
 Arrays = dict[str, np.ndarray]
 

@@ -47,8 +47,8 @@ def test_a_command_begins_without_what_it_does_not_need():
 # From the ground up. A module imports floors below its own, and its own folder.
 FLOORS = [
     {"keras_seq.errors", "keras_seq._registration", "keras_seq.uniforms"},
-    {"keras_seq.signature", "keras_seq.console", "keras_seq.streaming", "keras_seq.utf8"},
-    {"keras_seq.compiling", "keras_seq.lookup", "keras_seq.memory", "keras_seq.presets"},
+    {"keras_seq.signature", "keras_seq.console", "keras_seq.text.streaming", "keras_seq.text.utf8"},
+    {"keras_seq.compiling", "keras_seq.lookup", "keras_seq.training.memory", "keras_seq.presets"},
     {"keras_seq.layers", "keras_seq.text", "keras_seq.metrics", "keras_seq.decoding"},
     {"keras_seq.backbones", "keras_seq.data"},
     {"keras_seq.models"},
@@ -57,7 +57,7 @@ FLOORS = [
     {"export.runtime"},
     {"export.strings"},
     {"export.parity"},
-    {"export.stock"},
+    {"export.keras_layers"},
     {"export.formats", "export.card", "export.keras_model"},
     {"export.exporter", "export.serving"},
     {"export.deployment"},

@@ -205,7 +205,7 @@ import sys
 sys.modules["tensorflow"] = None
 import jax, keras, numpy as np
 import keras_seq
-from keras_seq.utf8 import packed
+from keras_seq.text.utf8 import packed
 assert keras.backend.backend() == "jax"
 tokenizer = keras_seq.text.SentencePieceTokenizer(open("tokenizer.model", "rb").read())
 texts = ["a wonderful film", "", "\\u4e2d\\u6587 <s>\\0", b"\\xff\\xe4\\xbd a"]

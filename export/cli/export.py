@@ -215,8 +215,8 @@ def _sample(path: str | None) -> dict[str, Any] | None:
 def _texts(arguments: argparse.Namespace, run: Any, model: Any) -> tuple[list[str] | None, str]:
     """Texts to compare on, and what they are."""
     from keras_seq import data
-    from keras_seq.data.texts import pieces
-    from keras_seq.training.tasks import held_out
+    from keras_seq.tasks.language_modeling.data import pieces
+    from keras_seq.tasks.registry import held_out
 
     if not arguments.data and run is None:
         return None, ""

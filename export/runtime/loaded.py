@@ -13,8 +13,8 @@ from export import bundle
 from export.runtime import onnx, saved_model, tflite
 from keras_seq.errors import UserError
 from keras_seq.signature import UNREAD, SignatureSpec, TensorSpec
+from keras_seq.text.utf8 import cut, cut_to_end, packed, to_bytes
 from keras_seq.uniforms import drawn
-from keras_seq.utf8 import cut, cut_to_end, packed, to_bytes
 
 Arrays = dict[str, np.ndarray]
 

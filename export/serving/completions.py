@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from export.serving.batching import BusyError, LateError
 from export.serving.records import TOKENS
 from keras_seq.errors import UserError
-from keras_seq.streaming import TextStream
+from keras_seq.text.streaming import TextStream
 from keras_seq.uniforms import drawn
 
 TOKENS_A_PART = 8  # Of a stream: a call of the runtime costs more than a token.

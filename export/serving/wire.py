@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_seq.errors import UserError
 from keras_seq.signature import SignatureSpec, TensorSpec, texts_of
-from keras_seq.utf8 import to_bytes
+from keras_seq.text.utf8 import to_bytes
 
 Arrays = dict[str, np.ndarray]
 

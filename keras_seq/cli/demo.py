@@ -6,7 +6,7 @@ from typing import Any
 
 from keras_seq.cli.evaluate import print_metrics
 from keras_seq.console import import_quietly, stage, table
-from keras_seq.memory import keep_freed_memory
+from keras_seq.training.memory import keep_freed_memory
 
 SENTENCES = (
     "A wonderful film: warm, funny, and over far too soon.",
@@ -41,8 +41,8 @@ def _demo(arguments: argparse.Namespace) -> int:
     import_quietly("keras_seq.models")
     import export
     from export.cli.figures import print_parity
+    from keras_seq.tasks.classify.training import BACKBONES
     from keras_seq.training import Run, train_classifier
-    from keras_seq.training.classify import BACKBONES
 
     settings = BACKBONES["lstm"]
     with new_folder(run_path, arguments.overwrite) as folder:

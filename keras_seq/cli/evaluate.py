@@ -4,7 +4,7 @@ import argparse
 import json
 from typing import Any
 
-from keras_seq.cli.options import add_data, labelled_source, texts_source
+from keras_seq.cli.arguments import add_data, labelled_source, texts_source
 from keras_seq.console import import_quietly, table
 from keras_seq.errors import UserError
 
@@ -33,8 +33,8 @@ def add(commands: Any) -> None:
 
 def _evaluate(arguments: argparse.Namespace) -> int:
     import_quietly("keras_seq.models")
+    from keras_seq.tasks.registry import evaluated
     from keras_seq.training.run import find_model
-    from keras_seq.training.tasks import evaluated
 
     model, run = find_model(arguments.model)
     if not arguments.data and run is None:
@@ -51,7 +51,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 def _held_out(model: Any, run: Any, arguments: argparse.Namespace) -> tuple[Any, str]:
     """What to evaluate on, and its name."""
     from keras_seq import data
-    from keras_seq.training.tasks import held_out
+    from keras_seq.tasks.registry import held_out
 
     if not arguments.data:
         corpus = held_out(run, arguments.data_dir)

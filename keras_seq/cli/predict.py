@@ -6,10 +6,10 @@ import json
 import sys
 from typing import Any
 
-from keras_seq.cli.attention import draw_attention, require_picture
 from keras_seq.console import import_quietly, stage, table
 from keras_seq.errors import UserError
-from keras_seq.utf8 import to_bytes
+from keras_seq.tasks.translate.attention_plot import draw_attention, require_picture
+from keras_seq.text.utf8 import to_bytes
 
 DRAWING = ("temperature", "top_k", "top_p", "repetition_penalty", "stop", "seed")
 SEARCHING = ("beam", "length_penalty")

@@ -3,8 +3,7 @@
 import argparse
 from typing import Any
 
-from keras_seq.cli.evaluate import print_metrics
-from keras_seq.cli.options import (
+from keras_seq.cli.arguments import (
     add_data,
     add_pairs,
     add_training,
@@ -19,8 +18,9 @@ from keras_seq.cli.options import (
     refuse_unused,
     texts_source,
 )
+from keras_seq.cli.evaluate import print_metrics
 from keras_seq.console import import_quietly, stage
-from keras_seq.memory import keep_freed_memory
+from keras_seq.training.memory import keep_freed_memory
 
 TEXTS = (
     "Data sets: python (the source of Python's standard library, on every machine), "
@@ -258,9 +258,9 @@ def _train(arguments: argparse.Namespace) -> int:
     corpus = None if source is None else arguments.load(source)
     keep_freed_memory()
     import_quietly("keras_seq.models")
+    from keras_seq.tasks.registry import TASKS
     from keras_seq.training import Run
-    from keras_seq.training.beginning import settings_of
-    from keras_seq.training.tasks import TASKS
+    from keras_seq.training.session import settings_of
 
     places, name = devices(arguments), arguments.task
     task = TASKS[name]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from keras_seq.data.examples import LabelledTexts
+from keras_seq.data.corpus import LabelledTexts
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_seq.data.examples import LabelledTexts
+from keras_seq.data.corpus import LabelledTexts
 from keras_seq.errors import UserError
 
 FORMATS = {".csv": ",", ".tsv": "\t", ".jsonl": None}

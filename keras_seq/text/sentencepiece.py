@@ -29,7 +29,7 @@ from keras_seq.text.tokenizer import (
     byte_pieces,
     in_utf8,
 )
-from keras_seq.utf8 import to_bytes
+from keras_seq.text.utf8 import to_bytes
 
 # While it trains, SentencePiece writes a space so; and so what it does not know.
 SPACE, RESERVED = "\u2581", "\u2585"

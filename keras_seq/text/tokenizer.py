@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_seq.text.joining import PieceTables, joined
 from keras_seq.text.tables import take
-from keras_seq.utf8 import to_bytes
+from keras_seq.text.utf8 import to_bytes
 
 Tensor = Any
 

@@ -167,8 +167,8 @@ def find_model(path: str | Path) -> tuple[Any, Run | None]:
     Raises:
         UserError: If there is none, or it cannot be read.
     """
+    from keras_seq.loading import MODEL_FILES
     from keras_seq.models import load_model
-    from keras_seq.models.loading import MODEL_FILES
 
     is_preset = str(path).startswith(presets.PREFIX)
     if is_preset or Path(path).suffix in MODEL_FILES or (Path(path) / "saved_model.pb").is_file():

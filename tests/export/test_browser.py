@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from keras_seq.text.utf8 import packed, to_bytes
 from keras_seq.training.run import find_model
-from keras_seq.utf8 import packed, to_bytes
 
 TEXTS = [
     "A wonderful film: warm, funny, and over far too soon.",

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from keras_seq.text import ByteTokenizer, SentencePieceTokenizer
 from keras_seq.text.segmentation import UnigramTables, token_ids
-from keras_seq.utf8 import packed
+from keras_seq.text.utf8 import packed
 
 FIRST_BYTE = 4
 property_test = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))

@@ -16,7 +16,7 @@ from keras_seq.text import SentencePieceTokenizer
 from keras_seq.text.sentencepiece import SCORE_GRID
 from keras_seq.text.sentencepiece_model import parsed
 from keras_seq.text.tokenizer import FIRST_PIECE
-from keras_seq.utf8 import to_bytes
+from keras_seq.text.utf8 import to_bytes
 
 NASTY = [
     "", " ", "   ", " a", "a ", "a  b   c", "\0", "a\0b", "\n", "a\nb\r\nc\t", "👩‍👩‍👧 family", "é é",

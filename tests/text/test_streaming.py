@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_seq.streaming import TextStream
+from keras_seq.text.streaming import TextStream
 
 
 @given(

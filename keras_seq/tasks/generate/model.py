@@ -1,0 +1,451 @@
+"""A language model: what follows a text."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, cached_property, partial
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_seq.backbones import Backbone
+from keras_seq.backbones.backbone import within
+from keras_seq.compiling import compiled
+from keras_seq.data.tokens import padded
+from keras_seq.decoding import (
+    NO_CHANCE,
+    Hypothesis,
+    Sampling,
+    beam_search,
+    generate,
+    next_token,
+    penalise,
+    penalised,
+    tokens_seen,
+)
+from keras_seq.errors import UserError
+from keras_seq.tasks.exportable import Exported
+from keras_seq.tasks.generate.signatures import GeneratorSignatures
+from keras_seq.tasks.language_modeling.model import LanguageModel, choosable
+from keras_seq.text import Tokenizer
+from keras_seq.text.streaming import TextStream
+from keras_seq.text.tokenizer import BEGINNING, END
+from keras_seq.uniforms import drawn
+
+Tensor = Any
+State = dict[str, Tensor]
+
+LEAST_SIZE = 16  # Compiled functions are kept for sizes that are powers of two, from this one.
+AT_ONCE = 64  # Rows generated in one call: a Transformer's caches are large.
+
+
+@keras.saving.register_keras_serializable("keras_seq")
+class TextGenerator(Exported, LanguageModel):
+    """A causal backbone and a softmax over the vocabulary.
+
+    Trained with token ids `(B, T)` as `x` and the same moved on by one as `y`. What is generated
+    follows the beginning token and the prompt, so that an empty prompt begins a text.
+
+    Args:
+        backbone: A causal `keras_seq.backbones` backbone, of the tokenizer's vocabulary size.
+        tokenizer: A `keras_seq.text` tokenizer.
+        max_length: Tokens of a prompt and of what follows it, together: of a Transformer at most
+            its positions. A recurrent backbone goes on for ever; there it is what is exported.
+        tie_embeddings: The softmax shares its weights with the embedding (Press & Wolf 2017).
+
+    Example:
+
+    ```python
+    tokenizer = keras_seq.text.ByteTokenizer()
+    backbone = keras_seq.backbones.RecurrentBackbone(tokenizer.vocabulary_size, 256)
+    model = keras_seq.models.TextGenerator(backbone, tokenizer, max_length=256)
+    model.compile("adam", keras_seq.training.CrossEntropy(from_logits=True))
+    model.fit(token_ids[:, :-1], token_ids[:, 1:])
+    model.generate(["ROMEO:", "JULIET:"], max_new_tokens=200, temperature=0.8, seed=1)
+    ```
+    """
+
+    task = "generate"
+    labels = ()
+    signatures_class = GeneratorSignatures
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        tokenizer: Tokenizer,
+        max_length: int = 256,
+        tie_embeddings: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        backbone.require_causal()
+        super().__init__(backbone, tokenizer, max_length, tie_embeddings, **kwargs)
+
+    def prefill(self, token_ids: Tensor, length: Tensor, slots: int | None) -> tuple[Tensor, State]:
+        """The beginning token and a prompt, all at once.
+
+        Args:
+            token_ids: `(B, T)` int32.
+            length: `(B,)` int32, from 0: how many ids of each row are its prompt.
+            slots: Positions of a Transformer's cache, more than T; None for one that grows.
+
+        Returns:
+            `(logits, state)`: `(B, V)` of the first token after the prompt, and named tensors,
+            batch first.
+        """
+        beginning = ops.full_like(ops.expand_dims(length, axis=1), BEGINNING)
+        token_ids = ops.concatenate([beginning, token_ids], axis=1)
+        hidden, state = self.backbone.prefill(token_ids, length + 1, slots)
+        return self.logits(hidden), {"position": length + 1, **state}
+
+    def step(self, token: Tensor, state: State) -> tuple[Tensor, State]:
+        """One token of each row, `(B,)` int32, after `prefill` or another step: `(logits, state)`,
+        the logits `(B, V)` being those of the token after it.
+        """
+        hidden, new_state = self.backbone.step(token, state)
+        return self.logits(hidden), {"position": state["position"] + 1, **new_state}
+
+    def choosing_step(self, token: Tensor, state: State) -> tuple[Tensor, State]:
+        """`step`, with logits to choose a token by."""
+        logits, state = self.step(token, state)
+        return choosable(logits), state
+
+    def choosing_step_within(self, slots: int, token: Tensor, state: State) -> tuple[Tensor, State]:
+        """`choosing_step` in a cache of `slots` positions, whose last one stands for any behind it:
+        where a row has no place left, what comes of the step is not looked at.
+        """
+        position = ops.minimum(state["position"], slots - 1)
+        return self.choosing_step(token, {**state, "position": position})
+
+    def choosing_prefill(
+        self, token_ids: Tensor, length: Tensor, slots: int | None
+    ) -> tuple[Tensor, State]:
+        """`prefill`, with logits to choose a token by."""
+        logits, state = self.prefill(token_ids, length, slots)
+        return choosable(logits), state
+
+    def generate(
+        self,
+        prompts: Sequence[str | bytes],
+        max_new_tokens: int | None = None,
+        *,
+        truncate: bool = False,
+        **sampling: Any,
+    ) -> list[str]:
+        """Continues each prompt.
+
+        Args:
+            prompts: Texts, of any lengths.
+            max_new_tokens: Tokens of each continuation at most; by default what `max_length`
+                leaves.
+            truncate: Of a prompt that is too long, read the end: as much as `max_new_tokens`
+                leaves, or half of `max_length`. An error otherwise.
+            **sampling: As those of `keras_seq.decoding.Sampling`.
+
+        Returns:
+            The continuations, without the prompts. Each row draws numbers of its own, so it does
+            not depend on the others.
+
+        Raises:
+            UserError: If a value is outside of its range, or a prompt too long.
+        """
+        settings = _settings(sampling)
+        rows = self._encoded(prompts, max_new_tokens, truncate)
+        # Each row takes what it has place for: what others may write is not its concern.
+        rooms = [self._most_new([row], max_new_tokens) for row in rows]
+        most = max(rooms, default=1)
+        uniforms = np.zeros((len(rows), _size(most)), "float32")
+        uniforms[:, :most] = drawn(len(rows), most, settings.seed)
+        texts = []
+        for start in range(0, len(rows), AT_ONCE):
+            some = slice(start, start + AT_ONCE)
+            written = self._generated(rows[some], uniforms[some], most, settings)
+            for ids, room in zip(written, rooms[some], strict=True):
+                stream = TextStream(settings.stop)
+                text = stream.feed(self.tokenizer.decode_bytes([ids[:room]])[0])
+                texts.append(text + stream.finish())
+        return texts
+
+    def _generated(
+        self, rows: list[list[int]], uniforms: np.ndarray, most: int, settings: Sampling
+    ) -> list[list[int]]:
+        """The ids that follow each row."""
+        token_ids, length = self._padded(rows)
+        # So many rows as are compiled for: the last one again, which ends when it ends.
+        again = np.minimum(np.arange(_power_of_two(len(rows))), len(rows) - 1)
+        found = self.generate_compiled(
+            token_ids[again], length[again], uniforms[again], np.int32(most), *_numbers(settings)
+        )
+        ids, count = (ops.convert_to_numpy(x)[: len(rows)] for x in found)
+        return [row[:n].tolist() for row, n in zip(ids, count, strict=True)]
+
+    def search(
+        self,
+        prompts: Sequence[str | bytes],
+        max_new_tokens: int | None = None,
+        *,
+        beams: int = 4,
+        length_penalty: float = 0.0,
+        truncate: bool = False,
+    ) -> list[list[Hypothesis]]:
+        """The likeliest continuations of each prompt that a beam search finds, the best first.
+
+        Args:
+            prompts: Texts, of any lengths.
+            max_new_tokens: As for `generate`; by default what the longest prompt leaves.
+            beams: How many are followed at once, and returned.
+            length_penalty: α of `keras_seq.decoding.beam_search`; 0 compares probabilities, more
+                prefers longer texts.
+            truncate: As for `generate`.
+
+        Returns:
+            For each prompt `beams` of them, or as many as there are.
+
+        Raises:
+            UserError: If a value is outside of its range, or a prompt too long.
+        """
+        vocabulary = self.backbone.vocabulary_size
+        if not isinstance(beams, (int, np.integer)) or not 1 <= beams <= vocabulary // 2:
+            raise UserError(
+                f"beams is a whole number from 1 to {vocabulary // 2}, half the vocabulary. "
+                f"Received: {beams!r}"
+            )
+        if not 0 <= length_penalty < float("inf"):
+            raise UserError(f"length_penalty is 0 or more. Received: {length_penalty!r}")
+        rows = self._encoded(prompts, max_new_tokens, truncate)
+        most = self._most_new(rows, max_new_tokens)
+        found = []
+        at_once = max(1, AT_ONCE // beams)
+        # One call does not repay what XLA takes to compile.
+        run = self._searches(beams, _size(most), len(rows) <= at_once)
+        for start in range(0, len(rows), at_once):
+            token_ids, length = self._padded(rows[start : start + at_once])
+            given = (token_ids, length, np.int32(most), np.float32(length_penalty))
+            found += zip(*map(ops.convert_to_numpy, run(*given)), strict=True)
+        return [
+            [
+                Hypothesis(text, float(score), bool(end))
+                for text, score, end in zip(self._texts(ids, count), scores, ended, strict=True)
+                if score > NO_CHANCE
+            ]
+            for ids, count, scores, ended in found
+        ]
+
+    def _texts(self, ids: np.ndarray, count: np.ndarray) -> list[str]:
+        return self.tokenizer.decode([row[:n].tolist() for row, n in zip(ids, count, strict=True)])
+
+    @cached_property
+    def _searches(self) -> Any:
+        """From beams, size and `at_once` to a beam search as one function: token_ids `(B, T)`,
+        length `(B,)`, and scalars: max_new_tokens, length penalty.
+        """
+        return cache(self._compiled_search)
+
+    def _compiled_search(self, beams: int, size: int, at_once: bool) -> Any:
+        def run(token_ids: Tensor, length: Tensor, most: Tensor, length_penalty: Tensor) -> tuple:
+            slots = self._slots(token_ids, size)
+            logits, state = self.choosing_prefill(token_ids, length, slots)
+            least = ops.zeros((), "int32")
+            step = partial(self.choosing_step_within, slots)  # A search steps its last tokens, too.
+            return beam_search(step, logits, state, beams, size, most, least, length_penalty, END)
+
+        return compiled(self, run, at_once)
+
+    def stream(
+        self,
+        prompt: str | bytes,
+        max_new_tokens: int | None = None,
+        *,
+        truncate: bool = False,
+        **sampling: Any,
+    ) -> Iterator[str]:
+        """Continues a prompt, piece by piece: the same text as of `generate`, as it is produced.
+
+        Args:
+            prompt: A text.
+            max_new_tokens: Tokens at most; by default what `max_length` leaves.
+            truncate: Of a prompt that is too long, read the end. An error otherwise.
+            **sampling: As those of `keras_seq.decoding.Sampling`.
+
+        Yields:
+            Whole characters; no piece is empty.
+
+        Raises:
+            UserError: If a value is outside of its range, or the prompt too long.
+        """
+        settings = _settings(sampling)
+        rows = self._encoded([prompt], max_new_tokens, truncate)
+        return self._stream(rows, self._most_new(rows, max_new_tokens), settings)
+
+    def _stream(self, rows: list[list[int]], most: int, settings: Sampling) -> Iterator[str]:
+        token_ids, length = self._padded(rows)
+        numbers = _numbers(settings)
+        text = TextStream(settings.stop)
+        first, *others = drawn(1, most, settings.seed)[0]
+        token, state = self._begin(token_ids, length, np.array([first]), *numbers)
+        while True:
+            chosen = int(ops.convert_to_numpy(token)[0])
+            if chosen == END:
+                break
+            piece = text.feed(self.tokenizer.decode_bytes([[chosen]])[0])
+            if piece:
+                yield piece
+            if text.stopped or not others:
+                break
+            uniform = np.array([others.pop(0)])
+            token, state = self._proceed(token, state, uniform, *numbers)
+        piece = text.finish()
+        if piece:
+            yield piece
+
+    def _encoded(
+        self, prompts: Sequence[str | bytes], max_new_tokens: int | None, truncate: bool
+    ) -> list[list[int]]:
+        if isinstance(prompts, (str, bytes)):
+            raise UserError(f"Give a list of prompts. Received one string: {prompts[:40]!r}")
+        new = 1 if max_new_tokens is None else max_new_tokens
+        if not isinstance(new, (int, np.integer)) or isinstance(new, bool) or new < 1:
+            raise UserError(f"max_new_tokens is a whole number, 1 or more. Received: {new!r}")
+        rows = self.tokenizer.encode(prompts)
+        if not self.is_bounded:
+            return rows
+        if new >= self.max_length and max_new_tokens is not None:
+            raise UserError(
+                f"max_new_tokens is less than {self.max_length}, the tokens that the model has "
+                f"place for, prompt included. Received: {max_new_tokens}"
+            )
+        room = self.max_length - new
+        longest = max(map(len, rows), default=0)
+        if longest > room and not truncate:
+            raise UserError(
+                f"A prompt has {longest} tokens. The model has place for {self.max_length}, {new} "
+                f"new ones included: {room} are left for the prompt. Shorten it, ask for fewer new "
+                "tokens, or read only its end (truncate=True; --truncate)."
+            )
+        if max_new_tokens is None:
+            # What is too long leaves half of the places.
+            return [row if len(row) <= room else row[-self.max_length // 2 :] for row in rows]
+        return [row[-room:] for row in rows]
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether there is place for so many tokens only."""
+        return hasattr(self.backbone, "max_length")
+
+    def _most_new(self, rows: list[list[int]], max_new_tokens: int | None) -> int:
+        if max_new_tokens is not None:
+            return int(max_new_tokens)
+        longest = max(map(len, rows), default=0) if self.is_bounded else 0
+        return self.max_length - longest
+
+    def _padded(self, rows: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+        """Ids `(B, T)`, T being one of a few sizes, and their numbers `(B,)`."""
+        length = np.array([len(row) for row in rows], "int32")
+        size = _size(int(length.max(initial=0)))
+        if self.is_bounded:
+            size = min(size, self.backbone.max_length - 1)
+        return padded(rows, size), length
+
+    def _slots(self, token_ids: Tensor, new: int) -> int:
+        """Positions of the cache for prompts `(B, T)` and `new` tokens."""
+        slots = token_ids.shape[1] + new
+        return min(slots, self.backbone.max_length) if self.is_bounded else slots
+
+    @cached_property
+    def generate_compiled(self) -> Any:
+        """A whole generation as one function: token_ids `(B, T)`, length `(B,)`, uniforms `(B, N)`,
+        and scalars: max_new_tokens, temperature, top_k, top_p, repetition penalty.
+        """
+
+        def run(
+            token_ids: Tensor,
+            length: Tensor,
+            uniforms: Tensor,
+            most: Tensor,
+            temperature: Tensor,
+            top_k: Tensor,
+            top_p: Tensor,
+            penalty: Tensor,
+        ) -> tuple[Tensor, Tensor]:
+            slots = self._slots(token_ids, uniforms.shape[1])
+            logits, state = self._begun(token_ids, length, penalty, slots)
+            step = penalised(self.choosing_step, penalty)
+            return generate(step, logits, state, uniforms, most, temperature, top_k, top_p, END)
+
+        return compiled(self, run)
+
+    def _begun(
+        self, token_ids: Tensor, length: Tensor, penalty: Tensor, slots: int
+    ) -> tuple[Tensor, State]:
+        logits, state = self.choosing_prefill(token_ids, length, slots)
+        prompt = ops.where(within(token_ids, length), token_ids, 0)
+        seen = tokens_seen(prompt, logits.shape[-1])
+        return penalise(logits, seen, penalty), {**state, "seen": seen}
+
+    @cached_property
+    def _begin(self) -> Any:
+        def run(
+            token_ids: Tensor,
+            length: Tensor,
+            uniform: Tensor,
+            temperature: Tensor,
+            top_k: Tensor,
+            top_p: Tensor,
+            penalty: Tensor,
+        ) -> tuple[Tensor, State]:
+            slots = self._slots(token_ids, self.max_length)
+            logits, state = self._begun(token_ids, length, penalty, slots)
+            return next_token(logits, uniform, temperature, top_k, top_p), state
+
+        return compiled(self, run, at_once=True)
+
+    @cached_property
+    def _proceed(self) -> Any:
+        def run(
+            token: Tensor,
+            state: State,
+            uniform: Tensor,
+            temperature: Tensor,
+            top_k: Tensor,
+            top_p: Tensor,
+            penalty: Tensor,
+        ) -> tuple[Tensor, State]:
+            logits, state = penalised(self.choosing_step, penalty)(token, state)
+            return next_token(logits, uniform, temperature, top_k, top_p), state
+
+        return compiled(self, run, at_once=True)
+
+    def describe(self) -> dict[str, Any]:
+        """Backbone and sizes, for the manifest of a bundle."""
+        backbone = self.backbone
+        return {
+            "backbone": getattr(backbone, "cell", "transformer"),
+            "vocabulary_size": backbone.vocabulary_size,
+            "hidden_dim": backbone.hidden_dim,
+            "parameters": int(self.count_params()),
+        }
+
+
+def _settings(values: Mapping[str, Any]) -> Sampling:
+    try:
+        return Sampling(**values)
+    except TypeError as error:
+        raise UserError(
+            f"Tokens are chosen by {', '.join(Sampling.__dataclass_fields__)}. Received: "
+            f"{', '.join(values)}"
+        ) from error
+
+
+def _numbers(settings: Sampling) -> tuple[Any, ...]:
+    """Temperature, top_k, top_p and repetition penalty, as tensors take them."""
+    floats = np.float32
+    penalty = floats(settings.repetition_penalty)
+    top_k = np.int32(min(settings.top_k, np.iinfo("int32").max))  # More than there are: all.
+    return floats(settings.temperature), top_k, floats(settings.top_p), penalty
+
+
+def _size(least: int) -> int:
+    return max(LEAST_SIZE, _power_of_two(least))
+
+
+def _power_of_two(least: int) -> int:
+    return 1 << (least - 1).bit_length()

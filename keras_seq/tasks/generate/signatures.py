@@ -1,0 +1,433 @@
+"""What a text generator hands the exporter: its signatures, and what proves them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property, partial
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_seq.compiling import compiled
+from keras_seq.data.tokens import padded
+from keras_seq.decoding import LEAST_TOP_P, generate, margins, next_token, proceed
+from keras_seq.errors import UserError
+from keras_seq.layers.cache import slots_in_loop
+from keras_seq.signature import UNREAD, Arrays, Signature, TensorSpec
+from keras_seq.tasks.language_modeling.model import choosable
+from keras_seq.text.tokenizer import BEGINNING, END
+from keras_seq.text.utf8 import cut_to_end, packed, to_bytes
+from keras_seq.uniforms import LARGEST, drawn
+
+Tensor = Any
+
+SAMPLING = ("temperature", "top_k", "top_p")
+SETTINGS = ("max_new_tokens", *SAMPLING)
+
+# What an export is proven with, after the likeliest tokens: temperature, top_k, top_p.
+PROVEN_SAMPLING = ((1.0, 0, 1.0), (0.8, 40, 1.0), (1.0, 0, 0.9), (0.6, 20, 0.95))
+STATE_ROWS = 32  # Rows compared of the signatures that hand out states, which are large.
+
+
+class GeneratorSignatures:
+    """The signatures of a `TextGenerator`.
+
+    Args:
+        model: The generator.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def signatures(self, sizes: Mapping[str, int] | None = None) -> tuple[Signature, ...]:
+        """`prefill`, `decode`, `generate`, and on texts `prefill_text`, `decode_text` and
+        `generate_text`.
+
+        `prefill_text` gives the first token of what `generate_text` writes, and `decode_text`, as
+        often as it is called, those that follow, while there are places for them: a text that is
+        shown as it is written. The state of a row that has ended, but for its position, is zeros.
+
+        Args:
+            sizes: "T", the tokens of a prompt, and "N", those that follow, where they are not to
+                be the halves of `max_length`.
+
+        Raises:
+            UserError: If the model has not so many positions.
+        """
+        prompt, new = self._sizes(sizes or {})
+        slots = prompt + new
+        vocabulary = self._model.backbone.vocabulary_size
+        _, state = self._model.prefill(np.zeros((1, 1), "int32"), np.ones(1, "int32"), slots)
+        states = tuple(
+            TensorSpec(name, keras.backend.standardize_dtype(value.dtype), ("B", *value.shape[1:]))
+            for name, value in state.items()
+        )
+        names = list(state)
+
+        def prefill(token_ids: Tensor, length: Tensor) -> dict[str, Tensor]:
+            logits, state = self._model.prefill(token_ids, length, slots)
+            return {"logits": logits, **state}
+
+        def decode(token: Tensor, **state: Tensor) -> dict[str, Tensor]:
+            logits, state = self._model.step(token, state)
+            return {"logits": logits, **{name: state[name] for name in names}}
+
+        def generated(token_ids: Tensor, length: Tensor, *given: Tensor) -> tuple[Tensor, Tensor]:
+            uniforms, *numbers = given
+            room = slots_in_loop(slots)
+            if room is None:  # No more than the longest prompt, either.
+                token_ids = token_ids[:, : ops.max(length)]
+            logits, state = self._model.choosing_prefill(token_ids, length, room)
+            return generate(self._model.choosing_step, logits, state, uniforms, *numbers, END)
+
+        def generate_ids(
+            token_ids: Tensor, length: Tensor, uniforms: Tensor, **numbers: Tensor
+        ) -> dict[str, Tensor]:
+            ids, count = generated(token_ids, length, uniforms, *map(numbers.get, SETTINGS))
+            return {"token_ids": ids, "length": count}
+
+        def generate_text(
+            text: Tensor, length: Tensor, uniforms: Tensor, **numbers: Tensor
+        ) -> dict[str, Tensor]:
+            token_ids, count = self._prompt_of(text, length, prompt)
+            ids, _ = generated(token_ids, count, uniforms, *map(numbers.get, SETTINGS))
+            unread = self._model.tokenizer.unread(token_ids, length)
+            text, length = self._model.tokenizer.text(ids)
+            return {"text": text, "length": length, "unread": unread}
+
+        def prefill_text(
+            text: Tensor, length: Tensor, uniform: Tensor, **numbers: Tensor
+        ) -> dict[str, Tensor]:
+            token_ids, count = self._prompt_of(text, length, prompt)
+            logits, state = self._model.choosing_prefill(token_ids, count, slots)
+            token = next_token(logits, uniform, *map(numbers.get, SAMPLING))
+            token = ops.where(ops.equal(token, END), 0, token)
+            unread = self._model.tokenizer.unread(token_ids, length)
+            text, length = self._model.tokenizer.text(ops.expand_dims(token, axis=1))
+            return {"text": text, "length": length, "token": token, "unread": unread, **state}
+
+        def decode_text(token: Tensor, uniforms: Tensor, **given: Tensor) -> dict[str, Tensor]:
+            state = {name: given[name] for name in names}
+            room = self._room(state["position"], slots)
+            numbers = map(given.get, SETTINGS)
+            step = partial(self._standing_step, slots)
+            ids, token, state = proceed(step, token, state, uniforms, *numbers, END, room)
+            # Where a row does not go on, what it knows does not depend on how long others did.
+            position = state.pop("position")
+            goes_on = token > 0 if room is None else ops.logical_and(token > 0, position < slots)
+            state = {name: _of_rows(value, goes_on) for name, value in state.items()}
+            state["position"] = position
+            text, length = self._model.tokenizer.text(ids)
+            return {"text": text, "length": length, "token": token, **state}
+
+        def spec(name: str, dtype: str, shape: tuple[int | str, ...], **rest: Any) -> TensorSpec:
+            return TensorSpec(name, dtype, shape, **rest)
+
+        ids = spec("token_ids", "int32", ("B", "T"), minimum=0, maximum=vocabulary - 1)
+        count = spec("length", "int32", ("B",), minimum=0, maximum="T")
+        logits = spec("logits", "float32", ("B", vocabulary))
+        most = spec("max_new_tokens", "int32", (), minimum=1, maximum="N", default="N")
+        sampling = (
+            spec("temperature", "float32", (), minimum=0, default=1.0),
+            spec("top_k", "int32", (), minimum=0, default=0),
+            spec("top_p", "float32", (), minimum=LEAST_TOP_P, maximum=1, default=1.0),
+        )
+        uniform = spec("uniform", "float32", ("B",), minimum=0, maximum=LARGEST)
+        uniforms = spec("uniforms", "float32", ("B", "N"), minimum=0, maximum=LARGEST)
+        settings = (most, *sampling, replace(uniforms, default="random"))
+        text = (
+            spec("text", "uint8", ("B", "L"), keep="end"),
+            spec("length", "int32", ("B",), minimum=0, maximum="L"),
+        )
+        token = spec("token", "int32", ("B",), minimum=0, maximum=vocabulary - 1)
+        new_ids = (spec("token_ids", "int32", ("B", "N")), spec("length", "int32", ("B",)))
+        part = (spec("text", "uint8", ("B", "M")), spec("length", "int32", ("B",)))
+        following = replace(token, minimum=None, maximum=None)
+        return (
+            Signature("prefill", (ids, count), (logits, *states), prefill),
+            Signature("decode", (token, *states), (logits, *states), decode),
+            Signature(
+                "generate", (ids, count, *settings), new_ids, generate_ids, self._margins_of_ids
+            ),
+            Signature(
+                "prefill_text",
+                (*text, *sampling, uniform),
+                (*part, following, UNREAD, *states),
+                prefill_text,
+                partial(self._margins_of_first, prompt),
+            ),
+            Signature(
+                "decode_text",
+                (token, most, *sampling, uniforms, *states),
+                (*part, following, *states),
+                decode_text,
+                partial(
+                    self._margins_of_following,
+                    slots,
+                    compiled(
+                        self._model,
+                        partial(self._standing_step, slots),
+                        at_once=True,
+                        any_size=True,
+                    ),
+                ),
+            ),
+            Signature(
+                "generate_text",
+                (*text, *settings),
+                (*part, UNREAD),
+                generate_text,
+                partial(
+                    self._margins_of_text,
+                    prompt,
+                    compiled(self._model, generated, at_once=True, any_size=True),
+                ),
+            ),
+        )
+
+    def _room(self, position: Tensor, slots: int) -> Tensor | None:
+        """How many steps each row has places for, `(B,)` int32; None for any number."""
+        return slots - position if self._model.is_bounded else None
+
+    def _standing_step(
+        self, slots: int, token: Tensor, state: Mapping[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """A step in which a row that has ended stands still."""
+        logits, new_state = self._model.choosing_step_within(slots, token, state)
+        position = state["position"] + ops.cast(token > 0, "int32")
+        return logits, {**new_state, "position": position}
+
+    def _sizes(self, sizes: Mapping[str, int]) -> tuple[int, int]:
+        """Tokens of a prompt and tokens that follow it, in exported signatures."""
+        new = sizes.get("N")
+        prompt = sizes.get("T")
+        if new is None:
+            new = max(1, self._model.max_length - (prompt or self._model.max_length // 2))
+        if prompt is None:
+            prompt = max(1, self._model.max_length - new)
+        if self._model.is_bounded and prompt + new > self._model.backbone.max_length:
+            raise UserError(
+                f"The model has {self._model.backbone.max_length} positions, for a prompt and what "
+                f"follows it together. Received: {prompt} tokens of a prompt (--max-length) and "
+                f"{new} new ones (--max-new-tokens)."
+            )
+        return prompt, new
+
+    def _prompt_of(self, text: Tensor, length: Tensor, most: int) -> tuple[Tensor, Tensor]:
+        """Token ids `(B, most)` and their number `(B,)`: the last ones, where there are more."""
+        ids = self._model.tokenizer.token_ids(text, length, self._bytes_of(most))
+        count = ops.sum(ops.cast(ids > 0, "int32"), axis=1)
+        return last_ids(ids, count, most), ops.minimum(count, most)
+
+    def signature_inputs(
+        self, texts: Sequence[str | bytes], sizes: Mapping[str, int]
+    ) -> dict[str, dict[str, np.ndarray]]:
+        """Each text as a prompt, of which the end is read: continued with the likeliest tokens,
+        and with drawn ones.
+        """
+        prompts = [cut_to_end(to_bytes(text), sizes["L"]) for text in texts]
+        return self._inputs(prompts, self._rows_of(prompts, sizes["T"]), sizes, STATE_ROWS)
+
+    def drawn_inputs(
+        self, count: int, seed: int, sizes: Mapping[str, int]
+    ) -> dict[str, dict[str, np.ndarray]]:
+        """`count` prompts of random token ids, from empty ones to `sizes["T"]`, in the same way."""
+        generator = np.random.default_rng(seed)
+        lengths = np.linspace(0, sizes["T"], count // 2).astype(int)
+        rows = [
+            generator.integers(END + 1, self._model.tokenizer.vocabulary_size, length).tolist()
+            for length in lengths
+        ]
+        prompts = [cut_to_end(p, sizes["L"]) for p in self._model.tokenizer.decode_bytes(rows)]
+        # Two rows, for these are kept in the bundle.
+        return self._inputs(prompts, rows, sizes, 2)
+
+    def _inputs(
+        self,
+        prompts: list[bytes],
+        rows: list[list[int]],
+        sizes: Mapping[str, int],
+        state_rows: int,
+    ) -> dict[str, dict[str, np.ndarray]]:
+        token_ids = padded(rows, sizes["T"])
+        length = np.array([len(row) for row in rows], "int32")
+        text, text_length = packed(prompts)
+        settings = _proven_settings(len(rows), len(rows), sizes["N"])
+        few = slice(0, state_rows)
+        prompt, new = self._sizes(sizes)
+        logits, state = self._model.prefill(token_ids[few], length[few], prompt + new)
+        token = ops.argmax(logits, axis=-1)
+        states = {name: _array(value) for name, value in {"token": token, **state}.items()}
+        half = len(length[few]) // 2
+        some = _proven_settings(half, len(length[few]) - half, sizes["N"])
+        uniforms = some.pop("uniforms")
+        first = {name: some[name] for name in SAMPLING}
+        return {
+            "prefill": {"token_ids": token_ids[few], "length": length[few]},
+            "decode": states,
+            "prefill_text": {
+                "text": text[few],
+                "length": text_length[few],
+                "uniform": uniforms[:, 0],
+                **first,
+            },
+            "decode_text": {**states, **some, "uniforms": uniforms},
+            "generate": {
+                "token_ids": np.concatenate([token_ids] * 2),
+                "length": np.concatenate([length] * 2),
+                **settings,
+            },
+            "generate_text": {
+                "text": np.concatenate([text] * 2),
+                "length": np.concatenate([text_length] * 2),
+                **settings,
+            },
+        }
+
+    def _rows_of(self, prompts: Sequence[bytes], most: int) -> list[list[int]]:
+        """The last `most` token ids of each, at most."""
+        return [row[-most:] for row in self._model.tokenizer.encode(prompts)]
+
+    def _read(
+        self, text: np.ndarray, length: np.ndarray, most: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """`_prompt_of` by the tokenizer outside a graph, which is quicker."""
+        texts = [row[:count].tobytes() for row, count in zip(text, length, strict=True)]
+        rows = self._rows_of(texts, most)
+        return padded(rows, most), np.array([len(row) for row in rows], "int32")
+
+    def _margins_of_ids(self, inputs: Arrays, outputs: Arrays) -> np.ndarray:
+        """For `generate`: of each token given, and of the one that ended a row."""
+        new, length = outputs["token_ids"], inputs["length"]
+        found = np.full(new.shape, np.inf)
+        temperature, top_k, top_p = (inputs[name] for name in SAMPLING)
+        if temperature == 0:
+            return found
+        # The whole text at once, not step after step: another way to the same distributions.
+        rows = [
+            [BEGINNING, *prompt[:count], *ids[:-1]]
+            for prompt, count, ids in zip(inputs["token_ids"], length, new, strict=True)
+        ]
+        whole = padded(rows, inputs["token_ids"].shape[1] + new.shape[1])
+        logits = _array(choosable(self._logits_of(whole)))
+        for i, uniforms in enumerate(inputs["uniforms"]):
+            chosen = min(outputs["length"][i] + 1, new.shape[1])
+            of_new = logits[i, length[i] : length[i] + chosen]
+            found[i, :chosen] = margins(of_new, uniforms[:chosen], temperature, top_k, top_p)
+        return found
+
+    def _margins_of_text(
+        self, prompt: int, generated: Any, inputs: Arrays, outputs: Arrays
+    ) -> np.ndarray:
+        """For `generate_text`: of the token that a byte belongs to, or of the one before it.
+
+        `prompt` is the number of tokens read of a prompt, `generated` continues one.
+        """
+        shape = outputs["text"].shape
+        if inputs["temperature"] == 0:
+            return np.full(shape, np.inf)
+        token_ids, length = self._read(inputs["text"], inputs["length"], prompt)
+        numbers = (inputs[name] for name in SETTINGS)
+        new, count = map(_array, generated(token_ids, length, inputs["uniforms"], *numbers))
+        rows = self._margins_of_ids(
+            {**inputs, "token_ids": token_ids, "length": length},
+            {"token_ids": new, "length": count},
+        )
+        return self._of_bytes(rows, new, shape)
+
+    def _margins_of_first(self, prompt: int, inputs: Arrays, outputs: Arrays) -> np.ndarray:
+        """For `prefill_text`: of the token that a byte belongs to."""
+        token_ids, length = self._read(inputs["text"], inputs["length"], prompt)
+        logits, _ = self._model.choosing_prefill(token_ids, length, prompt + 1)
+        found = margins(_array(logits), inputs["uniform"], *map(inputs.get, SAMPLING))
+        return self._of_bytes(found[:, None], outputs["token"][:, None], outputs["text"].shape)
+
+    def _margins_of_following(
+        self, slots: int, step: Any, inputs: Arrays, outputs: Arrays
+    ) -> np.ndarray:
+        """For `decode_text`: of the token that a byte belongs to, or of the one before it.
+
+        `step` is a `_standing_step` in a cache of `slots` positions.
+        """
+        sampling = [inputs[name] for name in SAMPLING]
+        token = inputs["token"]
+        state = {name: inputs[name] for name in inputs if name in outputs and name != "token"}
+        new = np.zeros_like(inputs["uniforms"], "int32")
+        found = np.full(new.shape, np.inf)
+        room = self._room(state["position"], slots)
+        for i in range(min(inputs["max_new_tokens"], new.shape[1])):
+            token = token if room is None else np.where(room > i, token, 0)
+            logits, state = step(token, state)
+            uniform = inputs["uniforms"][:, i]
+            found[:, i] = np.where(token > 0, margins(_array(logits), uniform, *sampling), np.inf)
+            chosen = _array(next_token(logits, uniform, *sampling))
+            new[:, i] = token = np.where((chosen == END) | (token == 0), 0, chosen)
+        return self._of_bytes(found, new, outputs["text"].shape)
+
+    def _of_bytes(self, of_ids: np.ndarray, new: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+        """Margins of tokens `(B, N)` as those of the bytes, or of the token before theirs.
+
+        What ended a text stands where its next byte would have.
+        """
+        found = np.full(shape, np.inf)
+        of_ids = np.concatenate([of_ids[:, :1], np.minimum(of_ids[:, 1:], of_ids[:, :-1])], axis=1)
+        for i, ids in enumerate(new):
+            count = np.count_nonzero(ids)
+            pieces = self._model.tokenizer.decode_bytes(ids[:count, None])
+            sizes = [*map(len, pieces), *[1] * (len(ids) - count)]
+            of_bytes = np.repeat(of_ids[i], sizes)[: shape[1]]
+            found[i, : len(of_bytes)] = of_bytes
+        return found
+
+    @cached_property
+    def _logits_of(self) -> Any:
+        def logits(token_ids: Tensor) -> Tensor:
+            return self._model(token_ids)
+
+        return compiled(self._model, logits, at_once=True, any_size=True)
+
+    def limits(self, sizes: Mapping[str, int]) -> dict[str, int]:
+        """The largest size of each dimension of a signature that has one, where T tokens of a
+        prompt and N that follow it are asked for.
+        """
+        prompt, new = self._sizes(sizes)
+        return {"T": prompt, "N": new, "L": self._bytes_of(prompt)}
+
+    def _bytes_of(self, tokens: int) -> int:
+        """As many as a text of `tokens` tokens surely has."""
+        return self._model.tokenizer.bytes_a_token * tokens + 3
+
+
+def last_ids(token_ids: Tensor, count: Tensor, most: int) -> Tensor:
+    """The last `most` of the first `count` ids of each row: `(B, L)` to `(B, most)`."""
+    width = ops.shape(token_ids)[1]
+    places = ops.expand_dims(ops.arange(most, dtype="int32"), axis=0)
+    places = places + ops.expand_dims(ops.maximum(count - most, 0), axis=1)
+    found = ops.take_along_axis(token_ids, ops.minimum(places, width - 1), axis=1)
+    return ops.where(places < width, found, 0)
+
+
+def _of_rows(value: Tensor, rows: Tensor) -> Tensor:
+    """`value`, `(B, …)`, where `rows`, `(B,)` boolean, is True, and zeros elsewhere."""
+    shape = (-1, *[1] * (len(value.shape) - 1))
+    return value * ops.cast(ops.reshape(rows, shape), value.dtype)
+
+
+def _proven_settings(greedy: int, drawn_ones: int, new: int) -> dict[str, np.ndarray]:
+    """The settings of `generate` for rows that take the likeliest tokens, then rows that draw."""
+    parts = len(PROVEN_SAMPLING)
+    sampled = [PROVEN_SAMPLING[i * parts // drawn_ones] for i in range(drawn_ones)]
+    temperature, top_k, top_p = zip(*[(0.0, 0, 1.0)] * greedy, *sampled, strict=True)
+    rows = greedy + drawn_ones
+    return {
+        "max_new_tokens": np.full(rows, new, "int32"),
+        "temperature": np.array(temperature, "float32"),
+        "top_k": np.array(top_k, "int32"),
+        "top_p": np.array(top_p, "float32"),
+        "uniforms": drawn(rows, new, 0),
+    }
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return ops.convert_to_numpy(tensor)

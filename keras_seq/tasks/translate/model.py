@@ -1,0 +1,430 @@
+"""An encoder-decoder with a vocabulary: a text in one language to a text in another."""
+
+from collections.abc import Sequence
+from functools import cache, cached_property
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_seq.backbones import EncoderDecoder
+from keras_seq.compiling import compiled
+from keras_seq.console import counted
+from keras_seq.data.tokens import padded
+from keras_seq.decoding import NO_CHANCE, Hypothesis, beam_search
+from keras_seq.errors import UserError
+from keras_seq.layers.cache import slots_in_loop
+from keras_seq.layers.language_head import LanguageHead
+from keras_seq.signature import Arrays
+from keras_seq.tasks.exportable import Exported
+from keras_seq.tasks.language_modeling.model import choosable
+from keras_seq.tasks.translate.signatures import TranslatorSignatures
+from keras_seq.text import Tokenizer
+from keras_seq.text.sentences import parts
+from keras_seq.text.tokenizer import BEGINNING, END, in_utf8
+from keras_seq.text.trimming import trimmed
+
+Tensor = Any
+State = dict[str, Tensor]
+
+AT_ONCE = 64  # Rows of a search, beams included.
+SIZES = 16  # Compiled functions are kept for lengths that are multiples of it.
+
+
+@keras.saving.register_keras_serializable("keras_seq")
+class Translator(Exported, keras.Model):
+    """An encoder-decoder and a softmax over the vocabulary, which is that of the embedding.
+
+    Trained with source ids `(B, S)` and target ids `(B, T)`, which begin with the beginning token,
+    as `x`, and the target moved on by one, which ends with the end token, as `y`; see
+    `preprocess`. The model itself puts an end token behind each source.
+
+    Args:
+        backbone: A `keras_seq.backbones.EncoderDecoder`, of the tokenizer's vocabulary size.
+        tokenizer: A `keras_seq.text` tokenizer, of both languages.
+        max_length: Tokens of a source, and of a target, at most.
+        source: Name of the language it reads.
+        target: Name of the language it writes.
+
+    Example:
+
+    ```python
+    tokenizer = keras_seq.text.SentencePieceTokenizer.train(english + german)
+    backbone = keras_seq.backbones.TransformerEncoderDecoder(tokenizer.vocabulary_size, 128)
+    model = keras_seq.models.Translator(backbone, tokenizer, max_length=100)
+    model.compile("adam", keras_seq.training.CrossEntropy(from_logits=True))
+    model.fit(*model.preprocess(english, german), epochs=10)
+    model.translate(["A man in a blue shirt."], beam=4)
+    ```
+    """
+
+    task = "translate"
+    labels = ()
+    r_drop = 0.0  # α of `compute_loss`; set it to train with.
+    signatures_class = TranslatorSignatures
+
+    def __init__(
+        self,
+        backbone: EncoderDecoder,
+        tokenizer: Tokenizer,
+        max_length: int = 100,
+        source: str = "",
+        target: str = "",
+        **kwargs: Any,
+    ) -> None:
+        if tokenizer.vocabulary_size != backbone.vocabulary_size:
+            raise ValueError(
+                f"The tokenizer has {tokenizer.vocabulary_size} ids, the backbone an embedding of "
+                f"{backbone.vocabulary_size}: build it with the tokenizer's vocabulary_size."
+            )
+        limit = getattr(backbone, "max_length", max_length + 1) - 1
+        if not 1 <= max_length <= limit:
+            raise ValueError(
+                f"max_length must be from 1 to {limit}: the backbone's positions, and one of them "
+                f"is for the end of a text. Received: {max_length}"
+            )
+        super().__init__(**kwargs)
+        self.backbone = backbone
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+        self.source, self.target = source, target
+        self.head = LanguageHead(tokenizer.vocabulary_size, tied=True, name="head")
+        self.build(((None, None), (None, None)))
+
+    def build(self, input_shape: Any) -> None:
+        if not self.backbone.built:
+            self.backbone.build(((None, None), (None, None)))
+        self.head.build((None, None, self.backbone.hidden_dim))
+        self.built = True
+
+    def call(self, inputs: tuple[Tensor, Tensor], training: bool = False) -> Tensor:
+        """Maps source ids `(B, S)` and target ids `(B, T)`, int32, to logits `(B, T, V)` float32:
+        those of the token after each.
+        """
+        source_ids, target_ids = inputs
+        hidden = self.backbone((_ended(source_ids), target_ids), training=training)
+        return self.logits(hidden)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Tensor:
+        """The compiled loss; in training with `r_drop`, α, that of two passes, which dropout makes
+        differ, and how far their predictions lie apart (R-Drop, Liang et al. 2021):
+
+            (L(p) + L(q)) / 2 + α / 4 · (KL(p ‖ q) + KL(q ‖ p))
+        """
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        if not (training and self.r_drop):
+            return loss
+        other = self(x, training=True)
+        loss = (loss + super().compute_loss(x, y, other, sample_weight, training)) / 2
+        log_p, log_q = ops.log_softmax(y_pred), ops.log_softmax(other)
+        apart = ops.sum((ops.exp(log_p) - ops.exp(log_q)) * (log_p - log_q), axis=-1)
+        if sample_weight is not None:
+            apart = apart * sample_weight
+        return loss + self.r_drop / 4 * ops.mean(apart)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Hidden vectors `(…, D)` to logits `(…, V)` float32."""
+        return self.head(hidden, embeddings=self.backbone.embedding.embeddings)
+
+    def encode(self, source_ids: Tensor) -> State:
+        """What the decoder reads of sources `(B, S)` int32, by name, batch first."""
+        return self.backbone.encode(_ended(source_ids))
+
+    def begin(self, memory: State, size: int | None) -> tuple[Tensor, State]:
+        """The first step of targets of `size` tokens at most: `(logits, state)`; None for a state
+        that grows.
+        """
+        # A search asks for what follows the last token, too.
+        slots = None if size is None else size + 1
+        state = self.backbone.initial_state(memory, slots)
+        token = ops.full_like(memory["source_ids"][:, 0], BEGINNING)
+        return self.step(token, state, memory)
+
+    def step(
+        self, token: Tensor, state: State, memory: State, beams: int = 1
+    ) -> tuple[Tensor, State]:
+        """One token of each target, `(B · K,)` int32: `(logits, state)`, the logits `(B · K, V)`
+        being those of the token after it. K, `beams`, are the targets of each source.
+        """
+        hidden, state = self.backbone.step(token, state, memory, beams)
+        return self.logits(hidden), state
+
+    def search(
+        self,
+        source_ids: Tensor,
+        beams: int,
+        size: int,
+        max_new_tokens: Tensor,
+        min_new_tokens: Tensor | None,
+        length_penalty: Tensor,
+        no_repeat: int = 0,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The best targets of sources `(B, S)` int32; see `keras_seq.decoding.beam_search`. Of a
+        source without tokens they are empty, with the score 0.
+        """
+        memory = self.encode(source_ids)
+
+        def step(token: Tensor, state: State) -> tuple[Tensor, State]:
+            logits, state = self.step(token, state, memory, beams)
+            return choosable(logits), state
+
+        logits, state = self.begin(memory, slots_in_loop(size))
+        ids, length, scores, ended = beam_search(
+            step,
+            choosable(logits),
+            state,
+            beams,
+            size,
+            max_new_tokens,
+            min_new_tokens,
+            length_penalty,
+            END,
+            no_repeat,
+        )
+        is_text = source_ids[:, :1] > 0  # (B, 1)
+        return (
+            ops.where(ops.expand_dims(is_text, axis=2), ids, 0),
+            ops.where(is_text, length, 0),
+            ops.where(is_text, scores, 0.0),
+            ops.where(is_text, ended, 1),
+        )
+
+    def translate(self, texts: Sequence[str | bytes], **options: Any) -> list[str]:
+        """The best translation of each text; see `hypotheses` for the options."""
+        return [found[0].text for found in self.hypotheses(texts, **options)]
+
+    def hypotheses(
+        self,
+        texts: Sequence[str | bytes],
+        *,
+        beam: int = 4,
+        length_penalty: float = 0.6,
+        max_new_tokens: int | None = None,
+        min_new_tokens: int = 0,
+        no_repeat_ngram: int = 0,
+        split: bool = True,
+    ) -> list[list[Hypothesis]]:
+        """The translations of each text that a beam search finds, the best first.
+
+        Args:
+            texts: Of any length; see `split`. ASCII white space around one is not read.
+            beam: How many are followed at once, and returned. 1 takes the likeliest token each
+                time.
+            length_penalty: α of `keras_seq.decoding.beam_search`: more prefers longer texts.
+            max_new_tokens: Tokens of a translation at most, its end being one, by default
+                `max_length`. What has not ended there is cut, and marked as such. Of a text that
+                is split, this and what follows count for each part.
+            min_new_tokens: Tokens of a translation at least.
+            no_repeat_ngram: No so many tokens stand twice in a translation; 0 allows it.
+            split: Translate a text of more than `max_length` tokens sentence by sentence, or in
+                smaller parts where these are too long: hypothesis k is then made of the k-th of
+                each. An error otherwise.
+
+        Returns:
+            For each text `beam` of them, or as many as there are.
+
+        Raises:
+            UserError: If a value is outside of its range, or a text too long.
+        """
+        if isinstance(texts, (str, bytes)):
+            raise UserError(f"Give a list of texts. Received one string: {texts[:40]!r}")
+        vocabulary = self.backbone.vocabulary_size
+        _require("beam", beam, 1, vocabulary // 2)
+        most = self.max_length if max_new_tokens is None else max_new_tokens
+        _require("max_new_tokens", most, 1, self.max_length)
+        _require("min_new_tokens", min_new_tokens, 0, most - 1)
+        _require("no_repeat_ngram", no_repeat_ngram, 0, most)
+        is_number = isinstance(length_penalty, (int, float, np.floating, np.integer))
+        if not is_number or not 0 <= length_penalty < float("inf"):
+            raise UserError(f"length_penalty is 0 or more. Received: {length_penalty!r}")
+        pieces = [self._parts(text, split) for text in in_utf8(texts)]
+        rows = self.tokenizer.encode([part for found in pieces for part in found])
+        # Those of about one length together; each result back to its place.
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+        results: list[list[Hypothesis]] = [[] for _ in rows]
+        at_once = max(1, AT_ONCE // beam)
+        numbers = (np.int32(most), np.int32(min_new_tokens), np.float32(length_penalty))
+        # One call does not repay what XLA takes to compile.
+        run = self._searches(beam, no_repeat_ngram, len(rows) <= at_once)
+        for start in counted(range(0, len(rows), at_once), "Translating"):
+            some = order[start : start + at_once]
+            source_ids = self._padded([rows[i] for i in some])
+            found = map(ops.convert_to_numpy, run(source_ids, *numbers))
+            for i, ids, count, scores, ended in zip(some, *found, strict=True):
+                results[i] = self._hypotheses(ids, count, scores, ended)
+        found = iter(results)
+        return [_joined([next(found) for _ in parts], self.target) for parts in pieces]
+
+    def _padded(self, rows: list[list[int]]) -> np.ndarray:
+        """Ids `(B, S)`, S being one of a few sizes."""
+        longest = max(1, *map(len, rows))
+        return padded(rows, min(-(-longest // SIZES) * SIZES, self.max_length))
+
+    def _parts(self, content: bytes, split: bool) -> list[str | bytes]:
+        """A text in parts that the model has place for: one part, if it has for all of it, and
+        none, if there is nothing to translate.
+        """
+        content = trimmed(content)
+
+        def fits(part: str | bytes) -> bool:
+            return len(self.tokenizer.encode([part])[0]) <= self.max_length
+
+        if fits(content):
+            return [content] if content else []
+        text = content.decode("utf-8", "replace")
+        if not split:
+            count = len(self.tokenizer.encode([text])[0])
+            raise UserError(
+                f"A text has {count:,} tokens, and the model has place for {self.max_length}. "
+                f"Shorten it, or let it be split (split=True; without --no-split): {text[:40]!r}…"
+            )
+        return parts(text, fits)
+
+    def _hypotheses(
+        self, ids: np.ndarray, count: np.ndarray, scores: np.ndarray, ended: np.ndarray
+    ) -> list[Hypothesis]:
+        texts = self.tokenizer.decode([row[:n].tolist() for row, n in zip(ids, count, strict=True)])
+        return [
+            Hypothesis(text, float(score), bool(end))
+            for text, score, end in zip(texts, scores, ended, strict=True)
+            if score > NO_CHANCE
+        ]
+
+    @cached_property
+    def _searches(self) -> Any:
+        """From beams, n-grams and `at_once` to a search as one function: source_ids `(B, S)` and
+        scalars, max_new_tokens, min_new_tokens, length penalty.
+        """
+        return cache(self._compiled_search)
+
+    def _compiled_search(self, beams: int, no_repeat: int, at_once: bool) -> Any:
+        def run(source_ids: Tensor, *numbers: Tensor) -> tuple[Tensor, ...]:
+            return self.search(source_ids, beams, self.max_length, *numbers, no_repeat)
+
+        return compiled(self, run, at_once, any_size=True)
+
+    def attention(self, text: str | bytes, translation: str | bytes) -> Arrays:
+        """How much each token of a translation looks at each of the text.
+
+        Args:
+            text: Of `max_length` tokens at most.
+            translation: Of it; any text of `max_length` tokens at most.
+
+        Returns:
+            "source" and "target": the tokens as texts, an end of text at the end of each; and
+            "weights", `(T, S)` float32, of which each row sums to 1: where the model looked when it
+            chose that token.
+
+        Raises:
+            UserError: If one of them is too long.
+        """
+        ids = self.tokenizer.encode([text, translation])
+        for row, name in zip(ids, ("text", "translation"), strict=True):
+            if len(row) > self.max_length:
+                raise UserError(
+                    f"The {name} has {len(row):,} tokens, and the model has place for "
+                    f"{self.max_length}. Ask for the attention of one sentence at a time."
+                )
+        source, target = ids
+        weights = self._attention(self._padded([source]), np.array([target], "int32"))
+        texts = [[*self.tokenizer.decode([i] for i in row), "</s>"] for row in ids]
+        found = ops.convert_to_numpy(weights)[0, :, : len(source) + 1]
+        return {"source": texts[0], "target": texts[1], "weights": found}
+
+    @cached_property
+    def _attention(self) -> Any:
+        return compiled(self, self.attention_weights, at_once=True, any_size=True)
+
+    def attention_weights(self, source_ids: Tensor, target_ids: Tensor) -> Tensor:
+        """Where the model looks when it chooses each token of targets `(B, T)`, and their end:
+        `(B, T + 1, S + 1)` float32 of sources `(B, S)`, with a place for the end of each.
+        """
+        memory = self.encode(source_ids)
+        # As long as the source has an end: a target may have no tokens.
+        beginning = ops.full_like(memory["source_ids"][:, :1], BEGINNING)
+        read = ops.concatenate([beginning, target_ids], axis=1)
+        return self.backbone.attention(read, memory)
+
+    def preprocess(
+        self, sources: Sequence[str | bytes], targets: Sequence[str | bytes]
+    ) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray, np.ndarray]:
+        """Texts as `fit` takes them: `x`, `y` and the weights of `y`, 0 where it is padding; cut
+        to `max_length` tokens.
+        """
+        source_ids = padded(self.tokenizer.encode(sources), self.max_length)
+        rows = [row[: self.max_length] for row in self.tokenizer.encode(targets)]
+        read = padded([[BEGINNING, *row] for row in rows], self.max_length + 1)
+        told = padded([[*row, END] for row in rows], self.max_length + 1)
+        weight = (told > 0).astype("float32")
+        # Keras takes the mean over all places, which is to be that over the tokens.
+        return (source_ids, read), told, weight * (weight.size / max(1, weight.sum()))
+
+    def describe(self) -> dict[str, Any]:
+        """Backbone, sizes and languages, for the manifest of a bundle."""
+        backbone = self.backbone
+        return {
+            "backbone": getattr(backbone, "cell", "transformer"),
+            "vocabulary_size": backbone.vocabulary_size,
+            "hidden_dim": backbone.hidden_dim,
+            "parameters": int(self.count_params()),
+            "languages": [self.source, self.target],
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "backbone": keras.saving.serialize_keras_object(self.backbone),
+            "tokenizer": keras.saving.serialize_keras_object(self.tokenizer),
+            "max_length": self.max_length,
+            "source": self.source,
+            "target": self.target,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Translator":
+        for part in ("backbone", "tokenizer"):
+            config[part] = keras.saving.deserialize_keras_object(config[part])
+        return cls(**config)
+
+
+def _ended(source_ids: Tensor) -> Tensor:
+    """Ids `(B, S)` with an end token behind each row: `(B, S + 1)`."""
+    count = ops.sum(ops.cast(source_ids > 0, "int32"), axis=1, keepdims=True)
+    longer = ops.pad(source_ids, ((0, 0), (0, 1)))
+    places = ops.expand_dims(ops.arange(ops.shape(longer)[1], dtype="int32"), axis=0)
+    return ops.where(ops.equal(places, count), END, longer)
+
+
+def _joined(found: list[list[Hypothesis]], language: str) -> list[Hypothesis]:
+    """The hypotheses of a text's parts as those of the text."""
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        return [Hypothesis("", 0.0, True)]
+    between = "" if language in ("zh", "ja", "th") else " "
+    return [
+        Hypothesis(
+            between.join(part.text.strip() for part in chosen),
+            sum(part.score for part in chosen),
+            all(part.ended for part in chosen),
+        )
+        # A part that has fewer gives its last one again.
+        for chosen in (
+            [parts[min(k, len(parts) - 1)] for parts in found]
+            for k in range(max(len(parts) for parts in found))
+        )
+    ]
+
+
+def _require(name: str, value: Any, least: int, most: int) -> None:
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or not least <= value <= most:
+        raise UserError(f"{name} is a whole number from {least} to {most}. Received: {value!r}")
