@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 import export
-from keras_seq.console import table
-from keras_seq.uniforms import drawn
+from keras_seq.console import print_table
+from keras_seq.uniforms import random_uniforms
 
 INPUTS = Path(__file__).parents[1] / "mobile_demo" / "src" / "backend" / "benchmark_inputs.json"
 CALLS = 7
@@ -39,7 +39,7 @@ def main() -> None:
         (one["name"], one["format"], f"{one['medianMs']:.2f}", _speed(one["tokensPerSecond"]))
         for one in found
     ]
-    table(("bundle", "format", "ms", "tokens a second"), rows, "One thread, one row; medians")
+    print_table(("bundle", "format", "ms", "tokens a second"), rows, "One thread, one row; medians")
 
 
 def measured(bundle: Path, format: str) -> dict[str, float | None]:
@@ -53,10 +53,10 @@ def measured(bundle: Path, format: str) -> dict[str, float | None]:
 
     def generated() -> int:
         most = loaded.manifest["limits"]["N"]
-        uniforms = drawn(1, most, inputs["seed"])
+        uniforms = random_uniforms(1, most, inputs["seed"])
         sampling = {"temperature": inputs["temperature"]}
         found = loaded.prefill_text([inputs["prompt"]], uniform=uniforms[:, 0], **sampling)
-        state = loaded.signatures["decode_text"].taken(found)
+        state = loaded.signatures["decode_text"].select_inputs(found)
         following = np.roll(uniforms, -1, axis=1)
         loaded.decode_text(uniforms=following, max_new_tokens=most - 1, **sampling, **state)
         return most

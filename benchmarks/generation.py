@@ -57,7 +57,7 @@ def main() -> int:
 
 
 def _speed(folder: Path) -> None:
-    from keras_seq.console import table
+    from keras_seq.console import print_table
 
     rows = []
     for backbone in BACKBONES:
@@ -80,11 +80,11 @@ def _speed(folder: Path) -> None:
             for name, value in seconds.items()
         ]
     columns = ("backbone", "runtime", f"ms for {NEW} tokens", "tokens a second", "× PyTorch eager")
-    table(columns, rows, "Greedy, one row, one thread")
+    print_table(columns, rows, "Greedy, one row, one thread")
 
 
 def _growth(folder: Path) -> None:
-    from keras_seq.console import table
+    from keras_seq.console import print_table
 
     rows = []
     for backbone in BACKBONES:
@@ -111,7 +111,7 @@ def _growth(folder: Path) -> None:
         *(f"MB, N = {new:,}" for new in GROWTH),
     )
     title = "Time of N tokens, t ~ N^exponent; memory that the calls add to the process"
-    table(columns, rows, title)
+    print_table(columns, rows, title)
 
 
 def _run(contender: str, backbone: str, new: int, folder: Path) -> dict[str, float]:

@@ -56,7 +56,7 @@ def main() -> int:
 
 def _compare(arguments: argparse.Namespace) -> None:
     """Prints the table."""
-    from keras_seq.console import import_quietly, table
+    from keras_seq.console import import_quietly, print_table
     from keras_seq.training.memory import keep_freed_memory
 
     keep_freed_memory()
@@ -85,7 +85,7 @@ def _compare(arguments: argparse.Namespace) -> None:
         f"{arguments.run}, {initial.count_params():,} parameters: accuracy in % on "
         f"{len(corpus.held_out):,} held-out texts of {corpus.name}"
     )
-    table(("labels", "epochs", "pre-trained", "from scratch"), rows, title)
+    print_table(("labels", "epochs", "pre-trained", "from scratch"), rows, title)
 
 
 def _accuracy(

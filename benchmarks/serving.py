@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from keras_seq.console import stage, table
+from keras_seq.console import print_status, print_table
 
 CONCURRENCY = (1, 8, 32)
 # One runs and one waits, so that what is accepted is answered soon; of two cores one is left to
@@ -86,14 +86,14 @@ def throughput(bundle: Path, seconds: float) -> None:
         kinds.items(), servers.items()
     ):
         bodies = [body(text) for text in texts]
-        stage(f"{server}, {kind}")
+        print_status(f"{server}, {kind}")
         with running(command) as (url, _):
             for concurrency in CONCURRENCY:
                 found = asyncio.run(closed(url + path, bodies, concurrency, seconds))
                 times = (f"{found.percentile_ms(percent):.1f}" for percent in (50, 95, 99))
                 rows.append((kind, server, str(concurrency), f"{found.rate:,.0f}", *times))
     columns = ("texts", "server", "at once", "requests a second", "p50 ms", "p95 ms", "p99 ms")
-    table(columns, rows)
+    print_table(columns, rows)
 
 
 def overload(bundle: Path, seconds: float, options: Sequence[str]) -> None:
@@ -117,7 +117,7 @@ def overload(bundle: Path, seconds: float, options: Sequence[str]) -> None:
             asyncio.run(closed(url, bodies, concurrency, 5.0, is_right)).rate
             for concurrency in (2, 3, 4, 8)
         )
-        stage(f"It answers {capacity:,.0f} requests a second. Asking for 4 times as many …")
+        print_status(f"It answers {capacity:,.0f} requests a second. Asking for 4 times as many …")
         memory = []
 
         async def asking() -> Figures:
@@ -144,7 +144,7 @@ def overload(bundle: Path, seconds: float, options: Sequence[str]) -> None:
         ("memory, MB", f"{min(memory):.0f} to {max(memory):.0f}, at the end {memory[-1]:.0f}"),
         ("the process", "stays up" if alive else "ended"),
     ]
-    table(("", ""), rows, f"{found.seconds:.0f} s, {' '.join(options)}")
+    print_table(("", ""), rows, f"{found.seconds:.0f} s, {' '.join(options)}")
 
 
 def _body(text: str) -> bytes:

@@ -68,7 +68,7 @@ def corpora(folder: str | None) -> Iterator[str]:
 
 def strings(lines: list[str], count: int) -> Iterator[bytes]:
     """`count` strings, at most `LONGEST` bytes each."""
-    from keras_seq.text.utf8 import cut
+    from keras_seq.text.utf8 import truncate
 
     generator = random.Random(0)
     for i in range(count):
@@ -83,7 +83,7 @@ def strings(lines: list[str], count: int) -> Iterator[bytes]:
             scripts = generator.choice([(32, 127), (32, 0x600), (32, 0xD800), (0xE000, 0x10FFFF)])
             size = generator.randint(0, 80)
             line = "".join(chr(generator.randrange(*scripts)) for _ in range(size))
-        text = cut(line.encode(), LONGEST)
+        text = truncate(line.encode(), LONGEST)
         if kind == 9:
             changed = bytearray(text)
             for _ in range(generator.randint(1, 8)):
@@ -174,13 +174,13 @@ def signature(model: bytes, most: int) -> Any:
 
 def in_batches(run: Callable[[Any, Any], Any], batch: int, width: int | None) -> Engine:
     """Texts in batches of the size and width that `run(text, length)` takes."""
-    from keras_seq.text.utf8 import packed
+    from keras_seq.text.utf8 import pack_texts
 
     def encode(texts: list[bytes]) -> Ids:
         found: Ids = []
         for start in range(0, len(texts), batch):
             part = texts[start : start + batch]
-            rows, lengths = packed(part + [b""] * (batch - len(part) if width else 0))
+            rows, lengths = pack_texts(part + [b""] * (batch - len(part) if width else 0))
             if width:
                 rows = np.pad(rows, [(0, 0), (0, width - rows.shape[1])])
             ids = np.asarray(run(rows, lengths))[: len(part)]

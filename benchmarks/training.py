@@ -277,7 +277,7 @@ def print_input() -> None:
     from keras_seq import data
     from keras_seq.data.batches import TextBatches
     from keras_seq.data.feed import feed
-    from keras_seq.data.tokens import tokenized
+    from keras_seq.data.tokens import tokenize_cached
     from keras_seq.tasks.classify.training import BACKBONES, build_classifier
     from keras_seq.text import SentencePieceTokenizer
 
@@ -287,7 +287,7 @@ def print_input() -> None:
     times = []
     for _ in range(2):
         begun = time.perf_counter()
-        tokens = tokenized(tokenizer, texts)
+        tokens = tokenize_cached(tokenizer, texts)
         times.append(time.perf_counter() - begun)
     first, cached = times
     print(f"{len(texts):,} reviews tokenised in {first:.1f} s, from the cache in {cached:.2f} s.\n")

@@ -95,7 +95,7 @@ def _prepare(name: str, data: str, count: int, folder: Path) -> None:
 
 
 def _compare(name: str, folder: Path) -> None:
-    from keras_seq.console import counted, table
+    from keras_seq.console import print_table, show_progress
 
     cases = [
         (contender, batch, beams)
@@ -104,7 +104,7 @@ def _compare(name: str, folder: Path) -> None:
         for contender in (*FORMATS, "ctranslate2", "marian", *(["torch"] if beams == 1 else []))
     ]
     found: dict[tuple, list[dict[str, float]]] = {case: [] for case in cases}
-    for case in counted(cases * ROUNDS, "measured"):
+    for case in show_progress(cases * ROUNDS, "measured"):
         found[case].append(_run(name, *case, folder))
     rows = []
     for contender, batch, beams in cases:
@@ -125,7 +125,7 @@ def _compare(name: str, folder: Path) -> None:
             )
         )
     columns = ("runtime", "batch", "beams", "sentences a second", "tokens a second")
-    table((*columns, "× CTranslate2", "same as CTranslate2"), rows, f"{name}, one thread")
+    print_table((*columns, "× CTranslate2", "same as CTranslate2"), rows, f"{name}, one thread")
 
 
 def _run(model: str, contender: str, batch: int, beams: int, folder: Path) -> dict[str, float]:
@@ -230,8 +230,8 @@ def _write_ctranslate2(model: Any, path: Path) -> None:
             linear(part, [layer.kernel], [layer.bias], layer.kernel.shape[0])
 
     spec = TransformerSpec.from_config(backbone.num_layers, backbone.num_heads)
-    table, places = array(backbone.embedding.embeddings), array(backbone.positions.table)
-    spec.encoder.embeddings[0].weight = spec.decoder.embeddings.weight = table
+    embedding_table, places = array(backbone.embedding.embeddings), array(backbone.positions.table)
+    spec.encoder.embeddings[0].weight = spec.decoder.embeddings.weight = embedding_table
     spec.encoder.position_encodings.encodings = places
     spec.decoder.position_encodings.encodings = places
     norm(spec.encoder.layer_norm, backbone.encoder_norm)
@@ -243,7 +243,7 @@ def _write_ctranslate2(model: Any, path: Path) -> None:
         attention(part.self_attention, block.attention, block.attention_norm, True)
         attention(part.attention, block.cross_attention, block.cross_attention_norm, False)
         feed_forward(part.ffn, block)
-    spec.decoder.projection.weight = table
+    spec.decoder.projection.weight = embedding_table
     spec.decoder.projection.bias = array(model.head.bias)
     words = [str(i) for i in range(backbone.vocabulary_size)]
     words[:4] = ["<blank>", "<unk>", "<s>", "</s>"]

@@ -27,7 +27,7 @@ def main() -> int:
     parser.add_argument("--beams", type=int, nargs="+", default=BEAMS, metavar="N")
     arguments = parser.parse_args()
 
-    from keras_seq.console import table
+    from keras_seq.console import print_table
     from keras_seq.data import load_pairs
     from keras_seq.tasks.translate.metrics import translation_metrics
     from keras_seq.training.run import find_model
@@ -50,7 +50,7 @@ def main() -> int:
         f"{arguments.model}, {model.count_params():,} parameters: {corpus.name}, {model.source} to "
         f"{model.target}, {len(pairs):,} held-out sentences; {scores['signature']}"
     )
-    table(("beams", "BLEU", "BLEU -lc", "chrF", "BLEU of Moses' words"), rows, title)
+    print_table(("beams", "BLEU", "BLEU -lc", "chrF", "BLEU of Moses' words"), rows, title)
     return 0
 
 

@@ -12,8 +12,7 @@ from export.keras_layers import expressed_in_our_terms, float32
 from export.strings import with_strings
 from keras_seq.errors import UserError
 from keras_seq.signature import Signature
-
-Arrays = dict[str, Any]
+from keras_seq.typing import Arrays
 
 # Steps of random inputs where the model and its files leave them open.
 DRAWN_LENGTH = 32
@@ -136,7 +135,7 @@ def export(
     with bundle.new_folder(output, overwrite) as folder:
         say("Asking Keras")
         with float32():
-            drawn = model.drawn_inputs(_drawn_rows(signatures), 0, sizes)
+            drawn = model.random_inputs(_drawn_rows(signatures), 0, sizes)
             drawn = {signature.name: drawn[signature.name] for signature in signatures}
             inputs = drawn
             if texts:

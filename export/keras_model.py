@@ -15,9 +15,7 @@ from keras.src.models import Functional
 from export.keras_layers import drawing, states, text
 from keras_seq.errors import UserError
 from keras_seq.signature import Signature, TensorSpec
-
-Tensor = Any
-Arrays = dict[str, np.ndarray]
+from keras_seq.typing import Arrays, Tensor
 
 # Steps to compare a stream on where the model leaves their number open.
 STREAM_STEPS = 7
@@ -127,10 +125,10 @@ class KerasModel:
             for t in self.inputs
         }
         count = len(next(iter(cut.values())))
-        drawn = self.drawn_inputs(count, 0, sizes)
+        drawn = self.random_inputs(count, 0, sizes)
         return drawn | {"predict": drawn["predict"] | text.encoded(self.inputs, cut, sizes)}
 
-    def drawn_inputs(self, count: int, seed: int, sizes: Mapping[str, int]) -> dict[str, Arrays]:
+    def random_inputs(self, count: int, seed: int, sizes: Mapping[str, int]) -> dict[str, Arrays]:
         """`count` rows of random inputs: ids that every embedding knows, some rows padded where
         the model masks padding, other numbers from the normal distribution.
         """

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from export import runtime, strings
-from keras_seq.console import counted
+from keras_seq.console import show_progress
 from keras_seq.errors import UserError
 from keras_seq.signature import Signature, SignatureSpec
+from keras_seq.typing import Arrays
 
-Arrays = dict[str, np.ndarray]
 Run = Callable[[str, Arrays], Arrays]
 
 # fp32: absolute, or relative to the largest value of the output.
@@ -74,7 +74,7 @@ def references(signature: Signature, *given: Arrays) -> list[Arrays]:
     answers = []
     for some in parts:
         found = []
-        for part in counted(some, f"Keras, {signature.name}"):
+        for part in show_progress(some, f"Keras, {signature.name}"):
             outputs = function(**{n: keras.ops.convert_to_tensor(a) for n, a in part.items()})
             found.append({n: keras.ops.convert_to_numpy(value) for n, value in outputs.items()})
             if signature.margins is not None:
@@ -114,7 +114,8 @@ def compare(run: Run, signature: SignatureSpec, inputs: Arrays, expected: Arrays
         expected: What Keras answered; see `reference`.
     """
     parts = [
-        run(signature.name, part) for part in counted(_batches(signature, inputs), signature.name)
+        run(signature.name, part)
+        for part in show_progress(_batches(signature, inputs), signature.name)
     ]
     rows = _rows(inputs)
     largest, differences, unequal = 0.0, [], []

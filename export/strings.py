@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from keras_seq.signature import Signature, SignatureSpec, TensorSpec
-from keras_seq.text.utf8 import unpacked
-
-Arrays = dict[str, np.ndarray]
+from keras_seq.text.utf8 import unpack_texts
+from keras_seq.typing import Arrays
 
 
 def on_strings(signature: Any) -> Any:
@@ -57,7 +56,7 @@ def arrays_with_strings(
             continue
         given = dict(inputs[spec.name])
         for text, length in spec.texts.items():
-            given[text] = np.array(unpacked(given[text], given.pop(length)), object)
+            given[text] = np.array(unpack_texts(given[text], given.pop(length)), object)
         name = on_strings(spec).name
         inputs[name], outputs[name] = given, outputs[spec.name]
     return inputs, outputs

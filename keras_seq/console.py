@@ -18,12 +18,12 @@ Item = TypeVar("Item")
 AGAIN_SECONDS = 0.5  # From an interrupt to the next look whether it was dropped.
 
 
-def stage(text: str) -> None:
+def print_status(text: str) -> None:
     """Says what is being done now, on standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
-def counted(items: Sequence[Item], text: str) -> Iterator[Item]:
+def show_progress(items: Sequence[Item], text: str) -> Iterator[Item]:
     """The items, with a bar on a terminal that says how many are done and how long it will take."""
     if not sys.stderr.isatty():
         yield from items
@@ -33,7 +33,7 @@ def counted(items: Sequence[Item], text: str) -> Iterator[Item]:
     yield from tqdm(items, text, file=sys.stderr, leave=False, delay=1)
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
     """Prints a table; columns of numbers stand to the right."""
     from tabulate import tabulate
 

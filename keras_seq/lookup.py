@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-Tensor = Any
+from keras_seq.typing import Tensor
 
 
 def take(values: Any, index: Tensor, axis: int = 0) -> Tensor:

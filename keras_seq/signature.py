@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
-Arrays = dict[str, Any]
+from keras_seq.typing import Arrays
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class TensorSpec:
         maximum: The largest, or the name of the dimension whose size it is.
         default: Of an input that may be left out: a number, the name of a dimension whose size it
             is, or "random" for numbers in [0, 1) that the caller draws.
-        keep: Of a text: "end" if the end of a longer one is to be read, not the beginning.
+        truncation_side: Side on which a text input that is too long is cut: "left" keeps its end;
+            None, which is "right", keeps its beginning.
     """
 
     name: str
@@ -32,7 +33,7 @@ class TensorSpec:
     minimum: float | None = None
     maximum: float | str | None = None
     default: float | str | None = None
-    keep: str | None = None
+    truncation_side: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {key: value for key, value in asdict(self).items() if value is not None}
@@ -47,7 +48,7 @@ class TensorSpec:
         return replace(self, shape=shape)
 
 
-def texts_of(tensors: Sequence[TensorSpec]) -> dict[str, str]:
+def text_lengths(tensors: Sequence[TensorSpec]) -> dict[str, str]:
     """Of inputs or outputs those that are texts, uint8, and what counts their bytes.
 
     The count of NAME is NAME_length, that of `text` just `length`.
@@ -83,10 +84,10 @@ class SignatureSpec:
 
     @property
     def texts(self) -> dict[str, str]:
-        """The inputs that are texts and the inputs that count their bytes; see `texts_of`."""
-        return texts_of(self.inputs)
+        """The inputs that are texts and the inputs that count their bytes; see `text_lengths`."""
+        return text_lengths(self.inputs)
 
-    def taken(self, outputs: Arrays) -> Arrays:
+    def select_inputs(self, outputs: Arrays) -> Arrays:
         """Of the outputs of an earlier call, those that this signature takes: a state, a token."""
         names = (tensor.name for tensor in self.inputs)
         return {name: outputs[name] for name in names if name in outputs}
@@ -170,7 +171,7 @@ class Exportable(Protocol):
         An array has a row for each call of one row; so has that of an input without dimensions.
         """
 
-    def drawn_inputs(
+    def random_inputs(
         self, count: int, seed: int, sizes: Mapping[str, int]
     ) -> dict[str, dict[str, Any]]:
         """For each signature, `count` rows of valid random inputs, open dimensions by `sizes`."""

@@ -5,7 +5,7 @@ import numpy as np
 LARGEST = float(np.nextafter(np.float32(1), np.float32(0)))
 
 
-def drawn(rows: int, count: int, seed: int | None) -> np.ndarray:
+def random_uniforms(rows: int, count: int, seed: int | None) -> np.ndarray:
     """Random numbers in [0, 1), `(rows, count)` float32.
 
     Those of a row depend on the seed and the row alone: not on how many rows there are, and fewer

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 
-from keras_seq.console import counted, table
+from keras_seq.console import print_table, show_progress
 from keras_seq.errors import UserError
 
 DESCRIPTION = """\
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     endpoint = f"{url}/v2/models/{model}/infer"
     bodies = [_body(text) for text in _texts(arguments.texts)]
     rows = []
-    for concurrency in counted(arguments.concurrency, f"Asking {model}"):
+    for concurrency in show_progress(arguments.concurrency, f"Asking {model}"):
         found = asyncio.run(
             closed(endpoint, bodies, concurrency, arguments.seconds, headers=headers)
         )
@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
         refused = sum(found.statuses.values()) - len(found.latencies)
         rows.append((str(concurrency), f"{found.rate:,.1f}", *times, f"{refused:,}"))
     columns = ("at once", "requests a second", "p50 ms", "p95 ms", "p99 ms", "refused")
-    table(columns, rows, f"{model} at {url}, {arguments.seconds:g} s each")
+    print_table(columns, rows, f"{model} at {url}, {arguments.seconds:g} s each")
     return 0
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from export import bundle
 from export.cli.figures import print_figures
-from keras_seq.console import import_quietly, stage
+from keras_seq.console import import_quietly, print_status
 from keras_seq.errors import UserError
 
 
@@ -27,13 +27,13 @@ def run(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.bundle)
     manifest = bundle.read_manifest(folder)
     bundle.verify(folder, manifest)
-    stage(f"{len(manifest['files'])} files are what was exported.")
+    print_status(f"{len(manifest['files'])} files are what was exported.")
     inputs, expected = parity.load_reference(folder / bundle.PARITY)
     specs = [SignatureSpec.from_json(name, manifest["signatures"][name]) for name in inputs]
     installed = [name for name in manifest["formats"] if runtime.is_installed(name)]
     for name in manifest["formats"]:
         if name not in installed:
-            stage(f"{name} is not run: {runtime.RUNTIMES[name].INSTALL}")
+            print_status(f"{name} is not run: {runtime.RUNTIMES[name].INSTALL}")
     if not installed:
         raise UserError("No runtime is installed, so nothing was compared with Keras.")
     if "saved_model" in installed:

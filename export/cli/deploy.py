@@ -6,7 +6,7 @@ from pathlib import Path
 from export import bundle
 from export.deployment.kserve import Service
 from export.serving.settings import Limits
-from keras_seq.console import stage
+from keras_seq.console import print_status
 from keras_seq.errors import UserError
 
 DESCRIPTION = """\
@@ -105,7 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(
             f"{error.name} is not installed. To deploy: pip install 'keras-seq[serve]'"
         ) from error
-    stage(f"Written to {output}. Next:\n{then}")
+    print_status(f"Written to {output}. Next:\n{then}")
     return 0
 
 

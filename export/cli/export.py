@@ -8,7 +8,7 @@ from typing import Any
 from export import bundle, formats
 from export.cli.figures import print_parity
 from keras_seq import __version__, presets
-from keras_seq.console import import_quietly, stage
+from keras_seq.console import import_quietly, print_status
 from keras_seq.errors import UserError
 
 SAMPLES = 1000
@@ -130,7 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
     for module in arguments.modules:
         _import(module)
     sample = _sample(arguments.sample)
-    stage(f"Loading {path}")
+    print_status(f"Loading {path}")
     model, run = find_model(path)
     texts, name = _texts(arguments, run, model)
     dynamic = {"batch": arguments.dynamic_batch, "length": arguments.dynamic_length}
@@ -151,10 +151,10 @@ def run(arguments: argparse.Namespace) -> int:
         only=arguments.signatures,
         **_history(str(path), run),
         overwrite=arguments.overwrite,
-        say=stage,
+        say=print_status,
     )
     print_parity(manifest)
-    stage(f"The bundle is in {output}.")
+    print_status(f"The bundle is in {output}.")
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from keras_seq.console import table
+from keras_seq.console import print_table
 
 
 def print_parity(manifest: dict[str, Any]) -> None:
@@ -24,4 +24,4 @@ def print_figures(figures: dict[str, Any], manifest: dict[str, Any], inputs: str
         for signature, values in signatures.items()
     ]
     columns = ("format", "signature", "largest difference", "same answer", "size", "latency")
-    table(columns, rows, f"Compared with Keras on {inputs}; latency of the longest alone")
+    print_table(columns, rows, f"Compared with Keras on {inputs}; latency of the longest alone")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from export import bundle, formats
-from keras_seq.console import import_quietly, stage, table
+from keras_seq.console import import_quietly, print_status, print_table
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
         f"{folder}: {manifest['task']}, {manifest['backbone']}, {manifest['parameters']:,} "
         f"parameters, labels: {', '.join(manifest['labels']) or 'none'}"
     )
-    table(
+    print_table(
         ("signature", "inputs", "outputs"),
         [
             (name, card.tensors(spec["inputs"]), card.tensors(spec["outputs"]))
@@ -40,8 +40,10 @@ def run(arguments: argparse.Namespace) -> int:
             "reads texts.\n"
         )
         rows = [(name, f"{ms:.2f} ms") for name, ms in _text_latency(manifest).items()]
-        table(("format", "reading a text adds"), rows, "Median, for the longest text compared")
-    table(
+        print_table(
+            ("format", "reading a text adds"), rows, "Median, for the longest text compared"
+        )
+    print_table(
         ("file", "bytes"),
         [(name, f"{file['bytes']:,}") for name, file in manifest["files"].items()],
     )
@@ -51,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
                 import_quietly("tensorflow")
             found = formats.module(name).operators(folder)
         except ImportError as error:
-            stage(f"{name}: its operators are not counted: {error.name} is not installed.")
+            print_status(f"{name}: its operators are not counted: {error.name} is not installed.")
             continue
         counts = ", ".join(f"{operator} {count}" for operator, count in sorted(found.items()))
         print(f"{name}: {counts}\n")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from export.serving.settings import Limits, Settings
-from keras_seq.console import stage
+from keras_seq.console import print_status
 from keras_seq.errors import UserError
 
 DESCRIPTION = """\
@@ -95,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
         max_body_bytes=arguments.max_body_bytes,
         grace_s=arguments.grace,
     )
-    serve(paths, settings, stage)
+    serve(paths, settings, print_status)
     return 0
 
 

@@ -19,6 +19,7 @@ from export.formats.onnx_graph import simplify
 from export.runtime.onnx import output_name
 from keras_seq.errors import UserError
 from keras_seq.signature import Signature
+from keras_seq.typing import Tensor
 
 FOLDER = "onnx"
 WEIGHTS = "weights.bin"
@@ -28,8 +29,6 @@ STATIC = False
 STRINGS = False
 OPSET = 18
 CATCH_ERRORS = "TF2ONNX_CATCH_ERRORS"
-
-Tensor = Any
 
 
 def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) -> None:

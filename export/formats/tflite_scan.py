@@ -3,8 +3,9 @@
 import tensorflow as tf
 from keras import ops
 
-from keras_seq.layers.cells import State, Tensor
+from keras_seq.layers.cells import CellState
 from keras_seq.layers.scan import Step
+from keras_seq.typing import Tensor
 
 # The interpreter pays for every turn of a loop: 3.5 ms with 1 step a turn, 2.9 with 4 (LSTM, 128
 # steps, 128 inputs, 256 units).
@@ -13,12 +14,12 @@ STEPS_PER_TURN = 4
 
 def scan(
     step: Step,
-    state: State,
+    state: CellState,
     xs: tuple[Tensor, ...],
     *,
     reverse: bool = False,
     collect: int = 1,
-) -> tuple[State, State]:
+) -> tuple[CellState, CellState]:
     """As `keras_seq.layers.scan.scan`.
 
     A TensorArray becomes a list that TFLite has not for sizes that are open; slices of the inputs
@@ -35,10 +36,14 @@ def scan(
         for part, shape in zip(state, shapes, strict=False)
     )
 
-    def walk(first: Tensor, turns: Tensor, count: int, state: State, outputs: State) -> tuple:
+    def walk(
+        first: Tensor, turns: Tensor, count: int, state: CellState, outputs: CellState
+    ) -> tuple:
         """`turns` turns of `count` steps, on the steps from `first`."""
 
-        def turn(i: Tensor, state: State, outputs: State) -> tuple[Tensor, State, State]:
+        def turn(
+            i: Tensor, state: CellState, outputs: CellState
+        ) -> tuple[Tensor, CellState, CellState]:
             start = first + (turns - 1 - i if reverse else i) * count
             parts = [
                 tf.slice(x, [start] + [0] * (x.shape.rank - 1), [count, *[-1] * (x.shape.rank - 1)])

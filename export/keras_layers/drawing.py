@@ -11,8 +11,7 @@ import tensorflow as tf
 from export.keras_layers.provenance import origin
 from export.keras_layers.replacing import replaced
 from keras_seq.signature import TensorSpec
-
-Tensor = Any
+from keras_seq.typing import Tensor
 
 WORDS = ("the", "a", "film", "was", "Good,", "BAD!", "x", "über", "好看", "it's")
 

@@ -5,8 +5,9 @@ from typing import Any
 import keras
 from keras import ops, tree
 
-from keras_seq.layers.cells import Cell, GRUCell, LSTMCell, RNNCell, State, Tensor
+from keras_seq.layers.cells import Cell, CellState, GRUCell, LSTMCell, RNNCell
 from keras_seq.layers.recurrence import masked_outputs, recurrence
+from keras_seq.typing import Tensor
 
 
 def inner_loop(
@@ -70,7 +71,7 @@ def _run(
     return outputs, tree.pack_sequence_as(states, last[len(last) - len(tree.flatten(states)) :])
 
 
-def _translated(cell: Any, inputs: Tensor, states: Any) -> tuple[Cell, State]:
+def _translated(cell: Any, inputs: Tensor, states: Any) -> tuple[Cell, CellState]:
     """Our cell for a stock one, and the state that it begins with."""
     first = tuple(tree.flatten(states))
     kind = type(cell)
@@ -118,11 +119,11 @@ class UserCell:
     def project(self, inputs: Tensor) -> Tensor:
         return inputs
 
-    def advance(self, projected: Tensor, state: State) -> State:
+    def advance(self, projected: Tensor, state: CellState) -> CellState:
         output, new_state = self.call(projected, state[1:] if self.output_apart else state)
         return (output, *new_state) if self.output_apart else new_state
 
-    def call(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+    def call(self, inputs: Tensor, state: CellState) -> tuple[Tensor, CellState]:
         """One step of the cell: its output and its states, flat."""
         output, new_state = self.cell(inputs, tree.pack_sequence_as(self.states, list(state)))
         return output, tuple(tree.flatten(new_state))

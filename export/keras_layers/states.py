@@ -12,8 +12,7 @@ from keras.src.models import Functional
 from export.keras_layers.replacing import replaced
 from keras_seq.errors import UserError
 from keras_seq.signature import TensorSpec
-
-Tensor = Any
+from keras_seq.typing import Tensor
 
 # What looks at several steps at once, so that one step alone tells it too little.
 WHOLE = (

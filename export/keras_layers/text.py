@@ -19,9 +19,9 @@ from keras_seq.errors import UserError
 from keras_seq.signature import TensorSpec
 from keras_seq.text.tables import take
 from keras_seq.text.trie import Trie
-from keras_seq.text.utf8 import cut, packed, to_bytes
+from keras_seq.text.utf8 import pack_texts, to_bytes, truncate
+from keras_seq.typing import Tensor
 
-Tensor = Any
 DEFAULT_BYTES = 512
 
 SPACES = (9, 10, 11, 12, 13, 32)
@@ -71,8 +71,8 @@ def encoded(
             continue
         texts = [to_bytes(str(text)) for text in array.reshape(-1)]
         if limit is not None:
-            texts = [cut(text, limit) for text in texts]
-        found[tensor.name], found[f"{tensor.name}_length"] = packed(texts)
+            texts = [truncate(text, limit) for text in texts]
+        found[tensor.name], found[f"{tensor.name}_length"] = pack_texts(texts)
     return found
 
 

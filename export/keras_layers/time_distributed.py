@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-Tensor = Any
+from keras_seq.typing import Tensor
 
 
 def call(self: Any, inputs: Tensor, training: bool | None = None, mask: Any = None) -> Tensor:

@@ -13,10 +13,9 @@ from export import bundle
 from export.runtime import onnx, saved_model, tflite
 from keras_seq.errors import UserError
 from keras_seq.signature import UNREAD, SignatureSpec, TensorSpec
-from keras_seq.text.utf8 import cut, cut_to_end, packed, to_bytes
-from keras_seq.uniforms import drawn
-
-Arrays = dict[str, np.ndarray]
+from keras_seq.text.utf8 import pack_texts, to_bytes, truncate, truncate_left
+from keras_seq.typing import Arrays
+from keras_seq.uniforms import random_uniforms
 
 # What makes place for a longer dimension.
 LARGER = {
@@ -214,7 +213,7 @@ class LoadedBundle:
 
     def _too_long(self, spec: SignatureSpec, unread: np.ndarray) -> str:
         limits = {**self.manifest["limits"], **self._sizes}
-        which = "beginning" if "end" in {tensor.keep for tensor in spec.inputs} else "end"
+        which = "beginning" if "left" in {t.truncation_side for t in spec.inputs} else "end"
         most = f"{limits['T']:,} tokens and " * spec.counts_unread + f"{limits['L']:,} bytes"
         return (
             f"{spec.name}: {np.count_nonzero(unread)} of {len(unread)} texts are too long: the "
@@ -239,7 +238,7 @@ class LoadedBundle:
             raise UserError(f"seed is a whole number, 0 or more. Received: {seed!r}")
         for tensor in random:
             rows = next((len(found[t.name]) for t in spec.inputs if "B" in t.shape), 1)
-            found[tensor.name] = drawn(rows, limits[tensor.shape[1]], seed)
+            found[tensor.name] = random_uniforms(rows, limits[tensor.shape[1]], seed)
         return found
 
     def _dimensions(self, spec: SignatureSpec, arrays: Arrays) -> dict[str, int]:
@@ -434,12 +433,12 @@ def _encoded(
         if name not in found or length in found:
             continue
         rows = _texts(spec.name, found[name])
-        part = cut_to_end if tensors[name].keep == "end" else cut
+        part = truncate_left if tensors[name].truncation_side == "left" else truncate
         limit = limits.get(tensors[name].shape[1])
         read = rows if limit is None else [part(row, limit) for row in rows]
         longer = [len(row) - len(kept) for row, kept in zip(rows, read, strict=True)]
         left_out = np.array(longer, "int32") + (0 if left_out is None else left_out)
-        found[name], found[length] = packed(read)
+        found[name], found[length] = pack_texts(read)
     return found, left_out
 
 

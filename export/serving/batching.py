@@ -7,11 +7,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from export.serving.settings import Limits
-
-Arrays = dict[str, np.ndarray]
+from keras_seq.typing import Arrays
 
 # What is computed, of what was asked for: a text among longer ones is read at their length.
 MOST_PADDED = 1.25

@@ -19,7 +19,7 @@ from export.serving.batching import BusyError, LateError
 from export.serving.records import TOKENS
 from keras_seq.errors import UserError
 from keras_seq.text.streaming import TextStream
-from keras_seq.uniforms import drawn
+from keras_seq.uniforms import random_uniforms
 
 TOKENS_A_PART = 8  # Of a stream: a call of the runtime costs more than a token.
 
@@ -132,7 +132,7 @@ class Writer:
                 f"(--max-new-tokens). Received: {self._most}"
             )
         self._longest = longest
-        self._uniforms = drawn(len(self.prompts), self._most, request.seed)
+        self._uniforms = random_uniforms(len(self.prompts), self._most, request.seed)
 
     def head(self) -> dict[str, Any]:
         """What every answer, and every part of a stream, begins with."""
@@ -179,7 +179,7 @@ class Writer:
             following = np.zeros((1, self._longest), "float32")
             following[:, :count] = uniforms[:, written : written + count]
             given = {"max_new_tokens": count, "uniforms": following}
-            state = self._decode.spec.taken(outputs)
+            state = self._decode.spec.select_inputs(outputs)
             outputs = await self._decode.answer({**given, **sampling, **state})
             written += count
             TOKENS.labels(request.model).inc(count)

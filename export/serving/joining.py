@@ -5,8 +5,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from keras_seq.signature import SignatureSpec
-
-Arrays = dict[str, np.ndarray]
+from keras_seq.typing import Arrays
 
 
 def rows_of(spec: SignatureSpec, arrays: Arrays) -> int:

@@ -19,8 +19,7 @@ from export.serving.records import observe
 from export.serving.settings import Limits
 from keras_seq.errors import UserError
 from keras_seq.signature import UNREAD, SignatureSpec
-
-Arrays = dict[str, np.ndarray]
+from keras_seq.typing import Arrays
 
 # What a bundle itself answers with, by its task.
 MAIN = {"classify": "classify_text", "generate": "generate_text", "translate": "translate_text"}

@@ -9,17 +9,16 @@ from typing import Any
 import numpy as np
 
 from keras_seq.errors import UserError
-from keras_seq.signature import SignatureSpec, TensorSpec, texts_of
+from keras_seq.signature import SignatureSpec, TensorSpec, text_lengths
 from keras_seq.text.utf8 import to_bytes
-
-Arrays = dict[str, np.ndarray]
+from keras_seq.typing import Arrays
 
 DATATYPES = {"float32": "FP32", "int32": "INT32", "uint8": "UINT8", "string": "BYTES"}
 
 
 def described(tensors: tuple[TensorSpec, ...]) -> list[dict[str, Any]]:
     """Inputs or outputs as the metadata of a model has them; sizes that are open are -1."""
-    texts = texts_of(tensors)
+    texts = text_lengths(tensors)
     found = []
     for tensor in tensors:
         if tensor.name in texts.values():
@@ -88,7 +87,7 @@ def _input(spec: SignatureSpec, tensor: TensorSpec, given: Any) -> Any:
 
 def outputs_of(spec: SignatureSpec, outputs: Arrays) -> dict[str, tuple[str, np.ndarray]]:
     """Name, datatype and value of each output on the wire."""
-    texts = texts_of(spec.outputs)
+    texts = text_lengths(spec.outputs)
     found = {}
     for tensor in spec.outputs:
         if tensor.name in texts.values():

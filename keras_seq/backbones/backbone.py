@@ -7,9 +7,7 @@ from keras import ops
 
 from keras_seq.errors import require_positive
 from keras_seq.layers import Dropout
-
-Tensor = Any
-State = dict[str, Tensor]
+from keras_seq.typing import State, Tensor
 
 
 class Backbone(keras.layers.Layer):

@@ -6,9 +6,8 @@ import keras
 
 from keras_seq.errors import require_positive
 from keras_seq.layers import Dropout
+from keras_seq.typing import State, Tensor
 
-Tensor = Any
-State = dict[str, Tensor]
 Memory = dict[str, Tensor]
 
 

@@ -5,9 +5,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_seq.backbones.backbone import Backbone, State, Tensor, not_padding, within
+from keras_seq.backbones.backbone import Backbone, not_padding, within
 from keras_seq.errors import require_positive
 from keras_seq.layers import LSTM, RNN, Bidirectional
+from keras_seq.typing import State, Tensor
 
 CELLS = {"rnn": RNN, "lstm": LSTM}
 

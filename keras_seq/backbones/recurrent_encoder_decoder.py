@@ -6,10 +6,11 @@ import keras
 from keras import ops
 
 from keras_seq.backbones.backbone import not_padding
-from keras_seq.backbones.encoder_decoder import EncoderDecoder, Memory, State, Tensor
+from keras_seq.backbones.encoder_decoder import EncoderDecoder, Memory
 from keras_seq.backbones.recurrent import CELLS
 from keras_seq.errors import require_positive
 from keras_seq.layers import Bidirectional, MultiHeadAttention
+from keras_seq.typing import State, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_seq")

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_seq.backbones.backbone import Backbone, State, Tensor, at_end, not_padding, within
+from keras_seq.backbones.backbone import Backbone, at_end, not_padding, within
 from keras_seq.errors import require_positive
 from keras_seq.layers import (
     LayerNormalization,
@@ -15,6 +15,7 @@ from keras_seq.layers import (
     TransformerEncoder,
 )
 from keras_seq.layers.cache import Place, nothing_read, read_on
+from keras_seq.typing import State, Tensor
 
 POSITIONS = ("learned", "rotary", "sinusoidal")
 

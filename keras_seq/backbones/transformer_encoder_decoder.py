@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_seq.backbones.backbone import not_padding
-from keras_seq.backbones.encoder_decoder import EncoderDecoder, Memory, State, Tensor
+from keras_seq.backbones.encoder_decoder import EncoderDecoder, Memory
 from keras_seq.errors import require_positive
 from keras_seq.layers import (
     LayerNormalization,
@@ -15,6 +15,7 @@ from keras_seq.layers import (
     TransformerEncoder,
 )
 from keras_seq.layers.cache import Place, nothing_read, read_on
+from keras_seq.typing import State, Tensor
 
 
 @keras.saving.register_keras_serializable("keras_seq")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_seq.cli.evaluate import print_metrics
-from keras_seq.console import import_quietly, stage, table
+from keras_seq.console import import_quietly, print_status, print_table
 from keras_seq.training.memory import keep_freed_memory
 
 SENTENCES = (
@@ -58,7 +58,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         texts_name=f"held-out texts of {corpus.name}",
         metrics=metrics,
         overwrite=arguments.overwrite,
-        say=stage,
+        say=print_status,
     )
     print_parity(manifest)
     rows = []
@@ -69,6 +69,6 @@ def _demo(arguments: argparse.Namespace) -> int:
             row = loaded.classify_text([sentence])["probabilities"][0]
             answers.append(f"{loaded.labels[row.argmax()]} {row.max():.4f}")
         rows.append((sentence, *answers))
-    table(("text", *manifest["formats"]), rows, "The same sentences in each runtime")
-    stage(f"The run is in {run_path}, the bundle in {bundle_path}.")
+    print_table(("text", *manifest["formats"]), rows, "The same sentences in each runtime")
+    print_status(f"The run is in {run_path}, the bundle in {bundle_path}.")
     return 0

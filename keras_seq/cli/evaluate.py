@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from keras_seq.cli.arguments import add_data, labelled_source, texts_source
-from keras_seq.console import import_quietly, table
+from keras_seq.console import import_quietly, print_table
 from keras_seq.errors import UserError
 
 
@@ -95,13 +95,13 @@ def print_metrics(metrics: dict[str, Any]) -> None:
         if "context" in metrics:
             window = metrics["context"]
             title += f", each from the {window // 2:,} to {window:,} before it"
-        table([name.replace("_", " ") for name in found], [row], title)
+        print_table([name.replace("_", " ") for name in found], [row], title)
         return
     if "bleu" in metrics:
         columns = ("bleu", "bleu_lowercase", "chrf", "exact", "examples", "cut")
         row = [f"{v:,}" if isinstance(v := metrics[name], int) else f"{v:.4f}" for name in columns]
         title = f"{metrics['data']}, beam {metrics['beam']}, {metrics['signature']}"
-        table([name.replace("_", " ") for name in columns], [row], title)
+        print_table([name.replace("_", " ") for name in columns], [row], title)
         return
     scores = ("precision", "recall", "f1")
     rows = [
@@ -112,4 +112,4 @@ def print_metrics(metrics: dict[str, Any]) -> None:
         ("mean", *(f"{metrics[score]:.4f}" for score in scores), f"{metrics['examples']:,}")
     )
     title = f"{metrics['data']}: accuracy {metrics['accuracy']:.4f}"
-    table(("label", *scores, "examples"), rows, title)
+    print_table(("label", *scores, "examples"), rows, title)

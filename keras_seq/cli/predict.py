@@ -6,7 +6,7 @@ import json
 import sys
 from typing import Any
 
-from keras_seq.console import import_quietly, stage, table
+from keras_seq.console import import_quietly, print_status, print_table
 from keras_seq.errors import UserError
 from keras_seq.tasks.translate.attention_plot import draw_attention, require_picture
 from keras_seq.text.utf8 import to_bytes
@@ -202,14 +202,14 @@ def _translate(model: Any, texts: list[str], options: dict[str, Any], as_json: b
             _print_json(answer)
         elif shown:
             rows = [(f"{h.score:.4f}", h.text) for h in found[:shown]]
-            table(("score", "translation"), rows, text)
+            print_table(("score", "translation"), rows, text)
         else:
             print(best.text)
         if not best.ended:
-            stage(f"This translation was cut: it had not ended. {_shortened(best.text)}")
+            print_status(f"This translation was cut: it had not ended. {_shortened(best.text)}")
     if picture:
         draw_attention(picture, model.attention(texts[0].strip(), best.text))
-        stage(f"Drawn: {picture}")
+        print_status(f"Drawn: {picture}")
 
 
 def _classify(model: Any, texts: list[str], options: dict[str, Any], as_json: bool) -> None:
@@ -224,7 +224,7 @@ def _classify(model: Any, texts: list[str], options: dict[str, Any], as_json: bo
         (model.labels[row.argmax()], f"{row.max():.4f}", _shortened(text))
         for text, row in zip(texts, probabilities, strict=True)
     ]
-    table(("label", "probability", "text"), rows)
+    print_table(("label", "probability", "text"), rows)
 
 
 def _print_json(answer: dict[str, Any]) -> None:

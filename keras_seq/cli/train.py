@@ -19,7 +19,7 @@ from keras_seq.cli.arguments import (
     texts_source,
 )
 from keras_seq.cli.evaluate import print_metrics
-from keras_seq.console import import_quietly, stage
+from keras_seq.console import import_quietly, print_status
 from keras_seq.training.memory import keep_freed_memory
 
 TEXTS = (
@@ -276,7 +276,7 @@ def _train(arguments: argparse.Namespace) -> int:
     task.train(corpus, settings, run, source, places)
     if places.chief:
         print_metrics(run.evaluation)
-        stage(
+        print_status(
             f"Saved in {run.path}. Next: " + arguments.use.format(run=run.path, name=run.path.name)
         )
     return 0

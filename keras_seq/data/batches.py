@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_seq.data.tokens import TokenRows
 from keras_seq.errors import UserError
+from keras_seq.text.token_rows import TokenRows
 
 SHORTEST = 16  # no bucket is shorter
 FEWEST = 8  # a bucket with fewer batches an epoch is not worth a compilation
@@ -97,7 +97,7 @@ class TextBatches(Batches):
     def _batch(self, order: list[tuple[np.ndarray, int]], index: int) -> Batch:
         rows, length = order[index]
         weight = np.ones(len(rows), "float32")
-        return Batch(self.rows.padded(rows, length), self.targets[rows], weight)
+        return Batch(self.rows.pad(rows, length), self.targets[rows], weight)
 
 
 class HeldOutBatches(Batches):
@@ -127,7 +127,7 @@ class HeldOutBatches(Batches):
         real = rows < len(self.rows)
         rows = np.where(real, rows, 0)
         weight = real.astype("float32")
-        return Batch(self.rows.padded(rows, self.max_length), self.targets[rows], weight)
+        return Batch(self.rows.pad(rows, self.max_length), self.targets[rows], weight)
 
 
 class PackedBatches(Batches):

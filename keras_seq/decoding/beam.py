@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_seq.decoding.generation import State, Step
+from keras_seq.decoding.generation import Step
 from keras_seq.lookup import take
-
-Tensor = Any
+from keras_seq.typing import State, Tensor
 
 NEVER = -1e9
 NO_CHANCE = NEVER / 2  # The score of what is not there is lower.

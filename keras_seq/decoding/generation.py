@@ -8,9 +8,8 @@ from keras import ops
 
 from keras_seq.decoding.sampling import next_token
 from keras_seq.lookup import take
+from keras_seq.typing import State, Tensor
 
-Tensor = Any
-State = dict[str, Tensor]
 Step = Callable[[Tensor, State], tuple[Tensor, State]]
 
 

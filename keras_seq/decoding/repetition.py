@@ -1,12 +1,9 @@
 """Tokens that were there before, made less likely."""
 
-from typing import Any
-
 from keras import ops
 
-from keras_seq.decoding.generation import State, Step
-
-Tensor = Any
+from keras_seq.decoding.generation import Step
+from keras_seq.typing import State, Tensor
 
 
 def penalised(step: Step, penalty: Tensor) -> Step:

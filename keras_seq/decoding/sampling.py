@@ -1,10 +1,8 @@
 """One token out of a distribution, by a number that the caller draws."""
 
-from typing import Any
-
 from keras import ops
 
-Tensor = Any
+from keras_seq.typing import Tensor
 
 
 def next_token(

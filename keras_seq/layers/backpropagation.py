@@ -16,20 +16,21 @@ from typing import Any
 
 from keras import ops
 
-from keras_seq.layers.cells import State, Tensor, WeightedCell
+from keras_seq.layers.cells import CellState, WeightedCell
 from keras_seq.layers.recurrence import swap_batch_and_time
 from keras_seq.layers.scan import scan
+from keras_seq.typing import Tensor
 
 
 def backpropagated(
     cell: WeightedCell,
     inputs: Tensor,
-    state: State,
+    state: CellState,
     mask: Tensor | None = None,
     *,
     reverse: bool = False,
     sequence: bool = True,
-) -> tuple[Tensor | None, State]:
+) -> tuple[Tensor | None, CellState]:
     """As `recurrence.loop`, for a `DifferentiatedCell`; it keeps what its gradient needs."""
     inputs = swap_batch_and_time(inputs)  # (T, B, D)
     masks = ()
@@ -49,7 +50,7 @@ def backpropagated(
             cell, kernel=kernel, recurrent_kernel=recurrent_kernel, bias=bias
         )
 
-        def forward(carry: State, x_t: State) -> State:
+        def forward(carry: CellState, x_t: CellState) -> CellState:
             before = carry[:-1]
             recurrent = ops.matmul(cell.received(before[0]), recurrent_kernel)
             activation, after = weighted.forward(x_t[0] + recurrent, before)
@@ -72,7 +73,7 @@ def backpropagated(
             ]
             all_slopes = weighted.slopes(activations, befores, afters)
 
-            def backward(carry: State, x_t: State) -> State:
+            def backward(carry: CellState, x_t: CellState) -> CellState:
                 d_after, slopes, rest = carry[1:], x_t[: len(all_slopes)], x_t[len(all_slopes) :]
                 if sequence:
                     d_after = (d_after[0] + rest[-1], *d_after[1:])

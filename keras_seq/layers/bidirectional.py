@@ -5,8 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_seq.layers.cells import Tensor
 from keras_seq.layers.recurrent import Recurrent
+from keras_seq.typing import Tensor
 
 MERGE = {
     "concat": lambda forward, backward: ops.concatenate([forward, backward], axis=-1),

@@ -13,15 +13,14 @@ what was read; `growing` says so.
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from keras import ops
 
 from keras_seq.layers.positions import Rotation
 from keras_seq.layers.tracing import setting
-
-Tensor = Any
+from keras_seq.typing import Tensor
 
 
 class Place(NamedTuple):

@@ -6,8 +6,9 @@ from typing import Any, Protocol
 
 from keras import ops
 
-Tensor = Any
-State = tuple[Tensor, ...]
+from keras_seq.typing import Tensor
+
+CellState = tuple[Tensor, ...]
 Activation = Callable[[Tensor], Tensor]
 
 
@@ -19,7 +20,7 @@ class Cell(Protocol):
         state, and so is computed for all steps at once.
         """
 
-    def advance(self, projected: Tensor, state: State) -> State:
+    def advance(self, projected: Tensor, state: CellState) -> CellState:
         """Computes the next state from one step of `project`, `(B, …)`."""
 
 
@@ -63,10 +64,10 @@ class DifferentiatedCell(Protocol):
     Its step is `forward(projected + received(h) W_h, state)`. The activations are tanh and σ.
     """
 
-    def forward(self, preactivation: Tensor, state: State) -> tuple[Tensor, State]:
+    def forward(self, preactivation: Tensor, state: CellState) -> tuple[Tensor, CellState]:
         """Computes `(activation, state)`: the gates, `(B, gates * units)`, and the next state."""
 
-    def slopes(self, activation: Tensor, before: State, after: State) -> State:
+    def slopes(self, activation: Tensor, before: CellState, after: CellState) -> CellState:
         """What `backward` needs of a step: all that does not depend on later ones, and so is
         computed for all steps at once.
 
@@ -76,7 +77,7 @@ class DifferentiatedCell(Protocol):
             after: The state that it returned.
         """
 
-    def backward(self, slopes: State, d_after: State) -> tuple[Tensor, State]:
+    def backward(self, slopes: CellState, d_after: CellState) -> tuple[Tensor, CellState]:
         """The gradients of the preactivation and, but for the way through W_h, of the state.
 
         Args:
@@ -91,18 +92,18 @@ class RNNCell(WeightedCell):
     The state is `(h,)`.
     """
 
-    def advance(self, projected: Tensor, state: State) -> State:
+    def advance(self, projected: Tensor, state: CellState) -> CellState:
         h = self.received(state[0])
         return (self.activation(projected + ops.matmul(h, self.recurrent_kernel)),)
 
-    def forward(self, preactivation: Tensor, state: State) -> tuple[Tensor, State]:
+    def forward(self, preactivation: Tensor, state: CellState) -> tuple[Tensor, CellState]:
         h = ops.tanh(preactivation)
         return h, (h,)
 
-    def slopes(self, activation: Tensor, before: State, after: State) -> State:
+    def slopes(self, activation: Tensor, before: CellState, after: CellState) -> CellState:
         return (1 - activation * activation,)
 
-    def backward(self, slopes: State, d_after: State) -> tuple[Tensor, State]:
+    def backward(self, slopes: CellState, d_after: CellState) -> tuple[Tensor, CellState]:
         return d_after[0] * slopes[0], (ops.zeros_like(d_after[0]),)
 
 
@@ -119,7 +120,7 @@ class LSTMCell(WeightedCell):
     Gates lie in the order i, f, g, o. The state is `(h, c)`.
     """
 
-    def advance(self, projected: Tensor, state: State) -> State:
+    def advance(self, projected: Tensor, state: CellState) -> CellState:
         h, c = self.received(state[0]), state[1]
         gates = projected + ops.matmul(h, self.recurrent_kernel)
         i, f, g, o = ops.split(gates, 4, axis=-1)
@@ -130,7 +131,7 @@ class LSTMCell(WeightedCell):
         """One number a gate, to be multiplied onto all gates at once."""
         return ops.repeat(ops.convert_to_tensor([i, f, g, o], dtype=dtype), self.units)
 
-    def forward(self, preactivation: Tensor, state: State) -> tuple[Tensor, State]:
+    def forward(self, preactivation: Tensor, state: CellState) -> tuple[Tensor, CellState]:
         # σ(x) = (1 + tanh(x / 2)) / 2: one pass over all four gates, which lie side by side.
         dtype = preactivation.dtype
         scale = self._gates(0.5, 0.5, 1, 0.5, dtype)
@@ -139,13 +140,13 @@ class LSTMCell(WeightedCell):
         c = f * state[1] + i * g
         return activation, (o * ops.tanh(c), c)
 
-    def slopes(self, activation: Tensor, before: State, after: State) -> State:
+    def slopes(self, activation: Tensor, before: CellState, after: CellState) -> CellState:
         i, f, g, o = ops.split(activation, 4, axis=-1)
         tanh_c = ops.tanh(after[1])
         by_c = [g * i * (1 - i), before[1] * f * (1 - f), i * (1 - g * g)]
         return ops.concatenate([*by_c, tanh_c * o * (1 - o)], axis=-1), f, o * (1 - tanh_c * tanh_c)
 
-    def backward(self, slopes: State, d_after: State) -> tuple[Tensor, State]:
+    def backward(self, slopes: CellState, d_after: CellState) -> tuple[Tensor, CellState]:
         gates, f, through = slopes
         d_h, d_c = d_after
         d_c = d_c + d_h * through
@@ -175,7 +176,7 @@ class GRUCell(WeightedCell):
     recurrent_bias: Tensor | None = None
     reset_after: bool = True
 
-    def advance(self, projected: Tensor, state: State) -> State:
+    def advance(self, projected: Tensor, state: CellState) -> CellState:
         h = self.received(state[0])
         x_zr, x_g = ops.split(projected, [2 * self.units], axis=-1)
         if self.reset_after:

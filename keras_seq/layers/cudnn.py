@@ -3,18 +3,19 @@
 import keras
 from keras import ops
 
-from keras_seq.layers.cells import LSTMCell, State, Tensor, WeightedCell
+from keras_seq.layers.cells import CellState, LSTMCell, WeightedCell
+from keras_seq.typing import Tensor
 
 
 def cudnn(
     cell: WeightedCell,
     inputs: Tensor,
-    state: State,
+    state: CellState,
     mask: Tensor | None = None,
     *,
     reverse: bool = False,
     sequence: bool = True,
-) -> tuple[Tensor | None, State] | None:
+) -> tuple[Tensor | None, CellState] | None:
     """As `recurrence.loop`, for training; None where cuDNN cannot do it.
 
     It can for an `LSTMCell` with a bias, in float32, without mask and recurrent dropout. (With

@@ -7,8 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_seq.errors import require_share
-
-Tensor = Any
+from keras_seq.typing import Tensor
 
 
 def dropout(inputs: Tensor, rate: float, seed: keras.random.SeedGenerator) -> Tensor:

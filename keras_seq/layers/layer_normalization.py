@@ -1,11 +1,9 @@
 """Layer normalisation in few operations."""
 
-from typing import Any
-
 import keras
 from keras import ops
 
-Tensor = Any
+from keras_seq.typing import Tensor
 
 
 @keras.saving.register_keras_serializable("keras_seq")

@@ -5,8 +5,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_seq.layers.cells import LSTMCell, Tensor
+from keras_seq.layers.cells import LSTMCell
 from keras_seq.layers.recurrent import Recurrent
+from keras_seq.typing import Tensor
 
 
 @keras.saving.register_keras_serializable("keras_seq")

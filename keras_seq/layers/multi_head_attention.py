@@ -11,8 +11,7 @@ from keras_seq.layers.cache import Place, written
 from keras_seq.layers.dropout import dropout
 from keras_seq.layers.positions import Rotation, rotated
 from keras_seq.layers.projection import Weights, projected
-
-Tensor = Any
+from keras_seq.typing import Tensor
 
 
 @keras.saving.register_keras_serializable("keras_seq")

@@ -9,8 +9,8 @@ from keras import ops
 from keras_seq.errors import require_positive
 from keras_seq.layers.fusing import fuses
 from keras_seq.lookup import take
+from keras_seq.typing import Tensor
 
-Tensor = Any
 Rotation = tuple[Tensor, Tensor] | Tensor
 
 

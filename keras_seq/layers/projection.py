@@ -6,8 +6,8 @@ from typing import Any
 from keras import ops
 
 from keras_seq.layers.fusing import fuses
+from keras_seq.typing import Tensor
 
-Tensor = Any
 Weights = tuple[Any, Any]  # a kernel (D, nh, hs), and a bias (nh, hs) or None
 
 

@@ -17,22 +17,23 @@ from contextvars import ContextVar
 from keras import ops
 
 from keras_seq.layers import scan as scans
-from keras_seq.layers.cells import Cell, State, Tensor
+from keras_seq.layers.cells import Cell, CellState
 from keras_seq.layers.tracing import setting
+from keras_seq.typing import Tensor
 
-Lowering = Callable[..., tuple[Tensor | None, State]]
+Lowering = Callable[..., tuple[Tensor | None, CellState]]
 _rule: ContextVar[Lowering | None] = ContextVar("keras_seq_recurrence_lowering", default=None)
 
 
 def recurrence(
     cell: Cell,
     inputs: Tensor,
-    state: State,
+    state: CellState,
     mask: Tensor | None = None,
     *,
     reverse: bool = False,
     sequence: bool = True,
-) -> tuple[Tensor | None, State]:
+) -> tuple[Tensor | None, CellState]:
     """Runs `cell` along `inputs`.
 
     Args:
@@ -53,13 +54,13 @@ def recurrence(
 def loop(
     cell: Cell,
     inputs: Tensor,
-    state: State,
+    state: CellState,
     mask: Tensor | None = None,
     *,
     reverse: bool = False,
     sequence: bool = True,
     scan: scans.Scan = scans.scan,
-) -> tuple[Tensor | None, State]:
+) -> tuple[Tensor | None, CellState]:
     """The recurrence as a loop, by `scan`, that of the Keras backend by default."""
     # Projecting is cheap to repeat over the padding and dear to repeat over the steps.
     xs = (cell.project(swap_batch_and_time(inputs)),)
@@ -73,7 +74,7 @@ def loop(
         missing = len(like.shape) - rank
         return ops.reshape(x_t[1], (-1,) + (1,) * (len(like.shape) - 1)) if missing else x_t[1]
 
-    def step(state: State, x_t: tuple[Tensor, ...]) -> State:
+    def step(state: CellState, x_t: tuple[Tensor, ...]) -> CellState:
         new_state = cell.advance(x_t[0], state)
         if mask is None:
             return new_state

@@ -7,10 +7,11 @@ from keras import ops
 
 from keras_seq.errors import require_positive, require_share
 from keras_seq.layers.backpropagation import backpropagated
-from keras_seq.layers.cells import State, Tensor, WeightedCell
+from keras_seq.layers.cells import CellState, WeightedCell
 from keras_seq.layers.cudnn import cudnn
 from keras_seq.layers.dropout import dropout
 from keras_seq.layers.recurrence import masked_outputs, recurrence
+from keras_seq.typing import Tensor
 
 
 class Recurrent(keras.layers.Layer):
@@ -94,12 +95,12 @@ class Recurrent(keras.layers.Layer):
             self.kernel, self.recurrent_kernel, self.bias, recurrent_dropout=recurrent_dropout
         )
 
-    def initial_state(self, batch_size: int | Tensor) -> State:
+    def initial_state(self, batch_size: int | Tensor) -> CellState:
         """Zeros, one tensor `(B, units)` for each of `state_names`."""
         zeros = ops.zeros((batch_size, self.units), dtype=self.compute_dtype)
         return (zeros,) * len(self.state_names)
 
-    def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+    def step(self, inputs: Tensor, state: CellState) -> tuple[Tensor, CellState]:
         """One time step.
 
         Args:
@@ -116,13 +117,13 @@ class Recurrent(keras.layers.Layer):
     def scan(
         self,
         inputs: Tensor,
-        state: State | None = None,
+        state: CellState | None = None,
         mask: Tensor | None = None,
         *,
         reverse: bool = False,
         sequence: bool = True,
         training: bool = False,
-    ) -> tuple[Tensor | None, State]:
+    ) -> tuple[Tensor | None, CellState]:
         """All time steps, the state in and out.
 
         Args:

@@ -5,20 +5,21 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
-from keras_seq.layers.cells import State, Tensor
+from keras_seq.layers.cells import CellState
+from keras_seq.typing import Tensor
 
-Step = Callable[[State, tuple[Tensor, ...]], State]
-Scan = Callable[..., tuple[State, State]]
+Step = Callable[[CellState, tuple[Tensor, ...]], CellState]
+Scan = Callable[..., tuple[CellState, CellState]]
 
 
 def scan(
     step: Step,
-    state: State,
+    state: CellState,
     xs: tuple[Tensor, ...],
     *,
     reverse: bool = False,
     collect: int = 1,
-) -> tuple[State, State]:
+) -> tuple[CellState, CellState]:
     """Carries `state` through `step` once for every time step of `xs`.
 
     Args:
@@ -34,7 +35,7 @@ def scan(
     if keras.backend.backend() == "tensorflow":
         return _scan_tensorflow(step, tuple(state), xs, reverse, collect)
 
-    def body(carry: State, x_t: tuple[Tensor, ...]) -> tuple[State, State]:
+    def body(carry: CellState, x_t: tuple[Tensor, ...]) -> tuple[CellState, CellState]:
         carry = step(carry, x_t)
         return carry, carry[:collect]
 
@@ -43,8 +44,8 @@ def scan(
 
 
 def _scan_tensorflow(
-    step: Step, state: State, xs: tuple, reverse: bool, collect: int
-) -> tuple[State, State]:
+    step: Step, state: CellState, xs: tuple, reverse: bool, collect: int
+) -> tuple[CellState, CellState]:
     # keras.ops.scan on TensorFlow keeps its carry in TensorArrays and wants outputs of the carry's
     # structure; a plain while_loop trains faster and converts to ONNX's Loop.
     import tensorflow as tf
@@ -59,7 +60,7 @@ def _scan_tensorflow(
         tf.TensorArray(part.dtype, steps, element_shape=part.shape) for part in state[:collect]
     )
 
-    def turn(i: Tensor, state: State, collected: tuple) -> tuple[Tensor, State, tuple]:
+    def turn(i: Tensor, state: CellState, collected: tuple) -> tuple[Tensor, CellState, tuple]:
         index = steps - 1 - i if reverse else i
         state = step(state, tuple(array.read(index) for array in arrays))
         return (

@@ -8,7 +8,8 @@ import keras
 from keras_seq.errors import require_positive, require_share
 from keras_seq.layers.dropout import Dropout
 from keras_seq.layers.layer_normalization import LayerNormalization
-from keras_seq.layers.multi_head_attention import MultiHeadAttention, Tensor
+from keras_seq.layers.multi_head_attention import MultiHeadAttention
+from keras_seq.typing import Tensor
 
 
 class TransformerBlock(keras.layers.Layer):

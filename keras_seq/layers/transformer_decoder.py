@@ -5,8 +5,8 @@ from typing import Any
 import keras
 
 from keras_seq.layers.cache import Place
-from keras_seq.layers.multi_head_attention import Tensor
 from keras_seq.layers.transformer_block import TransformerBlock
+from keras_seq.typing import Tensor
 
 
 @keras.saving.register_keras_serializable("keras_seq")

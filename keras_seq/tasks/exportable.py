@@ -4,14 +4,15 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from keras_seq.signature import Arrays, Signature
+from keras_seq.signature import Signature
+from keras_seq.typing import Arrays
 
 
 class Exported:
     """Mixin: hands on what the exporter asks for; see `keras_seq.signature.Exportable`.
 
     Attributes:
-        signatures_class: Takes the model; has `signatures`, `signature_inputs`, `drawn_inputs` and
+        signatures_class: Takes the model; has `signatures`, `signature_inputs`, `random_inputs` and
             `limits`.
     """
 
@@ -31,9 +32,9 @@ class Exported:
         """For each signature, arrays by name made from `texts`, cut to `sizes`."""
         return self._exported.signature_inputs(texts, sizes)
 
-    def drawn_inputs(self, count: int, seed: int, sizes: Mapping[str, int]) -> dict[str, Arrays]:
+    def random_inputs(self, count: int, seed: int, sizes: Mapping[str, int]) -> dict[str, Arrays]:
         """For each signature, `count` rows of random token ids."""
-        return self._exported.drawn_inputs(count, seed, sizes)
+        return self._exported.random_inputs(count, seed, sizes)
 
     def limits(self, sizes: Mapping[str, int]) -> dict[str, int]:
         """The largest size of each dimension of a signature that has one."""

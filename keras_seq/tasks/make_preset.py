@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_seq import presets
-from keras_seq.console import import_quietly, run_command, stage
+from keras_seq.console import import_quietly, print_status, run_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,7 +44,7 @@ def _make(arguments: argparse.Namespace) -> int:
     settings = {key: run.config[key] for key in ("task", "settings")}
     made = {"command": arguments.made_by, **described(corpus.name), **settings, "metrics": metrics}
     write_json(folder / "preset.json", made)
-    stage(f"{path}: {path.stat().st_size:,} bytes")
+    print_status(f"{path}: {path.stat().st_size:,} bytes")
     print(json.dumps(metrics))
     return 0
 

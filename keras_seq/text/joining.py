@@ -1,14 +1,12 @@
 """Token ids back to bytes as a tensor program: gathers, and a running sum."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from keras import ops
 
 from keras_seq.text.tables import compacted, small, take
-
-Tensor = Any
+from keras_seq.typing import Tensor
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,7 @@ from keras import ops
 
 from keras_seq.text.tables import compacted, small, take
 from keras_seq.text.trie import Trie
-
-Tensor = Any
+from keras_seq.typing import Tensor
 
 CHUNKS = 32
 STEPS_PER_TURN = 8  # A runtime pays for every turn of a loop.

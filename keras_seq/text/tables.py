@@ -6,8 +6,7 @@ import numpy as np
 from keras import ops
 
 from keras_seq import lookup
-
-Tensor = Any
+from keras_seq.typing import Tensor
 
 
 def small(values: np.ndarray) -> np.ndarray:

@@ -2,15 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Any
 
 from keras import ops
 
 from keras_seq.text.joining import PieceTables, joined
 from keras_seq.text.tables import take
 from keras_seq.text.utf8 import to_bytes
-
-Tensor = Any
+from keras_seq.typing import Tensor
 
 PADDING, UNKNOWN, BEGINNING, END, FIRST_BYTE = range(5)
 FIRST_PIECE = FIRST_BYTE + 256

@@ -1,10 +1,8 @@
 """Texts without the ASCII white space around them, in Python and as tensors."""
 
-from typing import Any
-
 from keras import ops
 
-Tensor = Any
+from keras_seq.typing import Tensor
 
 SPACE = b" \t\n\v\f\r"
 

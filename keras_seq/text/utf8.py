@@ -10,7 +10,7 @@ def to_bytes(text: str | bytes) -> bytes:
     return text if isinstance(text, bytes) else text.encode("utf-8", "replace")
 
 
-def cut(text: bytes, limit: int) -> bytes:
+def truncate(text: bytes, limit: int) -> bytes:
     """The first `limit` bytes at most, and no part of a character."""
     end = min(limit, len(text))
     while end < len(text) and end > 0 and limit - end < 3 and text[end] & 0xC0 == 0x80:
@@ -18,7 +18,7 @@ def cut(text: bytes, limit: int) -> bytes:
     return text[:end]
 
 
-def cut_to_end(text: bytes, limit: int) -> bytes:
+def truncate_left(text: bytes, limit: int) -> bytes:
     """The last `limit` bytes at most, and no part of a character."""
     start = max(0, len(text) - limit)
     while 0 < start < len(text) and start + limit - len(text) < 3 and text[start] & 0xC0 == 0x80:
@@ -26,7 +26,7 @@ def cut_to_end(text: bytes, limit: int) -> bytes:
     return text[start:]
 
 
-def packed(texts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
+def pack_texts(texts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
     """Texts as `(B, L)` uint8, padded with zeros, and their lengths `(B,)` int32."""
     lengths = np.array([len(text) for text in texts], "int32")
     rows = np.zeros((len(texts), max(1, lengths.max(initial=0))), "uint8")
@@ -35,6 +35,6 @@ def packed(texts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
     return rows, lengths
 
 
-def unpacked(rows: np.ndarray, lengths: np.ndarray) -> list[bytes]:
-    """The texts of `packed`."""
+def unpack_texts(rows: np.ndarray, lengths: np.ndarray) -> list[bytes]:
+    """The texts of `pack_texts`."""
     return [row[:length].tobytes() for row, length in zip(rows, lengths, strict=True)]

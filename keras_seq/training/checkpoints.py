@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_seq.console import stage
+from keras_seq.console import print_status
 from keras_seq.errors import UserError
 
 KEPT = 2  # the last, and the one before it should the last be cut short
@@ -65,7 +65,7 @@ class Checkpoints:
                     content = {name: file[name] for name in file.files}
                 notes = json.loads(content.pop("notes").tobytes())
             except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-                stage(f"{path} is damaged ({error}).")
+                print_status(f"{path} is damaged ({error}).")
                 continue
             arrays = [content[name] for name in sorted(content)]
             shapes = [tuple(v.shape) for v in variables]
@@ -78,8 +78,8 @@ class Checkpoints:
             for variable, array in zip(variables, arrays, strict=True):
                 variable.assign(array)
             if path != files[-1]:
-                stage(f"The checkpoint before it is used: {path.name}.")
+                print_status(f"The checkpoint before it is used: {path.name}.")
             return notes
         if files:
-            stage("No checkpoint is whole: the run begins again.")
+            print_status("No checkpoint is whole: the run begins again.")
         return None

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-Tensor = Any
+from keras_seq.typing import Tensor
 
 SCHEDULES = ("constant", "inverse_sqrt", "cosine")
 

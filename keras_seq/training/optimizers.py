@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-Tensor = Any
+from keras_seq.typing import Tensor
 
 
 class LayerwiseAdamW(keras.optimizers.AdamW):

@@ -10,8 +10,8 @@ from keras_seq.data.batches import (
     PackedBatches,
     TextBatches,
 )
-from keras_seq.data.tokens import TokenRows
 from keras_seq.errors import UserError
+from keras_seq.text.token_rows import TokenRows
 
 
 def drawn(count, longest=50, seed=0):

@@ -5,8 +5,8 @@ import tensorflow as tf
 
 from keras_seq.data.batches import PackedBatches, TextBatches
 from keras_seq.data.feed import feed
-from keras_seq.data.tokens import TokenRows
 from keras_seq.tasks.translate.batches import PairBatches
+from keras_seq.text.token_rows import TokenRows
 
 BATCHES = PackedBatches(np.arange(1, 400), 4, 10, seed=0)
 

@@ -2,16 +2,16 @@ import numpy as np
 import tensorflow as tf
 
 from keras_seq.decoding import margins, next_token, penalised, tokens_seen
-from keras_seq.uniforms import drawn
+from keras_seq.uniforms import random_uniforms
 
 
 def test_numbers_of_a_row_depend_on_seed_and_row_alone():
-    numbers = drawn(3, 5, 1)
-    np.testing.assert_array_equal(drawn(2, 9, 1)[:, :5], numbers[:2])
+    numbers = random_uniforms(3, 5, 1)
+    np.testing.assert_array_equal(random_uniforms(2, 9, 1)[:, :5], numbers[:2])
     assert len(np.unique(numbers)) == 15
-    assert (drawn(2, 5, None) != drawn(2, 5, None)).any()
+    assert (random_uniforms(2, 5, None) != random_uniforms(2, 5, None)).any()
     assert numbers.dtype == "float32"
-    assert drawn(4, 50_000, 0).max() < 1
+    assert random_uniforms(4, 50_000, 0).max() < 1
 
 
 def test_what_was_seen_is_less_likely():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_seq.text.utf8 import packed, to_bytes
+from keras_seq.text.utf8 import pack_texts, to_bytes
 from keras_seq.training.run import find_model
 
 TEXTS = [
@@ -20,7 +20,7 @@ def test_raw_text_in_the_browser(in_the_browser, bundles, runs, backbone):
     model, _ = find_model(runs[backbone])
     inputs, wanted = [], []
     for text in TEXTS:
-        rows, length = packed([to_bytes(text)])
+        rows, length = pack_texts([to_bytes(text)])
         inputs.append({"text": rows, "length": length})
         token_ids = np.zeros((1, 66), "int32")
         (ids,) = model.tokenizer.encode([text])

@@ -8,12 +8,12 @@ import export
 from export import cli, formats, runtime
 from export.formats import tflite
 from keras_seq.backbones import RecurrentBackbone, TransformerBackbone
-from keras_seq.data.tokens import padded
 from keras_seq.decoding import margins
 from keras_seq.errors import UserError
 from keras_seq.models import TextGenerator
 from keras_seq.text import ByteTokenizer, SentencePieceTokenizer
-from keras_seq.uniforms import drawn
+from keras_seq.text.token_rows import pad_rows
+from keras_seq.uniforms import random_uniforms
 
 PROMPT, NEW = 12, 20
 TEXTS = ["First Citizen: before we proceed", "Speak, speak.", "", "é", "the people"]
@@ -132,14 +132,14 @@ def test_a_loop_of_the_callers_over_decode(exported, format):
 def test_a_text_in_parts_is_the_whole(exported, format, temperature):
     _, folder, _ = exported
     loaded = runtime.load(folder, format, threads=1)
-    uniforms = drawn(len(TEXTS), NEW, 5)
+    uniforms = random_uniforms(len(TEXTS), NEW, 5)
     sampling = {"temperature": temperature, "top_k": 30, "top_p": 0.95}
     whole = loaded.generate_text(TEXTS, uniforms=uniforms, **sampling)
     outputs = loaded.prefill_text(TEXTS, uniform=uniforms[:, 0], **sampling)
     texts = [row[:n].tobytes() for row, n in zip(outputs["text"], outputs["length"], strict=True)]
     done = 1
     for count in (1, 7, 2, NEW):
-        state = loaded.signatures["decode_text"].taken(outputs)
+        state = loaded.signatures["decode_text"].select_inputs(outputs)
         count = min(count, NEW - done)
         following = np.zeros_like(uniforms)
         following[:, :count] = uniforms[:, done : done + count]
@@ -157,7 +157,7 @@ def test_a_cache_is_written_no_further_than_it_reaches(exported):
     outputs = loaded.prefill_text(["speak " * 20], uniform=np.zeros(1), temperature=0.0)
     length = 0
     for _ in range(2):
-        state = loaded.signatures["decode_text"].taken(outputs)
+        state = loaded.signatures["decode_text"].select_inputs(outputs)
         outputs = loaded.decode_text(uniforms=np.zeros((1, NEW)), temperature=0.0, **state)
         length = int(outputs["length"][0])
     if model.is_bounded:
@@ -172,12 +172,12 @@ def test_what_follows_of_a_row_does_not_depend_on_the_others(exported):
     model, _, _ = exported
     named = {s.name: s.function for s in model.signatures({"T": PROMPT, "N": NEW})}
     rows = [[5] * PROMPT, [9], [], [7, 8, 9], [6] * (PROMPT - 1)]
-    first = named["prefill"](padded(rows, PROMPT), np.array([len(row) for row in rows], "int32"))
+    first = named["prefill"](pad_rows(rows, PROMPT), np.array([len(row) for row in rows], "int32"))
     state = {name: keras.ops.convert_to_numpy(value) for name, value in first.items()}
     del state["logits"]
     # The second has ended before; the first has fewer places than it is asked for.
     token = np.array([10, 0, 11, 12, 13], "int32")
-    given = {"token": token, "uniforms": drawn(5, NEW, 1), **state}
+    given = {"token": token, "uniforms": random_uniforms(5, NEW, 1), **state}
     numbers = {"max_new_tokens": np.int32(NEW), "temperature": np.float32(2)}
     numbers |= {"top_k": np.int32(0), "top_p": np.float32(1)}
     together = named["decode_text"](**given, **numbers)

@@ -12,7 +12,7 @@ import pytest
 
 import export
 from keras_seq import data
-from keras_seq.uniforms import drawn
+from keras_seq.uniforms import random_uniforms
 
 HERE = Path(__file__).resolve().parent
 DEMO = HERE.parents[1] / "mobile_demo"
@@ -38,13 +38,13 @@ def built(tmp_path_factory, installed):
 
 def continued(loaded, prompt, seed, temperature, length):
     """What follows a prompt: a token, and then all the others in one call."""
-    uniforms = drawn(1, 200, seed)
+    uniforms = random_uniforms(1, 200, seed)
     found = loaded.prefill_text([prompt], uniform=uniforms[:, 0], temperature=temperature)
     following = loaded.decode_text(
         uniforms=np.roll(uniforms, -1, axis=1),
         max_new_tokens=length - 1,
         temperature=temperature,
-        **loaded.signatures["decode_text"].taken(found),
+        **loaded.signatures["decode_text"].select_inputs(found),
     )
     parts = [part["text"][0, : part["length"][0]].tobytes() for part in (found, following)]
     return b"".join(parts).decode("utf-8", "replace")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from keras_seq.text import ByteTokenizer, SentencePieceTokenizer
 from keras_seq.text.segmentation import UnigramTables, token_ids
-from keras_seq.text.utf8 import packed
+from keras_seq.text.utf8 import pack_texts
 
 FIRST_BYTE = 4
 property_test = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
@@ -42,7 +42,7 @@ def segmented(pieces, text):
 
 def in_graph(function, texts, static):
     """`function(text, length)` of all texts at once, with shapes known while tracing or not."""
-    text, length = packed(texts)
+    text, length = pack_texts(texts)
     shape = text.shape if static else (None, None)
     traced = tf.function(
         function,
@@ -94,7 +94,7 @@ def tokenize(tokenizer):
         input_signature=[tf.TensorSpec((None, None), "uint8"), tf.TensorSpec((None,), "int32")],
         autograph=False,
     )
-    return lambda texts: [row[row != 0].tolist() for row in traced(*packed(texts)).numpy()]
+    return lambda texts: [row[row != 0].tolist() for row in traced(*pack_texts(texts)).numpy()]
 
 
 @property_test
@@ -132,7 +132,7 @@ def test_ids_are_cut_to_what_is_asked_for(tokenizer):
 
 
 def test_what_stands_after_a_text_is_not_read(tokenizer):
-    text, _ = packed([b"a wonderful film", b"wonderful"])
+    text, _ = pack_texts([b"a wonderful film", b"wonderful"])
     found = tokenizer.token_ids(text, np.array([3, 9], "int32"), 16)
     expected = tokenizer.encode([b"a w", b"wonderful"])
     assert [row[row != 0].tolist() for row in np.asarray(found)] == expected

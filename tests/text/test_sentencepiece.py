@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from keras_seq.data.tokens import tokenize
 from keras_seq.errors import UserError
 from keras_seq.text import SentencePieceTokenizer
 from keras_seq.text.sentencepiece import SCORE_GRID
 from keras_seq.text.sentencepiece_model import parsed
+from keras_seq.text.token_rows import tokenize_to_matrix
 from keras_seq.text.tokenizer import FIRST_PIECE
 from keras_seq.text.utf8 import to_bytes
 
@@ -67,7 +67,9 @@ def test_any_text(tokenizer, hugging_face, text):
 
 def test_ids_are_cut_and_padded(tokenizer):
     (ids,) = tokenizer.encode(["a wonderful film"])
-    rows = tokenize(tokenizer, ["a wonderful film", "", "a wonderful film " * 50], len(ids) + 2)
+    rows = tokenize_to_matrix(
+        tokenizer, ["a wonderful film", "", "a wonderful film " * 50], len(ids) + 2
+    )
     assert rows.dtype == "int32"
     assert rows[0].tolist() == [*ids, 0, 0]
     assert not rows[1].any()
@@ -125,7 +127,7 @@ FRAGMENTS = [
 def assert_one_tokenizer(tokenizer, hugging_face, texts):
     """The three engines cut every text alike, and what they cut goes together again."""
     ids = tokenizer.encode(texts)
-    rows = tokenize(tokenizer, texts, max(1, *map(len, ids)) + 1)
+    rows = tokenize_to_matrix(tokenizer, texts, max(1, *map(len, ids)) + 1)
     for text, expected, row in zip(texts, ids, rows, strict=True):
         assert row[: len(expected)].tolist() == expected, text[:80]
         assert not row[len(expected) :].any()
@@ -158,7 +160,7 @@ def test_long_texts(tokenizer, hugging_face, reviews, characters):
     assert [len(text) for text in texts] == [characters] * 3
     ids = tokenizer.encode(texts)
     assert tokenizer.decode(ids) == texts
-    rows = tokenize(tokenizer, texts, max(map(len, ids)))
+    rows = tokenize_to_matrix(tokenizer, texts, max(map(len, ids)))
     differ = []
     for i, (text, expected, row) in enumerate(zip(texts, ids, rows, strict=True)):
         for engine, found in (

@@ -9,14 +9,13 @@ from keras import ops
 
 from keras_seq.backbones import Backbone
 from keras_seq.backbones.backbone import not_padding
-from keras_seq.data.tokens import tokenize
 from keras_seq.errors import UserError
 from keras_seq.layers import Dropout
 from keras_seq.signature import UNREAD, Signature, TensorSpec
 from keras_seq.text import Tokenizer
-from keras_seq.text.utf8 import cut, packed, to_bytes
-
-Tensor = Any
+from keras_seq.text.token_rows import tokenize_to_matrix
+from keras_seq.text.utf8 import pack_texts, to_bytes, truncate
+from keras_seq.typing import Tensor
 
 POOLINGS = ("max", "mean")
 
@@ -148,7 +147,7 @@ class TextClassifier(keras.Model):
         if isinstance(x, str):
             raise UserError(f"Give a list of texts. Received one string: {x[:40]!r}")
         if _is_text(x):
-            x = tokenize(self.tokenizer, x, self.max_length)
+            x = tokenize_to_matrix(self.tokenizer, x, self.max_length)
         if _is_text(y):
             index = {label: i for i, label in enumerate(self.labels)}
             unknown = sorted({str(label) for label in y} - index.keys())
@@ -213,13 +212,13 @@ class TextClassifier(keras.Model):
         self, texts: Sequence[str | bytes], sizes: Mapping[str, int]
     ) -> dict[str, dict[str, np.ndarray]]:
         """The inputs of each signature for `texts`, cut to `sizes["T"]` ids, `sizes["L"]` bytes."""
-        text, length = packed([cut(to_bytes(text), sizes["L"]) for text in texts])
+        text, length = pack_texts([truncate(to_bytes(text), sizes["L"]) for text in texts])
         return {
-            "classify": {"token_ids": tokenize(self.tokenizer, texts, sizes["T"])},
+            "classify": {"token_ids": tokenize_to_matrix(self.tokenizer, texts, sizes["T"])},
             "classify_text": {"text": text, "length": length},
         }
 
-    def drawn_inputs(
+    def random_inputs(
         self, count: int, seed: int, sizes: Mapping[str, int]
     ) -> dict[str, dict[str, np.ndarray]]:
         """`count` rows of random token ids for each signature, from empty to `sizes["T"]`, and the

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from keras_seq.backbones import Backbone, RecurrentBackbone, TransformerBackbone
-from keras_seq.console import stage
+from keras_seq.console import print_status
 from keras_seq.data.batches import HeldOutBatches, TextBatches
 from keras_seq.data.corpus import Corpus, LabelledTexts
-from keras_seq.data.tokens import tokenized
+from keras_seq.data.tokens import tokenize_cached
 from keras_seq.errors import UserError
 from keras_seq.models import TextClassifier
 from keras_seq.tasks.classify.metrics import classification_metrics
@@ -209,7 +209,7 @@ def _train(
     devices: Devices,
     visible: bool,
 ) -> None:
-    say = stage if visible and devices.chief else lambda text: None
+    say = print_status if visible and devices.chief else lambda text: None
     labelled = corpus.train.at_most(settings.limit) if settings.limit else corpus.train
     share = max(round(len(labelled) * VALIDATION_SHARE), min(FEWEST_VALIDATED, len(labelled) // 5))
     learnt, validation = labelled.hold_out(max(1, share))
@@ -229,7 +229,7 @@ def _train(
             run, settings.tokenizer, settings.vocabulary_size, learnt.texts, settings.seed, say
         )
         classifier = build_classifier(settings, tokenizer, labels)
-    tokens = tokenized(tokenizer, learnt.texts)
+    tokens = tokenize_cached(tokenizer, learnt.texts)
     begin(
         run,
         "classify",
@@ -250,7 +250,7 @@ def _train(
         settings.seed,
     )
     held_out = HeldOutBatches(
-        tokenized(tokenizer, validation.texts),
+        tokenize_cached(tokenizer, validation.texts),
         classifier.preprocess(None, validation.labels)[1],
         settings.batch_size,
         classifier.max_length,

@@ -10,8 +10,7 @@ from keras import ops
 
 from keras_seq.backbones import Backbone
 from keras_seq.backbones.backbone import within
-from keras_seq.compiling import compiled
-from keras_seq.data.tokens import padded
+from keras_seq.compiling import compile_function
 from keras_seq.decoding import (
     NO_CHANCE,
     Hypothesis,
@@ -26,17 +25,16 @@ from keras_seq.decoding import (
 from keras_seq.errors import UserError
 from keras_seq.tasks.exportable import Exported
 from keras_seq.tasks.generate.signatures import GeneratorSignatures
-from keras_seq.tasks.language_modeling.model import LanguageModel, choosable
+from keras_seq.tasks.language_modeling.model import LanguageModel, mask_special_tokens
 from keras_seq.text import Tokenizer
 from keras_seq.text.streaming import TextStream
+from keras_seq.text.token_rows import pad_rows
 from keras_seq.text.tokenizer import BEGINNING, END
-from keras_seq.uniforms import drawn
-
-Tensor = Any
-State = dict[str, Tensor]
+from keras_seq.typing import State, Tensor
+from keras_seq.uniforms import random_uniforms
 
 LEAST_SIZE = 16  # Compiled functions are kept for sizes that are powers of two, from this one.
-AT_ONCE = 64  # Rows generated in one call: a Transformer's caches are large.
+MAX_BATCH_ROWS = 64  # Rows generated in one call: a Transformer's caches are large.
 
 
 @keras.saving.register_keras_serializable("keras_seq")
@@ -107,7 +105,7 @@ class TextGenerator(Exported, LanguageModel):
     def choosing_step(self, token: Tensor, state: State) -> tuple[Tensor, State]:
         """`step`, with logits to choose a token by."""
         logits, state = self.step(token, state)
-        return choosable(logits), state
+        return mask_special_tokens(logits), state
 
     def choosing_step_within(self, slots: int, token: Tensor, state: State) -> tuple[Tensor, State]:
         """`choosing_step` in a cache of `slots` positions, whose last one stands for any behind it:
@@ -121,7 +119,7 @@ class TextGenerator(Exported, LanguageModel):
     ) -> tuple[Tensor, State]:
         """`prefill`, with logits to choose a token by."""
         logits, state = self.prefill(token_ids, length, slots)
-        return choosable(logits), state
+        return mask_special_tokens(logits), state
 
     def generate(
         self,
@@ -154,10 +152,10 @@ class TextGenerator(Exported, LanguageModel):
         rooms = [self._most_new([row], max_new_tokens) for row in rows]
         most = max(rooms, default=1)
         uniforms = np.zeros((len(rows), _size(most)), "float32")
-        uniforms[:, :most] = drawn(len(rows), most, settings.seed)
+        uniforms[:, :most] = random_uniforms(len(rows), most, settings.seed)
         texts = []
-        for start in range(0, len(rows), AT_ONCE):
-            some = slice(start, start + AT_ONCE)
+        for start in range(0, len(rows), MAX_BATCH_ROWS):
+            some = slice(start, start + MAX_BATCH_ROWS)
             written = self._generated(rows[some], uniforms[some], most, settings)
             for ids, room in zip(written, rooms[some], strict=True):
                 stream = TextStream(settings.stop)
@@ -214,11 +212,11 @@ class TextGenerator(Exported, LanguageModel):
         rows = self._encoded(prompts, max_new_tokens, truncate)
         most = self._most_new(rows, max_new_tokens)
         found = []
-        at_once = max(1, AT_ONCE // beams)
+        rows_per_call = max(1, MAX_BATCH_ROWS // beams)
         # One call does not repay what XLA takes to compile.
-        run = self._searches(beams, _size(most), len(rows) <= at_once)
-        for start in range(0, len(rows), at_once):
-            token_ids, length = self._padded(rows[start : start + at_once])
+        run = self._searches(beams, _size(most), len(rows) > rows_per_call)
+        for start in range(0, len(rows), rows_per_call):
+            token_ids, length = self._padded(rows[start : start + rows_per_call])
             given = (token_ids, length, np.int32(most), np.float32(length_penalty))
             found += zip(*map(ops.convert_to_numpy, run(*given)), strict=True)
         return [
@@ -235,12 +233,12 @@ class TextGenerator(Exported, LanguageModel):
 
     @cached_property
     def _searches(self) -> Any:
-        """From beams, size and `at_once` to a beam search as one function: token_ids `(B, T)`,
+        """From beams, size and `jit` to a beam search as one function: token_ids `(B, T)`,
         length `(B,)`, and scalars: max_new_tokens, length penalty.
         """
         return cache(self._compiled_search)
 
-    def _compiled_search(self, beams: int, size: int, at_once: bool) -> Any:
+    def _compiled_search(self, beams: int, size: int, jit: bool) -> Any:
         def run(token_ids: Tensor, length: Tensor, most: Tensor, length_penalty: Tensor) -> tuple:
             slots = self._slots(token_ids, size)
             logits, state = self.choosing_prefill(token_ids, length, slots)
@@ -248,7 +246,7 @@ class TextGenerator(Exported, LanguageModel):
             step = partial(self.choosing_step_within, slots)  # A search steps its last tokens, too.
             return beam_search(step, logits, state, beams, size, most, least, length_penalty, END)
 
-        return compiled(self, run, at_once)
+        return compile_function(self, run, jit)
 
     def stream(
         self,
@@ -280,7 +278,7 @@ class TextGenerator(Exported, LanguageModel):
         token_ids, length = self._padded(rows)
         numbers = _numbers(settings)
         text = TextStream(settings.stop)
-        first, *others = drawn(1, most, settings.seed)[0]
+        first, *others = random_uniforms(1, most, settings.seed)[0]
         token, state = self._begin(token_ids, length, np.array([first]), *numbers)
         while True:
             chosen = int(ops.convert_to_numpy(token)[0])
@@ -343,7 +341,7 @@ class TextGenerator(Exported, LanguageModel):
         size = _size(int(length.max(initial=0)))
         if self.is_bounded:
             size = min(size, self.backbone.max_length - 1)
-        return padded(rows, size), length
+        return pad_rows(rows, size), length
 
     def _slots(self, token_ids: Tensor, new: int) -> int:
         """Positions of the cache for prompts `(B, T)` and `new` tokens."""
@@ -371,7 +369,7 @@ class TextGenerator(Exported, LanguageModel):
             step = penalised(self.choosing_step, penalty)
             return generate(step, logits, state, uniforms, most, temperature, top_k, top_p, END)
 
-        return compiled(self, run)
+        return compile_function(self, run)
 
     def _begun(
         self, token_ids: Tensor, length: Tensor, penalty: Tensor, slots: int
@@ -396,7 +394,7 @@ class TextGenerator(Exported, LanguageModel):
             logits, state = self._begun(token_ids, length, penalty, slots)
             return next_token(logits, uniform, temperature, top_k, top_p), state
 
-        return compiled(self, run, at_once=True)
+        return compile_function(self, run, jit=False)
 
     @cached_property
     def _proceed(self) -> Any:
@@ -412,7 +410,7 @@ class TextGenerator(Exported, LanguageModel):
             logits, state = penalised(self.choosing_step, penalty)(token, state)
             return next_token(logits, uniform, temperature, top_k, top_p), state
 
-        return compiled(self, run, at_once=True)
+        return compile_function(self, run, jit=False)
 
     def describe(self) -> dict[str, Any]:
         """Backbone and sizes, for the manifest of a bundle."""

@@ -9,18 +9,17 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_seq.compiling import compiled
-from keras_seq.data.tokens import padded
+from keras_seq.compiling import compile_function
 from keras_seq.decoding import LEAST_TOP_P, generate, margins, next_token, proceed
 from keras_seq.errors import UserError
 from keras_seq.layers.cache import slots_in_loop
-from keras_seq.signature import UNREAD, Arrays, Signature, TensorSpec
-from keras_seq.tasks.language_modeling.model import choosable
+from keras_seq.signature import UNREAD, Signature, TensorSpec
+from keras_seq.tasks.language_modeling.model import mask_special_tokens
+from keras_seq.text.token_rows import pad_rows
 from keras_seq.text.tokenizer import BEGINNING, END
-from keras_seq.text.utf8 import cut_to_end, packed, to_bytes
-from keras_seq.uniforms import LARGEST, drawn
-
-Tensor = Any
+from keras_seq.text.utf8 import pack_texts, to_bytes, truncate_left
+from keras_seq.typing import Arrays, Tensor
+from keras_seq.uniforms import LARGEST, random_uniforms
 
 SAMPLING = ("temperature", "top_k", "top_p")
 SETTINGS = ("max_new_tokens", *SAMPLING)
@@ -137,7 +136,7 @@ class GeneratorSignatures:
         uniforms = spec("uniforms", "float32", ("B", "N"), minimum=0, maximum=LARGEST)
         settings = (most, *sampling, replace(uniforms, default="random"))
         text = (
-            spec("text", "uint8", ("B", "L"), keep="end"),
+            spec("text", "uint8", ("B", "L"), truncation_side="left"),
             spec("length", "int32", ("B",), minimum=0, maximum="L"),
         )
         token = spec("token", "int32", ("B",), minimum=0, maximum=vocabulary - 1)
@@ -165,11 +164,11 @@ class GeneratorSignatures:
                 partial(
                     self._margins_of_following,
                     slots,
-                    compiled(
+                    compile_function(
                         self._model,
                         partial(self._standing_step, slots),
-                        at_once=True,
-                        any_size=True,
+                        jit=False,
+                        dynamic_shapes=True,
                     ),
                 ),
             ),
@@ -181,7 +180,7 @@ class GeneratorSignatures:
                 partial(
                     self._margins_of_text,
                     prompt,
-                    compiled(self._model, generated, at_once=True, any_size=True),
+                    compile_function(self._model, generated, jit=False, dynamic_shapes=True),
                 ),
             ),
         )
@@ -226,10 +225,10 @@ class GeneratorSignatures:
         """Each text as a prompt, of which the end is read: continued with the likeliest tokens,
         and with drawn ones.
         """
-        prompts = [cut_to_end(to_bytes(text), sizes["L"]) for text in texts]
+        prompts = [truncate_left(to_bytes(text), sizes["L"]) for text in texts]
         return self._inputs(prompts, self._rows_of(prompts, sizes["T"]), sizes, STATE_ROWS)
 
-    def drawn_inputs(
+    def random_inputs(
         self, count: int, seed: int, sizes: Mapping[str, int]
     ) -> dict[str, dict[str, np.ndarray]]:
         """`count` prompts of random token ids, from empty ones to `sizes["T"]`, in the same way."""
@@ -239,7 +238,7 @@ class GeneratorSignatures:
             generator.integers(END + 1, self._model.tokenizer.vocabulary_size, length).tolist()
             for length in lengths
         ]
-        prompts = [cut_to_end(p, sizes["L"]) for p in self._model.tokenizer.decode_bytes(rows)]
+        prompts = [truncate_left(p, sizes["L"]) for p in self._model.tokenizer.decode_bytes(rows)]
         # Two rows, for these are kept in the bundle.
         return self._inputs(prompts, rows, sizes, 2)
 
@@ -250,9 +249,9 @@ class GeneratorSignatures:
         sizes: Mapping[str, int],
         state_rows: int,
     ) -> dict[str, dict[str, np.ndarray]]:
-        token_ids = padded(rows, sizes["T"])
+        token_ids = pad_rows(rows, sizes["T"])
         length = np.array([len(row) for row in rows], "int32")
-        text, text_length = packed(prompts)
+        text, text_length = pack_texts(prompts)
         settings = _proven_settings(len(rows), len(rows), sizes["N"])
         few = slice(0, state_rows)
         prompt, new = self._sizes(sizes)
@@ -295,7 +294,7 @@ class GeneratorSignatures:
         """`_prompt_of` by the tokenizer outside a graph, which is quicker."""
         texts = [row[:count].tobytes() for row, count in zip(text, length, strict=True)]
         rows = self._rows_of(texts, most)
-        return padded(rows, most), np.array([len(row) for row in rows], "int32")
+        return pad_rows(rows, most), np.array([len(row) for row in rows], "int32")
 
     def _margins_of_ids(self, inputs: Arrays, outputs: Arrays) -> np.ndarray:
         """For `generate`: of each token given, and of the one that ended a row."""
@@ -309,8 +308,8 @@ class GeneratorSignatures:
             [BEGINNING, *prompt[:count], *ids[:-1]]
             for prompt, count, ids in zip(inputs["token_ids"], length, new, strict=True)
         ]
-        whole = padded(rows, inputs["token_ids"].shape[1] + new.shape[1])
-        logits = _array(choosable(self._logits_of(whole)))
+        whole = pad_rows(rows, inputs["token_ids"].shape[1] + new.shape[1])
+        logits = _array(mask_special_tokens(self._logits_of(whole)))
         for i, uniforms in enumerate(inputs["uniforms"]):
             chosen = min(outputs["length"][i] + 1, new.shape[1])
             of_new = logits[i, length[i] : length[i] + chosen]
@@ -385,7 +384,7 @@ class GeneratorSignatures:
         def logits(token_ids: Tensor) -> Tensor:
             return self._model(token_ids)
 
-        return compiled(self._model, logits, at_once=True, any_size=True)
+        return compile_function(self._model, logits, jit=False, dynamic_shapes=True)
 
     def limits(self, sizes: Mapping[str, int]) -> dict[str, int]:
         """The largest size of each dimension of a signature that has one, where T tokens of a
@@ -425,7 +424,7 @@ def _proven_settings(greedy: int, drawn_ones: int, new: int) -> dict[str, np.nda
         "temperature": np.array(temperature, "float32"),
         "top_k": np.array(top_k, "int32"),
         "top_p": np.array(top_p, "float32"),
-        "uniforms": drawn(rows, new, 0),
+        "uniforms": random_uniforms(rows, new, 0),
     }
 
 

@@ -10,8 +10,7 @@ from keras_seq.backbones import Backbone
 from keras_seq.layers.language_head import LanguageHead
 from keras_seq.text import Tokenizer
 from keras_seq.text.tokenizer import END
-
-Tensor = Any
+from keras_seq.typing import Tensor
 
 
 class LanguageModel(keras.Model):
@@ -80,7 +79,7 @@ class LanguageModel(keras.Model):
         return cls(**config)
 
 
-def choosable(logits: Tensor) -> Tensor:
+def mask_special_tokens(logits: Tensor) -> Tensor:
     """Logits `(…, V)` in which padding, the unknown and the beginning are never chosen."""
     # Far below what a high temperature makes of it.
     never = np.where(np.arange(logits.shape[-1]) < END, -1e38, 0.0)

@@ -9,10 +9,10 @@ import numpy as np
 from keras import ops
 
 from keras_seq.backbones import Backbone, RecurrentBackbone, TransformerBackbone
-from keras_seq.compiling import compiled
-from keras_seq.console import stage
+from keras_seq.compiling import compile_function
+from keras_seq.console import print_status
 from keras_seq.data.batches import Batches, HeldOutBlocks, MaskedBatches, PackedBatches
-from keras_seq.data.tokens import tokenized
+from keras_seq.data.tokens import tokenize_cached
 from keras_seq.errors import UserError
 from keras_seq.models import MaskedLanguageModel, TextGenerator
 from keras_seq.tasks.language_modeling.data import TextCorpus
@@ -189,7 +189,7 @@ def _train(
     devices: Devices,
     visible: bool,
 ) -> None:
-    say = stage if visible and devices.chief else lambda text: None
+    say = print_status if visible and devices.chief else lambda text: None
     characters, others = (sum(map(len, texts)) for texts in (corpus.train, corpus.held_out))
     say(
         f"{corpus.name}: {characters:,} characters to learn from (texts: {len(corpus.train):,}), "
@@ -199,9 +199,9 @@ def _train(
         run, settings.tokenizer, settings.vocabulary_size, corpus.train, settings.seed, say
     )
     model = build_language_model(task, settings, tokenizer)
-    tokens = tokenized(tokenizer, corpus.train)
+    tokens = tokenize_cached(tokenizer, corpus.train)
     batches = PackedBatches(
-        tokens.joined(BEGINNING, END),
+        tokens.join(BEGINNING, END),
         settings.batch_size,
         settings.max_length,
         settings.seed,
@@ -209,7 +209,7 @@ def _train(
         BEGINNING,
     )
     held_out = HeldOutBlocks(
-        tokenized(tokenizer, corpus.held_out).joined(BEGINNING, END)[:VALIDATION_TOKENS],
+        tokenize_cached(tokenizer, corpus.held_out).join(BEGINNING, END)[:VALIDATION_TOKENS],
         max(1, EVALUATED_AT_ONCE // settings.max_length),
         settings.max_length,
     )
@@ -246,11 +246,11 @@ def evaluate_unmasker(
     Returns:
         "loss", "perplexity", "accuracy", and what they are of.
     """
-    ids = tokenized(model.tokenizer, texts).joined(BEGINNING, END)[:VALIDATION_TOKENS]
+    ids = tokenize_cached(model.tokenizer, texts).join(BEGINNING, END)[:VALIDATION_TOKENS]
     blocks = HeldOutBlocks(ids, max(1, EVALUATED_AT_ONCE // model.max_length), model.max_length)
     vocabulary_size = model.tokenizer.vocabulary_size
     batches = MaskedBatches(blocks, vocabulary_size, UNKNOWN, FIRST_BYTE, seed=0)
-    tell = compiled(model, lambda x, y: _told(model, x, y))
+    tell = compile_function(model, lambda x, y: _told(model, x, y))
     nats, right, count = 0.0, 0, 0
     for x, y, weight in batches:
         loss, told = (ops.convert_to_numpy(value) for value in tell(x, y))
@@ -284,7 +284,7 @@ def evaluate_generator(model: TextGenerator, texts: Sequence[str], name: str) ->
     Raises:
         UserError: If there are fewer than two tokens.
     """
-    ids = tokenized(model.tokenizer, texts).joined(BEGINNING, END).astype("int32")
+    ids = tokenize_cached(model.tokenizer, texts).join(BEGINNING, END).astype("int32")
     bounded = hasattr(model.backbone, "max_length")
     window = min(model.max_length if bounded else RECURRENT_CONTEXT, len(ids) - 1)
     if len(ids) <= 3:
@@ -292,7 +292,7 @@ def evaluate_generator(model: TextGenerator, texts: Sequence[str], name: str) ->
     stride = max(1, window // 2)
     starts = np.arange(0, max(1, len(ids) - window), stride)
     starts = np.unique(np.append(starts, len(ids) - 1 - window))
-    nats_of = compiled(model, lambda x, y: _nats(model, x, y))
+    nats_of = compile_function(model, lambda x, y: _nats(model, x, y))
     rows = max(1, EVALUATED_AT_ONCE // window)
     total, read = 0.0, 0
     for first in range(0, len(starts), rows):

@@ -4,7 +4,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from keras_seq.console import stage
+from keras_seq.console import print_status
 from keras_seq.errors import UserError
 
 SUFFIXES = (".png", ".svg", ".pdf")
@@ -48,7 +48,7 @@ def draw_attention(path: str | Path, found: dict[str, Any]) -> None:
         figure.savefig(path, dpi=120)
     missing = any("missing from font" in str(warning.message) for warning in caught)
     if missing and Path(path).suffix.lower() != ".svg":
-        stage(
+        print_status(
             "No font on this machine has all of these letters: boxes stand for some. Install Noto "
             "Sans CJK or another that has them, or draw an .svg."
         )

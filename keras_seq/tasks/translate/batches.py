@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from keras_seq.data.batches import Batch, Batches, Buckets
-from keras_seq.data.tokens import TokenRows
+from keras_seq.text.token_rows import TokenRows
 
 STEP = 8  # between the lengths of two kinds of batches
 
@@ -67,8 +67,8 @@ class PairBatches(Batches):
 
     def pairs(self, tokens: TokenRows, rows: np.ndarray, places: int) -> Batch:
         """The pairs `rows` of `tokens`, padded to `places`, with weights of 0 and 1."""
-        source = tokens.padded(rows, min(places, self.max_length))
-        target = tokens.padded(rows + self.count, places - 1)
+        source = tokens.pad(rows, min(places, self.max_length))
+        target = tokens.pad(rows + self.count, places - 1)
         read = np.insert(target, 0, self.beginning, axis=1)
         told = np.pad(target, ((0, 0), (0, 1)))
         told[np.arange(len(rows)), np.count_nonzero(target, axis=1)] = self.end

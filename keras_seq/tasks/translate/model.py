@@ -9,26 +9,23 @@ import numpy as np
 from keras import ops
 
 from keras_seq.backbones import EncoderDecoder
-from keras_seq.compiling import compiled
-from keras_seq.console import counted
-from keras_seq.data.tokens import padded
+from keras_seq.compiling import compile_function
+from keras_seq.console import show_progress
 from keras_seq.decoding import NO_CHANCE, Hypothesis, beam_search
 from keras_seq.errors import UserError
 from keras_seq.layers.cache import slots_in_loop
 from keras_seq.layers.language_head import LanguageHead
-from keras_seq.signature import Arrays
 from keras_seq.tasks.exportable import Exported
-from keras_seq.tasks.language_modeling.model import choosable
+from keras_seq.tasks.language_modeling.model import mask_special_tokens
 from keras_seq.tasks.translate.signatures import TranslatorSignatures
 from keras_seq.text import Tokenizer
 from keras_seq.text.sentences import parts
+from keras_seq.text.token_rows import pad_rows
 from keras_seq.text.tokenizer import BEGINNING, END, in_utf8
 from keras_seq.text.trimming import trimmed
+from keras_seq.typing import Arrays, State, Tensor
 
-Tensor = Any
-State = dict[str, Tensor]
-
-AT_ONCE = 64  # Rows of a search, beams included.
+MAX_BATCH_ROWS = 64  # Rows of a search, beams included.
 SIZES = 16  # Compiled functions are kept for lengths that are multiples of it.
 
 
@@ -174,12 +171,12 @@ class Translator(Exported, keras.Model):
 
         def step(token: Tensor, state: State) -> tuple[Tensor, State]:
             logits, state = self.step(token, state, memory, beams)
-            return choosable(logits), state
+            return mask_special_tokens(logits), state
 
         logits, state = self.begin(memory, slots_in_loop(size))
         ids, length, scores, ended = beam_search(
             step,
-            choosable(logits),
+            mask_special_tokens(logits),
             state,
             beams,
             size,
@@ -250,12 +247,12 @@ class Translator(Exported, keras.Model):
         # Those of about one length together; each result back to its place.
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         results: list[list[Hypothesis]] = [[] for _ in rows]
-        at_once = max(1, AT_ONCE // beam)
+        rows_per_call = max(1, MAX_BATCH_ROWS // beam)
         numbers = (np.int32(most), np.int32(min_new_tokens), np.float32(length_penalty))
         # One call does not repay what XLA takes to compile.
-        run = self._searches(beam, no_repeat_ngram, len(rows) <= at_once)
-        for start in counted(range(0, len(rows), at_once), "Translating"):
-            some = order[start : start + at_once]
+        run = self._searches(beam, no_repeat_ngram, len(rows) > rows_per_call)
+        for start in show_progress(range(0, len(rows), rows_per_call), "Translating"):
+            some = order[start : start + rows_per_call]
             source_ids = self._padded([rows[i] for i in some])
             found = map(ops.convert_to_numpy, run(source_ids, *numbers))
             for i, ids, count, scores, ended in zip(some, *found, strict=True):
@@ -266,7 +263,7 @@ class Translator(Exported, keras.Model):
     def _padded(self, rows: list[list[int]]) -> np.ndarray:
         """Ids `(B, S)`, S being one of a few sizes."""
         longest = max(1, *map(len, rows))
-        return padded(rows, min(-(-longest // SIZES) * SIZES, self.max_length))
+        return pad_rows(rows, min(-(-longest // SIZES) * SIZES, self.max_length))
 
     def _parts(self, content: bytes, split: bool) -> list[str | bytes]:
         """A text in parts that the model has place for: one part, if it has for all of it, and
@@ -300,16 +297,16 @@ class Translator(Exported, keras.Model):
 
     @cached_property
     def _searches(self) -> Any:
-        """From beams, n-grams and `at_once` to a search as one function: source_ids `(B, S)` and
+        """From beams, n-grams and `jit` to a search as one function: source_ids `(B, S)` and
         scalars, max_new_tokens, min_new_tokens, length penalty.
         """
         return cache(self._compiled_search)
 
-    def _compiled_search(self, beams: int, no_repeat: int, at_once: bool) -> Any:
+    def _compiled_search(self, beams: int, no_repeat: int, jit: bool) -> Any:
         def run(source_ids: Tensor, *numbers: Tensor) -> tuple[Tensor, ...]:
             return self.search(source_ids, beams, self.max_length, *numbers, no_repeat)
 
-        return compiled(self, run, at_once, any_size=True)
+        return compile_function(self, run, jit, dynamic_shapes=True)
 
     def attention(self, text: str | bytes, translation: str | bytes) -> Arrays:
         """How much each token of a translation looks at each of the text.
@@ -341,7 +338,7 @@ class Translator(Exported, keras.Model):
 
     @cached_property
     def _attention(self) -> Any:
-        return compiled(self, self.attention_weights, at_once=True, any_size=True)
+        return compile_function(self, self.attention_weights, jit=False, dynamic_shapes=True)
 
     def attention_weights(self, source_ids: Tensor, target_ids: Tensor) -> Tensor:
         """Where the model looks when it chooses each token of targets `(B, T)`, and their end:
@@ -359,10 +356,10 @@ class Translator(Exported, keras.Model):
         """Texts as `fit` takes them: `x`, `y` and the weights of `y`, 0 where it is padding; cut
         to `max_length` tokens.
         """
-        source_ids = padded(self.tokenizer.encode(sources), self.max_length)
+        source_ids = pad_rows(self.tokenizer.encode(sources), self.max_length)
         rows = [row[: self.max_length] for row in self.tokenizer.encode(targets)]
-        read = padded([[BEGINNING, *row] for row in rows], self.max_length + 1)
-        told = padded([[*row, END] for row in rows], self.max_length + 1)
+        read = pad_rows([[BEGINNING, *row] for row in rows], self.max_length + 1)
+        told = pad_rows([[*row, END] for row in rows], self.max_length + 1)
         weight = (told > 0).astype("float32")
         # Keras takes the mean over all places, which is to be that over the tokens.
         return (source_ids, read), told, weight * (weight.size / max(1, weight.sum()))

@@ -7,14 +7,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_seq.data.tokens import padded
 from keras_seq.errors import UserError
-from keras_seq.signature import UNREAD, Arrays, Signature, TensorSpec
+from keras_seq.signature import UNREAD, Signature, TensorSpec
+from keras_seq.text.token_rows import pad_rows
 from keras_seq.text.tokenizer import END
 from keras_seq.text.trimming import trimmed_rows
-from keras_seq.text.utf8 import cut, packed, to_bytes
-
-Tensor = Any
+from keras_seq.text.utf8 import pack_texts, to_bytes, truncate
+from keras_seq.typing import Arrays, Tensor
 
 BEAMS = 4
 LENGTH_PENALTY = 0.6
@@ -151,9 +150,11 @@ class TranslatorSignatures:
     def signature_inputs(self, texts: Sequence[str | bytes], sizes: Mapping[str, int]) -> Any:
         """Each text as a source, of which the beginning is read."""
         rows = [row[: sizes["T"]] for row in self._model.tokenizer.encode(texts)]
-        return self._inputs([cut(to_bytes(t), sizes["L"]) for t in texts], rows, sizes, STATE_ROWS)
+        return self._inputs(
+            [truncate(to_bytes(t), sizes["L"]) for t in texts], rows, sizes, STATE_ROWS
+        )
 
-    def drawn_inputs(
+    def random_inputs(
         self, count: int, seed: int, sizes: Mapping[str, int]
     ) -> dict[str, dict[str, np.ndarray]]:
         """`count` sources of random token ids, from empty ones to `sizes["T"]`."""
@@ -163,7 +164,7 @@ class TranslatorSignatures:
             generator.integers(END + 1, self._model.tokenizer.vocabulary_size, length).tolist()
             for length in lengths
         ]
-        texts = [cut(text, sizes["L"]) for text in self._model.tokenizer.decode_bytes(rows)]
+        texts = [truncate(text, sizes["L"]) for text in self._model.tokenizer.decode_bytes(rows)]
         # Two rows of states, for these are kept in the bundle.
         return self._inputs(texts, rows, sizes, 2)
 
@@ -174,13 +175,13 @@ class TranslatorSignatures:
         sizes: Mapping[str, int],
         state_rows: int,
     ) -> dict[str, Arrays]:
-        token_ids = padded(rows, sizes["T"])
-        text, length = packed(texts)
+        token_ids = pad_rows(rows, sizes["T"])
+        text, length = pack_texts(texts)
         limits = self.limits(sizes)
         new = limits["N"]
         # The text before stands for the translation: any two will do.
-        others = [cut(text, limits["R"]) for text in [texts[-1], *texts[:-1]]]
-        translation, translation_length = packed(others)
+        others = [truncate(text, limits["R"]) for text in [texts[-1], *texts[:-1]]]
+        translation, translation_length = pack_texts(others)
         numbers = {
             "max_new_tokens": np.full(len(rows), new, "int32"),
             "length_penalty": np.full(len(rows), LENGTH_PENALTY, "float32"),

@@ -9,14 +9,15 @@ from keras_seq.backbones import (
     RecurrentEncoderDecoder,
     TransformerEncoderDecoder,
 )
-from keras_seq.console import stage
+from keras_seq.console import print_status
 from keras_seq.data.pairs import PairCorpus, Pairs
-from keras_seq.data.tokens import TokenRows, sampled, tokenized
+from keras_seq.data.tokens import sample_segmentations, tokenize_cached
 from keras_seq.errors import UserError
 from keras_seq.models import Translator
 from keras_seq.tasks.translate.batches import HeldOutPairs, PairBatches
 from keras_seq.tasks.translate.metrics import translation_metrics
 from keras_seq.text import ByteTokenizer, Tokenizer
+from keras_seq.text.token_rows import TokenRows
 from keras_seq.text.tokenizer import BEGINNING, END
 from keras_seq.training.devices import Devices
 from keras_seq.training.losses import CrossEntropy
@@ -202,7 +203,7 @@ def _train(
     devices: Devices,
     visible: bool,
 ) -> None:
-    say = stage if visible and devices.chief else lambda text: None
+    say = print_status if visible and devices.chief else lambda text: None
     say(
         f"{corpus.name}, {corpus.source or 'source'} to {corpus.target or 'target'}: "
         f"{len(corpus.train):,} pairs to learn from, {len(corpus.validation):,} to choose the best "
@@ -232,10 +233,10 @@ def _train(
             "Bytes are cut in one way only: give no subword_alpha, or another tokenizer than "
             f"bytes. Received: {settings.subword_alpha}"
         )
-    tokens = tokenized(tokenizer, both)
+    tokens = tokenize_cached(tokenizer, both)
 
     def draw(epoch: int) -> TokenRows:
-        return sampled(tokenizer, both, settings.subword_alpha, settings.seed + epoch)
+        return sample_segmentations(tokenizer, both, settings.subword_alpha, settings.seed + epoch)
 
     def batches_of(
         tokens: TokenRows, draw: Callable[[int], TokenRows] | None = None
@@ -250,7 +251,7 @@ def _train(
         say(f"{longer:,} sides of pairs are longer than {model.max_length} tokens and are cut")
     some = corpus.validation.take(range(min(VALIDATED, len(corpus.validation))))
     sides = [*corpus.validation.sources, *corpus.validation.targets]
-    validation = HeldOutPairs(batches_of(tokenized(tokenizer, sides)), EVALUATED_AT_ONCE)
+    validation = HeldOutPairs(batches_of(tokenize_cached(tokenizer, sides)), EVALUATED_AT_ONCE)
     optimizer = settings.optimizer(settings.epochs * len(batches))
     begin(
         run,

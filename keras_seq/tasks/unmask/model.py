@@ -1,13 +1,10 @@
 """A masked language model: what stood where a token is hidden."""
 
-from typing import Any
-
 import keras
 from keras import ops
 
 from keras_seq.tasks.language_modeling.model import LanguageModel
-
-Tensor = Any
+from keras_seq.typing import Tensor
 
 
 @keras.saving.register_keras_serializable("keras_seq")

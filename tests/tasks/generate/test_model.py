@@ -8,7 +8,7 @@ from keras_seq.backbones import RecurrentBackbone, TransformerBackbone
 from keras_seq.decoding import next_token
 from keras_seq.errors import UserError
 from keras_seq.models import TextGenerator
-from keras_seq.tasks.language_modeling.model import choosable
+from keras_seq.tasks.language_modeling.model import mask_special_tokens
 from keras_seq.text import ByteTokenizer
 
 LENGTH = 32
@@ -242,5 +242,5 @@ def test_no_temperature_makes_a_token_of_what_is_none(transformer):
     uniform = np.linspace(0, 1, 300, endpoint=False).astype("float32")
     logits = keras.ops.convert_to_tensor(np.zeros((300, 259), "float32"))
     numbers = (np.float32(1e12), np.int32(0), np.float32(1))
-    drawn = keras.ops.convert_to_numpy(next_token(choosable(logits), uniform, *numbers))
+    drawn = keras.ops.convert_to_numpy(next_token(mask_special_tokens(logits), uniform, *numbers))
     assert drawn.min() == 3

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from keras_seq.data.tokens import TokenRows
 from keras_seq.tasks.translate.batches import HeldOutPairs, PairBatches
+from keras_seq.text.token_rows import TokenRows
 
 
 def pairs(count, longest=20, seed=0):

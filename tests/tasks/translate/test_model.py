@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from keras_seq.backbones import RecurrentEncoderDecoder, TransformerEncoderDecoder
-from keras_seq.data.tokens import padded
 from keras_seq.decoding import Hypothesis
 from keras_seq.errors import UserError
 from keras_seq.models import Translator
 from keras_seq.text import ByteTokenizer
+from keras_seq.text.token_rows import pad_rows
 from keras_seq.training import CrossEntropy
 
 LENGTH = 24
@@ -124,7 +124,7 @@ def test_hypotheses_are_those_of_one_search(no_repeat):
     model.head.bias.assign(bias)
     texts = [*TEXTS, "two men", "b", "a small dog", "c c c"]
     found = model.hypotheses(texts, beam=2, no_repeat_ngram=no_repeat)
-    source = padded(model.tokenizer.encode(texts), 90)
+    source = pad_rows(model.tokenizer.encode(texts), 90)
     numbers = (np.int32(90), np.int32(0), np.float32(0.6), no_repeat)
     ids, length, scores, ended = (
         keras.ops.convert_to_numpy(x) for x in model.search(source, 2, 90, *numbers)

@@ -1,0 +1,7 @@
+"""The types that signatures name most often: plain aliases, no heavy import."""
+
+from typing import Any
+
+Tensor = Any  # a tensor of the Keras backend, or what converts to one
+Arrays = dict[str, Any]  # NumPy arrays by the names of a signature's inputs or outputs
+State = dict[str, Tensor]  # a step function's state: named tensors, batch first
