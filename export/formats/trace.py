@@ -1,4 +1,4 @@
-"""A signature as a TensorFlow function: what every format is written from."""
+"""Traces a signature as a TensorFlow function, which every format is written from."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from keras_seq.signature import Signature
 
 
 def function(signature: Signature) -> Any:
-    """The signature's function, to be traced; it takes the inputs in their order.
+    """Returns the signature's function to be traced; it takes the inputs in their order.
 
     Raises:
         ValueError: While tracing, if the outputs are not those that the signature names.
@@ -29,7 +29,7 @@ def function(signature: Signature) -> Any:
 
 
 def specs(signature: Signature, sizes: dict[str, int]) -> list[Any]:
-    """`tf.TensorSpec`s of the inputs, with the dimensions in `sizes` fixed and the others open."""
+    """Returns a `tf.TensorSpec` of each input, with the dimensions in `sizes` fixed."""
     return [
         tf.TensorSpec(
             [size if isinstance(size, int) else None for size in tensor.shape],

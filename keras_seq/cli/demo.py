@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from export.bundle import new_folder, refuse_existing
+    from export.bundle import list_formats, new_folder, refuse_existing
     from keras_seq import data
 
     output = Path(arguments.output)
@@ -64,11 +64,11 @@ def _demo(arguments: argparse.Namespace) -> int:
     rows = []
     for sentence in SENTENCES:
         answers = []
-        for name in manifest["formats"]:
+        for name in list_formats(manifest):
             loaded = export.load(bundle_path, name)
             row = loaded.classify_text([sentence])["probabilities"][0]
             answers.append(f"{loaded.labels[row.argmax()]} {row.max():.4f}")
         rows.append((sentence, *answers))
-    print_table(("text", *manifest["formats"]), rows, "The same sentences in each runtime")
+    print_table(("text", *list_formats(manifest)), rows, "The same sentences in each runtime")
     print_status(f"The run is in {run_path}, the bundle in {bundle_path}.")
     return 0

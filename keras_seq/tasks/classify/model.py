@@ -11,7 +11,7 @@ from keras_seq.backbones import Backbone
 from keras_seq.backbones.backbone import not_padding
 from keras_seq.errors import UserError
 from keras_seq.layers import Dropout
-from keras_seq.signature import UNREAD, Signature, TensorSpec
+from keras_seq.signature import UNREAD, Entry, Signature, TensorSpec
 from keras_seq.text import Tokenizer
 from keras_seq.text.token_rows import tokenize_to_matrix
 from keras_seq.text.utf8 import pack_texts, to_bytes, truncate
@@ -51,6 +51,7 @@ class TextClassifier(keras.Model):
     """
 
     task = "classify"
+    entry = Entry("classify_text")
 
     def __init__(
         self,

@@ -24,7 +24,7 @@ from keras_seq.decoding import (
 )
 from keras_seq.errors import UserError
 from keras_seq.tasks.exportable import Exported
-from keras_seq.tasks.generate.signatures import GeneratorSignatures
+from keras_seq.tasks.generate.signatures import ENTRY, GeneratorSignatures
 from keras_seq.tasks.language_modeling.model import LanguageModel, mask_special_tokens
 from keras_seq.text import Tokenizer
 from keras_seq.text.streaming import TextStream
@@ -64,6 +64,7 @@ class TextGenerator(Exported, LanguageModel):
     """
 
     task = "generate"
+    entry = ENTRY
     labels = ()
     signatures_class = GeneratorSignatures
 

@@ -15,6 +15,7 @@ from keras_seq.decoding import NO_CHANCE, Hypothesis, beam_search
 from keras_seq.errors import UserError
 from keras_seq.layers.cache import slots_in_loop
 from keras_seq.layers.language_head import LanguageHead
+from keras_seq.signature import Entry
 from keras_seq.tasks.exportable import Exported
 from keras_seq.tasks.language_modeling.model import mask_special_tokens
 from keras_seq.tasks.translate.signatures import TranslatorSignatures
@@ -57,6 +58,7 @@ class Translator(Exported, keras.Model):
     """
 
     task = "translate"
+    entry = Entry("translate_text", ("translate_text", "attend_text"))
     labels = ()
     r_drop = 0.0  # α of `compute_loss`; set it to train with.
     signatures_class = TranslatorSignatures

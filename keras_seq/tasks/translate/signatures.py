@@ -220,7 +220,9 @@ class TranslatorSignatures:
                 )
         beams, most = sizes.get("K", BEAMS), self._model.backbone.vocabulary_size // 2
         if not 1 <= beams <= most:
-            raise UserError(f"--beam is from 1 to {most}, half the vocabulary. Received: {beams}")
+            raise UserError(
+                f"--num-beams is from 1 to {most}, half the vocabulary. Received: {beams}"
+            )
         # A character has four bytes at most: so the last token is whole, too.
         text, translation = (
             self._model.tokenizer.bytes_a_token * found[size] + 3 for size in ("T", "N")
