@@ -1,7 +1,7 @@
 """SavedModel: named signatures that plain TensorFlow and TF Serving load."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +24,16 @@ tf.saved_model.load("BUNDLE/saved_model").signatures["SIGNATURE"](INPUTS)
 
 def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) -> None:
     """Writes `folder/saved_model`, with the dimensions in `sizes` fixed and weights stored once."""
+    from export.formats.trace import trace
+
+    write_functions({signature.name: trace(signature, sizes) for signature in signatures}, folder)
+
+
+def write_functions(functions: Mapping[str, Any], folder: Path) -> None:
+    """Writes `folder/saved_model` from traced signatures."""
     import tensorflow as tf
 
-    from export.formats.trace import function, specs
-
     module = tf.Module()
-    functions = {
-        signature.name: function(signature).get_concrete_function(*specs(signature, sizes))
-        for signature in signatures
-    }
     # The module must own the variables that the functions read; Keras itself stays out of the file.
     variables = {id(v): v for traced in functions.values() for v in traced.graph.variables}
     module.weights = list(variables.values())

@@ -43,17 +43,18 @@ def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) 
     """
     import tensorflow as tf
 
-    from keras_seq.layers.cache import writing
-    from keras_seq.layers.recurrence import loop, lowering
+    from export.formats.trace import trace
+    from keras_seq.layers.lowering import Lowering
+    from keras_seq.layers.recurrence import run_loop
 
     (folder / FOLDER).mkdir(parents=True)
-    rule = functools.partial(loop, scan=scan)
+    rules = Lowering(functools.partial(run_loop, scan=scan), update_cache_slice)
+    functions = {signature.name: trace(signature, sizes, rules) for signature in signatures}
     with tempfile.TemporaryDirectory() as traced:
-        with lowering(rule), writing(_in_place):
-            saved_model.write(signatures, Path(traced), sizes)
+        saved_model.write_functions(functions, Path(traced))
         converter = tf.lite.TFLiteConverter.from_saved_model(
             str(Path(traced) / saved_model.FOLDER),
-            signature_keys=[signature.name for signature in signatures],
+            signature_keys=list(functions),
         )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         try:
@@ -71,15 +72,16 @@ def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) 
         )
 
 
-def _in_place(cache: Any, new: Any, place: Any) -> Any:
-    """The rule for caches: DYNAMIC_UPDATE_SLICE for a single row, which copies nothing."""
+def update_cache_slice(cache: Tensor, new: Tensor, cache_position: Any) -> Tensor:
+    """As `keras_seq.layers.cache.select_update`; a single row is updated in place."""
     from keras import ops
 
-    from keras_seq.layers.cache import chosen
+    from keras_seq.layers.cache import select_update
 
     if cache.shape[0] == 1:
-        return ops.slice_update(cache, (0, 0, ops.reshape(place.position, ()), 0), new)
-    return chosen(cache, new, place)
+        start = (0, 0, ops.reshape(cache_position.position, ()), 0)
+        return ops.slice_update(cache, start, new)  # DYNAMIC_UPDATE_SLICE, which copies nothing
+    return select_update(cache, new, cache_position)
 
 
 # The interpreter pays for every turn of a loop: 3.5 ms with 1 step a turn, 2.9 with 4 (LSTM, 128

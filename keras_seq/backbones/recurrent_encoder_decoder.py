@@ -141,7 +141,9 @@ class RecurrentEncoderDecoder(EncoderDecoder):
             new, values = layer.step(hidden, tuple(state[name] for name in names))
             new_state |= dict(zip(names, values, strict=True))
             if i == 0:
-                context = self.attention_layer.attend_rows(new, _pair(memory), _seen(memory), beams)
+                context = self.attention_layer.attend_per_row(
+                    new, _pair(memory), _seen(memory), beams
+                )
                 hidden = self._combined(new, context)
             else:
                 hidden = hidden + new

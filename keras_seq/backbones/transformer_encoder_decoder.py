@@ -14,7 +14,7 @@ from keras_seq.layers import (
     TransformerDecoder,
     TransformerEncoder,
 )
-from keras_seq.layers.cache import Place, nothing_read, read_on
+from keras_seq.layers.cache import CachePosition, empty_mask, extend_mask
 from keras_seq.typing import State, Tensor
 
 
@@ -111,7 +111,7 @@ class TransformerEncoderDecoder(EncoderDecoder):
         rows = ops.shape(memory["source_ids"])[0]
         state = {"position": ops.zeros_like(memory["source_ids"][:, 0])}
         if max_length is None:
-            state["read"] = nothing_read(rows)
+            state["mask"] = empty_mask(rows)
         for i, block in enumerate(self.decoder_blocks):
             keys, values = block.initial_state(rows, max_length)
             state |= {f"layer_{i}_key": keys, f"layer_{i}_value": values}
@@ -124,11 +124,11 @@ class TransformerEncoderDecoder(EncoderDecoder):
         hidden = self.positions(self.embedded(token_ids), position=position)
         seen = not_padding(memory["source_ids"])
         new_state = {"position": position + 1}
-        if "read" in state:
-            new_state["read"] = read_on(state["read"], position)
-            place = Place.after(position)  # There is no padding: it may look at all.
+        if "mask" in state:
+            new_state["mask"] = extend_mask(state["mask"], position)
+            place = CachePosition.after(position)  # There is no padding: it may look at all.
         else:
-            place = Place.at(position, state["layer_0_key"].shape[2])
+            place = CachePosition.at(position, state["layer_0_key"].shape[2])
         for i, block in enumerate(self.decoder_blocks):
             cache = (state[f"layer_{i}_key"], state[f"layer_{i}_value"])
             hidden, (keys, values) = block.step(
@@ -144,7 +144,7 @@ class TransformerEncoderDecoder(EncoderDecoder):
         found = []
         for i, block in enumerate(self.decoder_blocks):
             kept = _of_block(memory, i)
-            found.append(ops.mean(block.attention_to(hidden, kept, seen), axis=1))
+            found.append(ops.mean(block.cross_attention_weights(hidden, kept, seen), axis=1))
             hidden = block.decode(hidden, kept, seen)
         return ops.cast(sum(found) / len(found), "float32")
 

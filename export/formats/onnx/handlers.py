@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 
-from export.formats.onnx.rules import PLACEHOLDER
+from export.formats.trace import PLACEHOLDER
 
 
 def _replace_node(

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from export.formats.trace import PLACEHOLDER
 from keras_seq.layers.cells import GRUCell, LSTMCell, RNNCell
-from keras_seq.layers.recurrence import loop
+from keras_seq.layers.lowering import Lowering
+from keras_seq.layers.recurrence import run_loop
 from keras_seq.typing import Tensor
-
-PLACEHOLDER = "keras_seq.recurrence:"  # How the token of our PyFunc begins.
 
 # Keras's order of the gates (i, f, g, o and z, r, g) in ONNX's order.
 GATES = {"RNN": (0,), "LSTM": (0, 3, 1, 2), "GRU": (0, 1, 2)}
@@ -41,6 +41,11 @@ OPERATORS = {
 }
 
 
+def make_lowering() -> Lowering:
+    """Returns the rules for one signature: caches of its steps share their indices."""
+    return Lowering(place_recurrence, ScatterRule(), growing_caches=True, fuse_projections=True)
+
+
 def place_recurrence(
     cell: Any,
     inputs: Tensor,
@@ -50,10 +55,10 @@ def place_recurrence(
     reverse: bool = False,
     sequence: bool = True,
 ) -> tuple[Tensor | None, tuple[Tensor, ...]]:
-    """As `keras_seq.layers.recurrence.loop`, in one operator of the graph."""
+    """As `keras_seq.layers.recurrence.run_loop`, in one operator of the graph."""
     attributes = _attributes(cell, reverse)
     if attributes is None:
-        return loop(cell, inputs, state, mask, reverse=reverse, sequence=sequence)
+        return run_loop(cell, inputs, state, mask, reverse=reverse, sequence=sequence)
     order = GATES[attributes["operator"]]
 
     lengths = None
@@ -152,10 +157,10 @@ class ScatterRule:
         self._position: Tensor = None
         self._indices: Tensor = None
 
-    def __call__(self, cache: Tensor, new: Tensor, place: Any) -> Tensor:
-        if place.position is not self._position:  # All layers of a step have the same.
-            self._position = place.position
-            self._indices = self._make_indices(place.position, cache.shape[1])
+    def __call__(self, cache: Tensor, new: Tensor, cache_position: Any) -> Tensor:
+        if cache_position.position is not self._position:  # All layers of a step have the same.
+            self._position = cache_position.position
+            self._indices = self._make_indices(cache_position.position, cache.shape[1])
         return tf.tensor_scatter_nd_update(cache, self._indices, new)
 
     @staticmethod

@@ -20,12 +20,9 @@ from tf2onnx.optimizer.optimizer_base import GraphOptimizerBase
 from export.formats.onnx import WEIGHTS, output_name
 from export.formats.onnx.graph import simplify
 from export.formats.onnx.handlers import HANDLERS
-from export.formats.onnx.rules import ScatterRule, place_recurrence
-from export.formats.trace import function, specs
+from export.formats.onnx.rules import make_lowering
+from export.formats.trace import trace
 from keras_seq.errors import UserError
-from keras_seq.layers.cache import growing, writing
-from keras_seq.layers.fusing import fusing
-from keras_seq.layers.recurrence import lowering
 from keras_seq.signature import Signature
 
 SHARED_BYTES = 1024  # Smaller tensors stay in each file.
@@ -41,9 +38,8 @@ def write_files(signatures: Sequence[Signature], folder: Path, sizes: dict[str, 
     folder.mkdir(parents=True)
     models = {}
     for signature in signatures:
+        traced = trace(signature, sizes, make_lowering())
         try:
-            with lowering(place_recurrence), writing(ScatterRule()), growing(), fusing():
-                traced = function(signature).get_concrete_function(*specs(signature, sizes))
             model = _convert(traced, signature)
             simplify(model)
             _name_dimensions(model, signature.bind(sizes))

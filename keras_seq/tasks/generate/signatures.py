@@ -12,7 +12,7 @@ from keras import ops
 from keras_seq.compiling import compile_function
 from keras_seq.decoding import LEAST_TOP_P, Sampling, generate, margins, next_token, proceed
 from keras_seq.errors import UserError
-from keras_seq.layers.cache import slots_in_loop
+from keras_seq.layers.cache import loop_cache_length
 from keras_seq.signature import UNREAD, Entry, Signature, TensorSpec
 from keras_seq.tasks.language_modeling.model import mask_special_tokens
 from keras_seq.text.token_rows import pad_rows
@@ -76,7 +76,7 @@ class GeneratorSignatures:
 
         def generated(token_ids: Tensor, length: Tensor, *given: Tensor) -> tuple[Tensor, Tensor]:
             uniforms, *numbers = given
-            room = slots_in_loop(slots)
+            room = loop_cache_length(slots)
             if room is None:  # No more than the longest prompt, either.
                 token_ids = token_ids[:, : ops.max(length)]
             logits, state = self._model.choosing_prefill(token_ids, length, room)

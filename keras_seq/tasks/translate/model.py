@@ -13,7 +13,7 @@ from keras_seq.compiling import compile_function
 from keras_seq.console import show_progress
 from keras_seq.decoding import NO_CHANCE, Hypothesis, beam_search
 from keras_seq.errors import UserError
-from keras_seq.layers.cache import slots_in_loop
+from keras_seq.layers.cache import loop_cache_length
 from keras_seq.layers.language_head import LanguageHead
 from keras_seq.signature import Entry
 from keras_seq.tasks.exportable import Exported
@@ -175,7 +175,7 @@ class Translator(Exported, keras.Model):
             logits, state = self.step(token, state, memory, beams)
             return mask_special_tokens(logits), state
 
-        logits, state = self.begin(memory, slots_in_loop(size))
+        logits, state = self.begin(memory, loop_cache_length(size))
         ids, length, scores, ended = beam_search(
             step,
             mask_special_tokens(logits),
