@@ -121,11 +121,13 @@ def export_model(
                 inputs = model.signature_inputs(texts, sizes)
             elif sample:
                 inputs = model.sample_inputs(sample, sizes)
-            frozen = [freeze(signature) for signature in signatures]
-            answers = {s.name: parity.answer(s, random[s.name]) for s in frozen}
-            expected = answers
-            if inputs is not random:
-                expected = {s.name: parity.answer(s, inputs[s.name]) for s in frozen}
+            # Our own layers are right for any size: one graph answers and goes into files.
+            frozen = signatures if is_foreign else [freeze(signature) for signature in signatures]
+            given = (random,) if inputs is random else (random, inputs)
+            found = {
+                s.name: parity.answer(s, *(arrays[s.name] for arrays in given)) for s in frozen
+            }
+            answers, expected = ({n: parts[i] for n, parts in found.items()} for i in (0, -1))
         parity.save_reference(folder / bundle.PARITY, random, answers)
         if model.tokenizer is not None:
             (folder / bundle.TOKENIZER).write_text(model.tokenizer.to_json(), "utf-8")
@@ -149,12 +151,8 @@ def export_model(
         }
         for name in names:
             say(f"Writing {name}")
-            # A format that traces our layers as they are writes the graphs that Keras has answered
-            # with; stock layers are expressed in ours first.
-            reuse = not (is_foreign or all_formats.module(name).RULES)
-            manifest["variants"].append(
-                _write_variant(name, frozen if reuse else signatures, folder, sizes, dynamic)
-            )
+            made_of = signatures if all_formats.module(name).RULES else frozen
+            manifest["variants"].append(_write_variant(name, made_of, folder, sizes, dynamic))
         bundle.write_manifest(folder, manifest)
 
         proofs = []

@@ -78,7 +78,6 @@ class KerasModel:
                 (*self._tensors, *(state.given for state in self._states)),
                 (*self._outputs, *(state.returned for state in self._states)),
                 self._predict,
-                traced=self._first_trace[0],
             )
         ]
         if self._streaming is not None:

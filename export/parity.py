@@ -65,18 +65,43 @@ class Parity:
         return figures
 
 
-def answer(signature: Signature, inputs: Arrays) -> Arrays:
-    """Returns Keras's answers to the inputs, and the `MARGINS` of a signature that samples."""
+def answer(signature: Signature, *given: Arrays) -> list[Arrays]:
+    """Returns Keras's answers to each of the inputs, with the `MARGINS` of one that samples."""
     import keras
 
+    parts = [_batches(signature, inputs) for inputs in given]
+    function = signature.function
+    if signature.traced is None:
+        function = _trace_shapes(signature, [part for batches in parts for part in batches])
     answers = []
-    for part in show_progress(_batches(signature, inputs), f"Keras, {signature.name}"):
-        tensors = {name: keras.ops.convert_to_tensor(array) for name, array in part.items()}
-        outputs = signature.function(**tensors)
-        answers.append({n: keras.ops.convert_to_numpy(value) for n, value in outputs.items()})
-        if signature.margins is not None:
-            answers[-1][MARGINS] = signature.margins(part, answers[-1])
-    return {name: np.concatenate([part[name] for part in answers]) for name in answers[0]}
+    for batches in parts:
+        outputs = []
+        for part in show_progress(batches, f"Keras, {signature.name}"):
+            tensors = {name: keras.ops.convert_to_tensor(array) for name, array in part.items()}
+            values = function(**tensors)
+            outputs.append({n: keras.ops.convert_to_numpy(value) for n, value in values.items()})
+            if signature.margins is not None:
+                outputs[-1][MARGINS] = signature.margins(part, outputs[-1])
+        answers.append({n: np.concatenate([part[n] for part in outputs]) for n in outputs[0]})
+    return answers
+
+
+def _trace_shapes(signature: Signature, parts: Sequence[Arrays]) -> Callable[..., Any]:
+    """Returns the function as a graph for these inputs; sizes that they share are fixed.
+
+    Stock layers may be wrong where sizes are open (`TimeDistributed`), and a `tf.function` would be
+    traced again for each shape.
+    """
+    import keras
+    import tensorflow as tf
+
+    specs = {}
+    for name, value in parts[0].items():
+        shape, *others = (tf.TensorShape(part[name].shape) for part in parts)
+        for other in others:
+            shape = shape.most_specific_compatible_shape(other)
+        specs[name] = tf.TensorSpec(shape, keras.ops.convert_to_tensor(value).dtype, name=name)
+    return tf.function(signature.function, autograph=False).get_concrete_function(**specs)
 
 
 def compare(

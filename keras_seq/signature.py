@@ -137,8 +137,7 @@ class Signature(SignatureSpec):
             outputs of a call, NumPy arrays, and returns `(B, N)` float64: for each value of the
             first output, the smallest change of a probability that would have changed it. None
             where nothing is sampled: then integers are the same in every runtime.
-        traced: The function as a TensorFlow graph that takes the inputs in their order, where the
-            model has traced itself already.
+        traced: The TensorFlow graph that `function` calls, where it is traced already.
     """
 
     function: Callable[..., dict[str, Any]]

@@ -56,13 +56,13 @@ def trace(signature: Signature, sizes: dict[str, int], lowering: Lowering | None
 
 def freeze(signature: Signature) -> Signature:
     """Returns a signature whose function is traced: calling or tracing it runs no Python layer."""
-    traced = signature.traced or trace(signature, {})
+    traced = trace(signature, {})
     names = [tensor.name for tensor in signature.inputs]
 
     def call(**inputs: Any) -> dict[str, Any]:
         return traced(*(inputs[name] for name in names))
 
-    return replace(signature, function=call)
+    return replace(signature, function=call, traced=traced)
 
 
 def _refuse_python_functions(graph: Any) -> None:
