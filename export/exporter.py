@@ -124,10 +124,8 @@ def export_model(
             # Our own layers are right for any size: one graph answers and goes into files.
             frozen = signatures if is_foreign else [freeze(signature) for signature in signatures]
             given = (random,) if inputs is random else (random, inputs)
-            found = {
-                s.name: parity.answer(s, *(arrays[s.name] for arrays in given)) for s in frozen
-            }
-            answers, expected = ({n: parts[i] for n, parts in found.items()} for i in (0, -1))
+            both = {s.name: parity.answer(s, *(arrays[s.name] for arrays in given)) for s in frozen}
+            answers, expected = ({name: a[i] for name, a in both.items()} for i in (0, -1))
         parity.save_reference(folder / bundle.PARITY, random, answers)
         if model.tokenizer is not None:
             (folder / bundle.TOKENIZER).write_text(model.tokenizer.to_json(), "utf-8")

@@ -21,7 +21,11 @@ from keras_seq.training.run import find_model
 from tests.export.helpers import parity_figures
 
 ROOT = Path(__file__).resolve().parents[2]
-BACKBONES = ("rnn", "lstm", "transformer")
+BACKBONES = (
+    pytest.param("rnn", marks=pytest.mark.slow),
+    "lstm",
+    pytest.param("transformer", marks=pytest.mark.slow),
+)
 
 
 def manifest_of(path):
@@ -42,6 +46,7 @@ def test_parity_on_a_thousand_reviews(bundles, backbone):
             assert figures["agreement"] == 1
 
 
+@pytest.mark.slow
 def test_exporting_needs_tensorflow(runs, tmp_path):
     """The command line sees to it; in a notebook the error says so."""
     program = f"""
@@ -152,12 +157,13 @@ def run_python(program, *, cwd, python=sys.executable, **options):
     )
 
 
+@pytest.mark.slow
 def test_saved_model_needs_tensorflow_alone(bundles):
     program = (
         "import sys\n"
         "sys.modules.update(keras=None, keras_seq=None, export=None)  # importing them fails\n"
         "import numpy as np, tensorflow as tf\n"
-        f"for folder in {list(map(str, bundles.values()))}:\n"
+        f"for folder in {[str(bundles[name]) for name in ('rnn', 'lstm', 'transformer')]}:\n"
         "    saved = np.load(folder + '/parity.npz')\n"
         "    run = tf.saved_model.load(folder + '/saved_model').signatures['classify']\n"
         "    found = run(token_ids=tf.constant(saved['classify/inputs/token_ids']))\n"

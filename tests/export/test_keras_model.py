@@ -123,6 +123,7 @@ def test_a_length_that_nobody_gave(tmp_path):
         export.export(tagger(), tmp_path / "b")
 
 
+@pytest.mark.slow
 def test_own_layers_are_imported(tmp_path):
     """In a process of its own, where nothing has registered them."""
     (tmp_path / "mine.py").write_text(

@@ -12,7 +12,11 @@ from export.cli import main
 from keras_seq.errors import UserError
 from keras_seq.training.run import find_model
 
-BACKBONES = ("rnn", "lstm", "transformer")
+BACKBONES = (
+    pytest.param("rnn", marks=pytest.mark.slow),
+    "lstm",
+    pytest.param("transformer", marks=pytest.mark.slow),
+)
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
@@ -39,9 +43,9 @@ def test_texts_through_each_runtime_give_what_keras_gives(bundles, runs, reviews
 @pytest.mark.parametrize("format", formats.NAMES)
 def test_of_a_long_text_the_beginning_is_read_and_a_warning_says_so(bundles, runs, format):
     """66 tokens are read of a text, and so 8 × 66 + 3 bytes: "é" has two, and is not cut in two."""
-    loaded = export.load(bundles["rnn"], format)
+    loaded = export.load(bundles["lstm"], format)
     text = "x" + "é" * 400
-    tokenizer = find_model(runs["rnn"])[0].tokenizer
+    tokenizer = find_model(runs["lstm"])[0].tokenizer
     (read,) = tokenizer.decode_bytes([tokenizer.encode([text])[0][:66]])
     unread = 801 - len(read)
     words = (
@@ -137,7 +141,7 @@ def test_wrong_calls_say_what_was_received(bundles, format):
 )
 def test_one_flipped_byte_is_refused(bundles, tmp_path, file):
     copy = tmp_path / "copy"
-    shutil.copytree(bundles["rnn"], copy)
+    shutil.copytree(bundles["lstm"], copy)
     content = bytearray((copy / file).read_bytes())
     content[len(content) // 2] ^= 1
     (copy / file).write_bytes(content)
