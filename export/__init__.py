@@ -9,8 +9,6 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-import keras_seq  # noqa: F401 - so that Keras knows its classes, in whatever order they come
-
 if TYPE_CHECKING:
     from export.exporter import export
     from export.runtime import load
