@@ -52,7 +52,7 @@ def measured(bundle: Path, format: str) -> dict[str, float | None]:
         return 0
 
     def generated() -> int:
-        most = loaded.manifest["limits"]["N"]
+        most = loaded.manifest["limits"]["max_new_tokens"]
         uniforms = random_uniforms(1, most, inputs["seed"])
         sampling = {"temperature": inputs["temperature"]}
         found = loaded.prefill_text([inputs["prompt"]], uniform=uniforms[:, 0], **sampling)

@@ -70,12 +70,13 @@ def compare(name: str, build: Callable[[], Any]) -> dict[str, Any]:
         if fixed:
             archive = np.load(folder / "ours" / "parity.npz")
             inputs = {k: archive[f"predict/inputs/{k}"][: fixed[0]] for k in inputs}
-        figures = manifest["parity"]["formats"]
+        figures = [variant["signatures"]["predict"] for variant in manifest["parity"]["variants"]]
+        size = {variant["format"]: variant["bytes"] for variant in manifest["variants"]}
         row = {
             "model": name,
-            "difference": max(f["predict"]["largest_difference"] for f in figures.values()),
-            "tflite_bytes": manifest["formats"]["tflite"]["bytes"],
-            "onnx_bytes": manifest["formats"]["onnx"]["bytes"],
+            "difference": max(f["largest_difference"] for f in figures),
+            "tflite_bytes": size["tflite"],
+            "onnx_bytes": size["onnx"],
         }
         peer_inputs = as_strings(inputs)
         tflite = folder / "keras.tflite"

@@ -193,9 +193,9 @@ def _write(backbone: str, new: int, path: Path) -> None:
 
 
 def _runtime(name: str, new: int, path: Path) -> Callable[[], int]:
-    from export import runtime
+    from export import formats
 
-    run = runtime.RUNTIMES[name].Runner(path, 1)
+    run = formats.module(name).Runner(path, 1)
     inputs = {
         "token_ids": np.full((1, PROMPT), 50, "int32"),
         "length": np.array([PROMPT], "int32"),

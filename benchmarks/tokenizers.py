@@ -208,11 +208,10 @@ def graph_tensorflow(model: bytes, batch: int = BATCH) -> Engine:
 def graph_tflite(model: bytes, batch: int = BATCH) -> Engine:
     """The tensor program in LiteRT, shapes fixed."""
     from export.formats import tflite
-    from export.runtime.tflite import Runner
 
     folder = Path(tempfile.mkdtemp())
     tflite.write([signature(model, LONGEST)], folder, {"B": batch, "L": LONGEST})
-    runner = Runner(folder, threads=1)
+    runner = tflite.Runner(folder, threads=1)
 
     def run(text: Any, length: Any) -> Any:
         return runner("tokenize", {"text": text, "length": length})["token_ids"]
@@ -223,11 +222,10 @@ def graph_tflite(model: bytes, batch: int = BATCH) -> Engine:
 def graph_onnxruntime(model: bytes, batch: int = BATCH) -> Engine:
     """The tensor program in onnxruntime, shapes open."""
     from export.formats import onnx
-    from export.runtime.onnx import Runner
 
     folder = Path(tempfile.mkdtemp())
     onnx.write([signature(model, LONGEST)], folder, {})
-    runner = Runner(folder, threads=1)
+    runner = onnx.Runner(folder, threads=1)
 
     def run(text: Any, length: Any) -> Any:
         return runner("tokenize", {"text": text, "length": length})["token_ids"]

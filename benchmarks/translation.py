@@ -171,9 +171,9 @@ def _measured(contender: str, batch: int, beams: int, folder: Path) -> dict[str,
 
 
 def _runtime(name: str, path: Path, shape: dict[str, int]) -> Callable[[np.ndarray], list]:
-    from export import runtime
+    from export import formats
 
-    run = runtime.RUNTIMES[name].Runner(path, 1)
+    run = formats.module(name).Runner(path, 1)
     numbers = {
         "max_new_tokens": np.array(shape["new"], "int32"),
         "length_penalty": np.array(LENGTH_PENALTY, "float32"),

@@ -10,16 +10,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from export.exporter import export
+    from export.exporter import export_model as export
     from export.runtime import load
 
 __all__ = ["export", "load"]
 
-_HOME = {"export": "export.exporter", "load": "export.runtime"}
+_NAMES = {"export": ("export.exporter", "export_model"), "load": ("export.runtime", "load")}
 
 
 def __getattr__(name: str) -> Any:
-    # Imported at the first use: the exporter needs what a device that only loads does not have.
-    if name in _HOME:
-        return getattr(importlib.import_module(_HOME[name]), name)
+    # Imported at first use: a device that only loads bundles lacks what the exporter imports.
+    if name in _NAMES:
+        module, attribute = _NAMES[name]
+        return getattr(importlib.import_module(module), attribute)
     raise AttributeError(f"module 'export' has no attribute {name!r}")

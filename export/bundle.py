@@ -1,13 +1,13 @@
-"""A bundle: one folder that is all a device or a server needs. Its layout, manifest and hashes.
+"""The layout, manifest and hashes of a bundle: one folder that is all a device or a server needs.
 
     BUNDLE/
-      manifest.json       what is in it; see `write_manifest`
+      manifest.json       the contract; see docs/reference/bundle.md
       tokenizer.json      the Hugging Face tokenizers format
-      parity.npz          drawn inputs and Keras's answers, to check any copy of the bundle with
+      parity.npz          random inputs and Keras's answers, to check any copy of the bundle
       README.md           a model card
       saved_model/  tflite/model.tflite  onnx/*.onnx
 
-Imports neither TensorFlow nor Keras: devices read bundles with it.
+This module imports neither TensorFlow nor Keras: devices read bundles with it.
 """
 
 import contextlib
@@ -17,13 +17,14 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from export.schema_1 import upgrade_manifest
 from keras_seq.errors import UserError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
 TOKENIZER = "tokenizer.json"
 PARITY = "parity.npz"
@@ -33,10 +34,9 @@ ABANDONED_AFTER_SECONDS = 3600
 
 @contextlib.contextmanager
 def new_folder(output: str | Path, overwrite: bool = False) -> Iterator[Path]:
-    """A folder to write into, which becomes `output` once the `with` block ends without an error.
+    """Gives a folder to write into, which becomes `output` if the `with` block ends without error.
 
-    Until then nothing stands at `output`, or what stood there before; after an error, Ctrl-C or a
-    full disk it is as it was.
+    Until then `output` stays as it was; so it does after an error, Ctrl-C or a full disk.
 
     Raises:
         UserError: If `output` is a file, or a folder that is not empty and `overwrite` is False.
@@ -65,10 +65,10 @@ def new_folder(output: str | Path, overwrite: bool = False) -> Iterator[Path]:
 
 
 def _clean_up(abandoned: Path, output: Path) -> None:
-    """Puts back or removes what a killed process left."""
+    """Restores or removes what a killed process left behind."""
     if (abandoned / "old").exists() and not output.exists():
         os.rename(abandoned / "old", output)
-    # A younger one may be another process at work.
+    # A younger one may belong to a running process.
     if time.time() - abandoned.stat().st_mtime > ABANDONED_AFTER_SECONDS:
         shutil.rmtree(abandoned, ignore_errors=True)
 
@@ -85,7 +85,7 @@ def refuse_existing(output: str | Path, overwrite: bool) -> None:
 
 
 def write_manifest(folder: Path, content: dict[str, Any]) -> None:
-    """Writes `manifest.json` with the size and SHA-256 of every other file, and of itself."""
+    """Writes `manifest.json` with the size and SHA-256 of every other file, and its own SHA-256."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
     manifest = {
         "schema_version": SCHEMA_VERSION,
@@ -104,7 +104,7 @@ def write_manifest(folder: Path, content: dict[str, Any]) -> None:
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any]:
-    """The manifest of the bundle `folder`.
+    """Returns the manifest of the bundle `folder`; one of an earlier schema is upgraded in memory.
 
     Raises:
         UserError: If there is none, or it cannot be read.
@@ -119,21 +119,37 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
         ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged: {error!r}. Export the bundle again.") from error
-    if version != SCHEMA_VERSION:
+    if version not in (1, SCHEMA_VERSION):
         raise UserError(
-            f"{path} has the schema version {version!r}, this program reads {SCHEMA_VERSION}. "
-            "Export the bundle again, or install the version of keras-seq that wrote it."
+            f"{path} has the schema version {version!r}, this program reads up to "
+            f"{SCHEMA_VERSION}. Export the bundle again, or install the version of keras-seq that "
+            "wrote it."
         )
     if manifest.get("sha256") != _own_sha256(manifest):
         raise UserError(
-            f"{path} is damaged: its content is not what was written (SHA-256). Copy the bundle "
-            "again."
+            f"{path} is damaged: its SHA-256 is not the one that was written. Copy the "
+            "bundle again."
         )
-    return manifest
+    return upgrade_manifest(manifest) if version == 1 else manifest
 
 
-def verify(folder: str | Path, manifest: dict[str, Any], below: str = "") -> None:
-    """Compares the files whose path starts with `below` with the manifest's hashes.
+def list_formats(manifest: Mapping[str, Any]) -> list[str]:
+    """Returns the names of a bundle's formats, each once."""
+    return list(dict.fromkeys(variant["format"] for variant in manifest["variants"]))
+
+
+def find_variant(manifest: Mapping[str, Any], format: str, precision: str) -> dict[str, Any] | None:
+    """Returns what the manifest says about a format in a precision; None if the bundle lacks it."""
+    for variant in manifest["variants"]:
+        if (variant["format"], variant["precision"]) == (format, precision):
+            return variant
+    return None
+
+
+def verify(
+    folder: str | Path, manifest: Mapping[str, Any], names: Collection[str] | None = None
+) -> None:
+    """Compares files of a bundle, by default all of them, with the manifest's hashes.
 
     Raises:
         UserError: Naming the first file that is missing, changed, or outside the bundle.
@@ -143,7 +159,7 @@ def verify(folder: str | Path, manifest: dict[str, Any], below: str = "") -> Non
         path = folder / name
         if not path.resolve().is_relative_to(folder.resolve()):
             raise UserError(f"{folder}: the manifest names {name!r}, outside the bundle. Refused.")
-        if not name.startswith(below):
+        if names is not None and name not in names:
             continue
         if not path.is_file():
             raise UserError(f"{path} is missing from the bundle. Copy the bundle again.")
@@ -155,7 +171,7 @@ def verify(folder: str | Path, manifest: dict[str, Any], below: str = "") -> Non
 
 
 def _own_sha256(manifest: dict[str, Any]) -> str:
-    """Of all that the manifest says but this."""
+    """Returns the hash of everything in the manifest except this hash."""
     content = {key: value for key, value in manifest.items() if key != "sha256"}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()
 

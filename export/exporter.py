@@ -1,4 +1,4 @@
-"""From a model to a bundle, proven."""
+"""Writes a model as a bundle and proves it."""
 
 import importlib.metadata
 import math
@@ -6,25 +6,25 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from export import bundle, card, parity, runtime
-from export import formats as all_formats
+import keras_seq.models  # noqa: F401 - so that Keras knows our classes in .keras files
+from export import bundle, card, formats, parity, runtime
 from export.keras_layers import expressed_in_our_terms, float32
 from export.strings import with_strings
 from keras_seq.errors import UserError
-from keras_seq.signature import Signature
+from keras_seq.signature import DIMENSIONS, Entry, Signature
 from keras_seq.typing import Arrays
 
-# Steps of random inputs where the model and its files leave them open.
-DRAWN_LENGTH = 32
+LETTERS = {word: letter for letter, word in DIMENSIONS.items()}
+INTERACTIVE = "interactive"  # In `only`: the signatures of the entry that an app calls.
+RANDOM_LENGTH = 32  # Steps of random inputs where the model and its files leave them open.
+PACKAGES = ("keras-seq", "keras", "tensorflow")
+NOT_KEPT = "No bundle was kept. Please report this with the model's configuration."
 
-PACKAGES = ("keras-seq", "keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "ai-edge-litert")
-DIFFERENT = "No bundle was kept. Please report this with the model's configuration."
 
-
-def export(
+def export_model(
     model: Any,
     output: str | Path,
-    formats: str | Sequence[str] = all_formats.NAMES,
+    formats: str | Sequence[str] = formats.NAMES,
     *,
     texts: Sequence[str] | None = None,
     texts_name: str = "texts of the caller",
@@ -33,7 +33,7 @@ def export(
     max_length: int | None = None,
     max_new_tokens: int | None = None,
     max_bytes: int | None = None,
-    beam: int | None = None,
+    num_beams: int | None = None,
     dynamic: Collection[str] = (),
     stream: bool = False,
     only: Sequence[str] | None = None,
@@ -44,32 +44,32 @@ def export(
 ) -> dict[str, Any]:
     """Writes a bundle and proves that every format in it computes what Keras computes.
 
-    The bundle appears at `output` when it is whole and proven; after any error nothing does.
+    The bundle appears at `output` when it is complete and proven; after any error nothing does.
 
     Args:
-        model: A `keras_seq.models` model, or any other `keras.Model`: see `KerasModel`.
-        output: The folder to make.
-        formats: Of "saved_model", "tflite", "onnx".
+        model: A `keras_seq.models` model, or any other `keras.Model`; see `KerasModel`.
+        output: Folder to make.
+        formats: One or more of "saved_model", "tflite" and "onnx".
         texts: Real texts to compare on; random inputs if None.
-        texts_name: What these are, for the manifest.
-        sample: Real inputs of a Keras model to compare on, arrays by the names of its inputs.
-        batch: Rows of a call where a format has fixed shapes (TFLite).
-        max_length: Steps of a row there, where the model leaves them open; the model's own maximum
-            if None. Also the tokens that the signatures on texts read, in every format.
-        max_new_tokens: Tokens that a text generator adds to a prompt at most, in every format; by
-            default what `max_length` leaves of the model's positions, or half of them.
-        max_bytes: Bytes of a text there; by default as many as `max_length` tokens surely have, and
-            512 where a foreign model takes a text.
-        beam: Beams of a translator's search, in every format, and translations it gives; 4 if
-            None.
-        dynamic: Of "batch" and "length": sizes that TFLite is to leave open, too.
+        texts_name: Description of the texts, for the manifest.
+        sample: Real inputs of a Keras model to compare on: arrays by the names of its inputs.
+        batch: Rows of a call in a format with fixed shapes (TFLite).
+        max_length: Steps of a row in such a format where the model leaves them open; the model's
+            own maximum if None. In every format also the tokens that signatures on texts read.
+        max_new_tokens: Largest number of tokens that a text generator or translator writes, in
+            every format. By default a generator writes what `max_length` leaves of its positions,
+            or half of them.
+        max_bytes: Bytes of a text there; by default as many as `max_length` tokens can have, and
+            512 for other Keras models.
+        num_beams: Beams of a translator's search, in every format, and translations it returns; 4
+            if None.
+        dynamic: Sizes that TFLite leaves open, too: "batch", "length" or both.
         stream: Also write `stream`, one step of a recurrent Keras model with its state.
-        only: Names of the signatures to write; all of the model's if None. A phone that calls few
-            has less to fetch.
+        only: Names of the signatures to write; all of the model's if None. "interactive" stands for
+            those that an app with live results calls: a phone then downloads less.
         metrics: Results of the model on held-out data, for manifest and model card.
-        trained_on: "data", the name of what the model learnt from, and its "licence" if it has one,
-            likewise.
-        overwrite: Replace a folder that is not empty.
+        trained_on: "data", the name of the training data, and its "licence" if it has one.
+        overwrite: Replace a folder that isn't empty.
         say: Called with a line of progress at each step.
 
     Returns:
@@ -80,14 +80,8 @@ def export(
             format cannot hold the model, or a runtime's answers differ from Keras's by more than
             `parity.TOLERANCE`.
     """
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        raise UserError(
-            "Formats are written with TensorFlow, whatever a model was trained with. Set "
-            f"KERAS_BACKEND=tensorflow. Received: KERAS_BACKEND={keras.backend.backend()}"
-        )
-    names = _known(formats)
+    _require_tensorflow()
+    names = _check_formats(formats)
     if not hasattr(model, "signatures"):
         from export.keras_model import KerasModel
 
@@ -97,37 +91,20 @@ def export(
             f"{type(model).__name__} has signatures of its own and is compared on texts: --stream "
             "and --sample are for other Keras models."
         )
-    asked = {
-        "max_length": max_length,
-        "max_new_tokens": max_new_tokens,
-        "max_bytes": max_bytes,
-        "beam": beam,
-    }
-    for name, value in asked.items():
-        if value is not None and value < 1:
-            raise UserError(f"{name} is 1 or more. Received: {value}")
-    asked = {
-        size: value for size, value in zip("TNLK", asked.values(), strict=True) if value is not None
-    }
-    limits = model.limits(asked)
-    for size, name, who in (
-        ("N", "max_new_tokens", "text generators and translators"),
-        ("K", "beam", "translators"),
-    ):
-        if size in asked and size not in limits:
-            raise UserError(
-                f"{name} is for {who}. Received: {asked[size]} for a model of the task {model.task}"
-            )
-    if asked.get("T", 0) > limits.get("T", math.inf):
-        raise UserError(
-            f"max_length is from 1 to the {limits['T']} that the model was trained with. Received: "
-            f"{max_length}"
-        )
+    requested = _requested_sizes(
+        max_length=max_length,
+        max_new_tokens=max_new_tokens,
+        max_bytes=max_bytes,
+        num_beams=num_beams,
+    )
+    limits = model.limits(requested)
+    _check_sizes(requested, limits, model.task)
     with float32():
-        every = model.signatures(asked)
-    signatures = _chosen(every, only)
-    sizes = _static_sizes(limits, every, batch, asked, sample, dynamic)
-    source = f"{parity.DRAWN_ROWS} random inputs"
+        every = model.signatures(requested)
+    entry = getattr(model, "entry", None) or Entry(every[0].name)
+    signatures = _select_signatures(every, entry, only)
+    sizes = _static_sizes(limits, every, batch, requested, sample, dynamic)
+    source = f"{parity.RANDOM_ROWS} random inputs"
     if texts:
         source = f"{len(texts)} {texts_name}"
     elif sample:
@@ -135,80 +112,129 @@ def export(
     with bundle.new_folder(output, overwrite) as folder:
         say("Asking Keras")
         with float32():
-            drawn = model.random_inputs(_drawn_rows(signatures), 0, sizes)
-            drawn = {signature.name: drawn[signature.name] for signature in signatures}
-            inputs = drawn
+            random = model.random_inputs(_random_rows(signatures), 0, sizes)
+            random = {signature.name: random[signature.name] for signature in signatures}
+            inputs = random
             if texts:
                 inputs = model.signature_inputs(texts, sizes)
             elif sample:
                 inputs = model.sample_inputs(sample, sizes)
-            answers, expected = _answers(signatures, drawn, inputs)
-        parity.save_reference(folder / bundle.PARITY, drawn, answers)
+            answers, expected = _ask_keras(signatures, random, inputs)
+        parity.save_reference(folder / bundle.PARITY, random, answers)
         if model.tokenizer is not None:
             (folder / bundle.TOKENIZER).write_text(model.tokenizer.to_json(), "utf-8")
 
+        limits = {**limits, **{size: sizes[size] for size in ("L",) if size in limits}}
+        described = _describe_signatures(signatures, names)
         manifest = {
             "task": model.task,
             **model.describe(),
-            "created_with": _versions(),
+            "created_with": _package_versions(names),
             "labels": list(model.labels),
             "tokenizer": bundle.TOKENIZER if model.tokenizer is not None else None,
             "tokenizer_bytes": model.tokenizer.table_bytes if model.tokenizer is not None else 0,
-            # All formats read equally much of a text.
-            "limits": {name: sizes["L"] if name == "L" else n for name, n in limits.items()},
-            "signatures": _described(signatures, names),
-            "formats": {},
+            "entry": entry.restrict([signature.name for signature in signatures]).to_json(),
+            "limits": {DIMENSIONS.get(size, size): n for size, n in limits.items()},
+            "dimensions": {size: DIMENSIONS.get(size, size) for size in limits},
+            "signatures": described,
+            "variants": [],
             "metrics": dict(metrics or {}),
             "trained_on": dict(trained_on or {}),
         }
         for name in names:
             say(f"Writing {name}")
-            manifest["formats"][name] = _write(name, signatures, folder, sizes, dynamic)
+            manifest["variants"].append(_write_variant(name, signatures, folder, sizes, dynamic))
         bundle.write_manifest(folder, manifest)
 
-        proof: dict[str, Any] = {}
+        proofs = []
         specs = [signature.spec for signature in signatures]
-        for name in names:
+        for variant in manifest["variants"]:
+            name, precision = variant["format"], variant["precision"]
             say(f"Comparing {name} with Keras on {source}")
-            loaded = runtime.load(folder, name, threads=1)
-            if inputs is not drawn:  # What `check` will compare has to hold, too.
-                parity.prove(loaded, specs, drawn, answers, DIFFERENT)
-            proof[name] = parity.prove(loaded, specs, inputs, expected, DIFFERENT)
-        manifest["parity"] = {"inputs": source, "tolerance": parity.TOLERANCE, "formats": proof}
+            loaded = runtime.load(folder, name, 1, precision)
+            if inputs is not random:  # `check` compares on these: they must agree, too.
+                parity.prove(loaded, specs, random, answers, NOT_KEPT)
+            figures = parity.prove(loaded, specs, inputs, expected, NOT_KEPT)
+            proofs.append({"format": name, "precision": precision, "signatures": figures})
+        manifest["parity"] = {
+            "inputs": source,
+            "tolerance": parity.TOLERANCE,
+            "variants": proofs,
+        }
         (folder / bundle.CARD).write_text(card.model_card(Path(output).name, manifest), "utf-8")
         bundle.write_manifest(folder, manifest)
     return bundle.read_manifest(output)
 
 
-def _known(names: str | Sequence[str]) -> list[str]:
+def _require_tensorflow() -> None:
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise UserError(
+            "Formats are written with TensorFlow, whatever a model was trained with. Set "
+            f"KERAS_BACKEND=tensorflow. Received: KERAS_BACKEND={keras.backend.backend()}"
+        )
+
+
+def _check_formats(names: str | Sequence[str]) -> list[str]:
+    """Returns the requested formats in the order in which they are written."""
     names = (names,) if isinstance(names, str) else names
-    unknown = [name for name in names if name not in all_formats.NAMES]
+    unknown = [name for name in names if name not in formats.NAMES]
     if unknown or not names:
         raise UserError(
-            f"formats are some of {', '.join(all_formats.NAMES)}. Received: "
-            f"{', '.join(names) or 'none'}"
+            f"The formats are {', '.join(formats.NAMES)}. Received: {', '.join(names) or 'none'}"
         )
-    return [name for name in all_formats.NAMES if name in names]
+    return [name for name in formats.NAMES if name in names]
 
 
-def _chosen(signatures: Sequence[Signature], only: Sequence[str] | None) -> Sequence[Signature]:
+def _requested_sizes(**sizes: int | None) -> dict[str, int]:
+    """Returns the sizes that the user gave, by letter."""
+    for name, value in sizes.items():
+        if value is not None and value < 1:
+            raise UserError(f"{name} is 1 or more. Received: {value}")
+    return {LETTERS[name]: value for name, value in sizes.items() if value is not None}
+
+
+def _check_sizes(requested: Mapping[str, int], limits: Mapping[str, int], task: str) -> None:
+    for size in ("N", "K"):  # Others hold for models without such a limit, too.
+        if size in requested and size not in limits:
+            raise UserError(
+                f"A model of the task {task} has no {DIMENSIONS[size]}. Received: {requested[size]}"
+            )
+    if requested.get("T", 0) > limits.get("T", math.inf):
+        raise UserError(
+            f"max_length is from 1 to the {limits['T']} that the model was trained with. Received: "
+            f"{requested['T']}"
+        )
+
+
+def _select_signatures(
+    signatures: Sequence[Signature], entry: Entry, only: Sequence[str] | None
+) -> Sequence[Signature]:
+    if only is None:
+        return signatures
     names = [signature.name for signature in signatures]
-    unknown = [name for name in only or () if name not in names]
-    if unknown or only == []:
-        received = ", ".join(only or ()) or "none"
-        raise UserError(f"The model has the signatures {', '.join(names)}. Received: {received}")
-    return [s for s in signatures if only is None or s.name in only]
+    selected = list(only)
+    if INTERACTIVE in selected:
+        selected.remove(INTERACTIVE)
+        selected += entry.restrict(names).interactive
+    if not selected or not set(selected) <= set(names):
+        raise UserError(
+            f"The model has the signatures {', '.join(names)}. Received: "
+            f"{', '.join(only) or 'none'}"
+        )
+    return [signature for signature in signatures if signature.name in selected]
 
 
 def _static_sizes(
     limits: Mapping[str, int],
     signatures: Sequence[Signature],
     batch: int,
-    asked: Mapping[str, int],
+    requested: Mapping[str, int],
     sample: Mapping[str, Any] | None,
     dynamic: Collection[str],
 ) -> dict[str, int]:
-    """A size for every dimension that the signatures leave open."""
+    """Returns a size for every dimension that the signatures leave open."""
     if batch < 1:
         raise UserError(f"batch is 1 or more. Received: {batch}")
     sizes: dict[str, int] = {size: limits[size] for size in ("N", "K") if size in limits}
@@ -220,52 +246,54 @@ def _static_sizes(
                 if size == "B":
                     sizes[size] = batch
                 elif size == "L":
-                    # Of a text: fewer where fewer tokens of it are read.
-                    share = asked.get("T", limits["T"]) / limits["T"] if "T" in limits else 1
-                    sizes[size] = asked.get("L", math.ceil(limits["L"] * share))
+                    # A text has fewer bytes where fewer of its tokens are read.
+                    share = requested.get("T", limits["T"]) / limits["T"] if "T" in limits else 1
+                    sizes[size] = requested.get("L", math.ceil(limits["L"] * share))
                 elif size in limits:
-                    sizes[size] = asked.get(size, limits[size])
-                elif "T" in asked:
-                    sizes[size] = asked["T"]
+                    sizes[size] = requested.get(size, limits[size])
+                elif "T" in requested:
+                    sizes[size] = requested["T"]
                 elif sample and tensor.name in sample:
                     sizes[size] = sample[tensor.name].shape[axis]
                 elif "length" in dynamic:
-                    sizes[size] = DRAWN_LENGTH
+                    sizes[size] = RANDOM_LENGTH
                 else:
                     raise UserError(
                         f"The input {tensor.name} has the shape {list(tensor.shape)}: the model "
-                        f"leaves {size} open, and the files need a size. Give one: --max-length N, "
-                        "or a sample of that size: --sample FILE.npz; or leave it open there, too: "
-                        "--dynamic-length"
+                        f"leaves {size} open, and the files need a size. Give one with "
+                        "--max-length N or a sample of that size (--sample FILE.npz), or leave it "
+                        "open in the files, too: --dynamic-length"
                     )
     return sizes
 
 
-def _drawn_rows(signatures: Sequence[Signature]) -> int:
-    """`parity.DRAWN_ROWS`, or what is whole batches for a model with a batch of its own."""
+def _random_rows(signatures: Sequence[Signature]) -> int:
+    """Returns `parity.RANDOM_ROWS`, rounded up to a multiple of the models' fixed batch sizes."""
     batches = [s.inputs[0].shape[0] for s in signatures]
     whole = math.lcm(*(batch for batch in batches if isinstance(batch, int)))
-    return whole * math.ceil(parity.DRAWN_ROWS / whole)
+    return whole * math.ceil(parity.RANDOM_ROWS / whole)
 
 
-def _answers(
-    signatures: Sequence[Signature], drawn: Mapping[str, Arrays], inputs: Mapping[str, Arrays]
+def _ask_keras(
+    signatures: Sequence[Signature], random: Mapping[str, Arrays], inputs: Mapping[str, Arrays]
 ) -> tuple[dict[str, Arrays], dict[str, Arrays]]:
-    """What Keras answers to both, by signature; they may be one."""
-    given = (drawn,) if inputs is drawn else (drawn, inputs)
-    found = {s.name: parity.references(s, *(some[s.name] for some in given)) for s in signatures}
-    return tuple({name: answers[i] for name, answers in found.items()} for i in (0, -1))
+    """Returns Keras's answers to both by signature; `inputs` may be `random`."""
+    given = (random,) if inputs is random else (random, inputs)
+    answers = {
+        s.name: parity.references(s, *(arrays[s.name] for arrays in given)) for s in signatures
+    }
+    return tuple({name: found[i] for name, found in answers.items()} for i in (0, -1))
 
 
-def _write(
+def _write_variant(
     name: str,
     signatures: Sequence[Signature],
     folder: Path,
     sizes: dict[str, int],
     dynamic: Collection[str],
 ) -> dict[str, Any]:
-    """Writes a format; returns what the manifest says of it."""
-    module = all_formats.module(name)
+    """Writes a format; returns what the manifest says about it."""
+    module = formats.module(name)
     fixed = {
         size: value
         for size, value in (sizes if module.STATIC else {}).items()
@@ -277,21 +305,26 @@ def _write(
         module.write(signatures, folder, fixed)
     files = sorted(path for path in (folder / module.FOLDER).rglob("*") if path.is_file())
     return {
-        "files": [path.relative_to(folder).as_posix() for path in files],
+        "format": name,
         "precision": "float32",
+        "files": [path.relative_to(folder).as_posix() for path in files],
         "sizes": fixed,
         "bytes": sum(path.stat().st_size for path in files),
     }
 
 
-def _described(signatures: Sequence[Signature], names: Sequence[str]) -> dict[str, Any]:
-    """The signatures for the manifest; those that only some formats have say which."""
+def _describe_signatures(signatures: Sequence[Signature], names: Sequence[str]) -> dict[str, Any]:
+    """Returns the signatures for the manifest; those of some formats only name these."""
     described = {s.name: s.spec.to_json() for s in signatures}
-    strings = [name for name in names if all_formats.module(name).STRINGS]
+    strings = [name for name in names if formats.module(name).STRINGS]
     for s in with_strings(signatures) if strings else ():
         described.setdefault(s.name, {**s.spec.to_json(), "formats": strings})
     return described
 
 
-def _versions() -> dict[str, str]:
-    return {package: importlib.metadata.version(package) for package in PACKAGES}
+def _package_versions(names: Sequence[str]) -> dict[str, str]:
+    packages = [
+        *PACKAGES,
+        *(package for name in names for package in formats.module(name).PACKAGES),
+    ]
+    return {package: importlib.metadata.version(package) for package in packages}

@@ -29,7 +29,7 @@ LEAST_AGREEMENT = 0.999
 MARGINS = "margins"
 
 # Random inputs that a bundle carries with Keras's answers: none of them is a user's text.
-DRAWN_ROWS = 16
+RANDOM_ROWS = 16
 BATCH = 50
 LATENCY_CALLS = 20
 

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from export.bundle import new_folder, refuse_existing
+from export.bundle import list_formats, new_folder, refuse_existing
 from export.runtime import load
 
 if TYPE_CHECKING:
     from export.runtime import LoadedBundle
 
-__all__ = ["LoadedBundle", "export", "formats_of", "load", "new_folder", "refuse_existing"]
+__all__ = ["LoadedBundle", "export", "list_formats", "load", "new_folder", "refuse_existing"]
 
 
 def export(model: Any, output: str | Path, **options: Any) -> dict[str, Any]:
@@ -24,8 +24,3 @@ def print_parity(manifest: dict[str, Any]) -> None:
     from export.cli.figures import print_parity
 
     print_parity(manifest)
-
-
-def formats_of(manifest: dict[str, Any]) -> list[str]:
-    """Returns the names of the formats in a bundle."""
-    return list(manifest["formats"])

@@ -1,14 +1,26 @@
 """A named pure function with its inputs and outputs: the contract between training and deployment.
 
-Models hand these to the exporter; formats, runtimes, parity and serving know nothing else of a
-model. Plain data, no heavy import: a device that only runs a bundle reads the same classes.
+Models hand signatures to the exporter; formats, runtimes, parity and serving know nothing else of a
+model. This module is plain data and imports nothing heavy: a device that only runs a bundle reads
+the same classes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 from keras_seq.typing import Arrays
+
+# The public name of each dimension that the shapes of signatures spell with a letter. "B", the
+# batch, has no limit.
+DIMENSIONS = {
+    "T": "max_length",  # tokens or steps read
+    "N": "max_new_tokens",
+    "L": "max_bytes",  # bytes of a text
+    "K": "num_beams",
+    "S": "max_source_length",  # positions of an encoder: the tokens of a source and its end
+    "R": "max_translation_bytes",
+}
 
 
 @dataclass(frozen=True)
@@ -16,13 +28,13 @@ class TensorSpec:
     """Name, dtype and shape of an input or output.
 
     Attributes:
-        name: Of the tensor.
-        dtype: As NumPy spells it: "int32", "float32", "uint8"; or "string".
-        shape: A size, or the name of a dimension that the caller chooses ("B", "T").
-        minimum: Of an input, the least value; None for any.
-        maximum: The largest, or the name of the dimension whose size it is.
-        default: Of an input that may be left out: a number, the name of a dimension whose size it
-            is, or "random" for numbers in [0, 1) that the caller draws.
+        name: Name of the tensor.
+        dtype: NumPy's name of the dtype ("int32", "float32", "uint8"), or "string".
+        shape: Sizes; the name of a dimension ("B", "T") stands for a size that the caller chooses.
+        minimum: Smallest value of an input; None for no bound.
+        maximum: Largest value of an input, or the name of the dimension whose size it is.
+        default: Value of an input that may be left out: a number, the name of a dimension whose
+            size it is, or "random" for random numbers in [0, 1).
         truncation_side: Side on which a text input that is too long is cut: "left" keeps its end;
             None, which is "right", keeps its beginning.
     """
@@ -43,25 +55,25 @@ class TensorSpec:
         return cls(**{**value, "shape": tuple(value["shape"])})
 
     def bind(self, sizes: Mapping[str, int]) -> "TensorSpec":
-        """The same tensor with the dimensions named in `sizes` fixed."""
+        """Returns the same tensor with the dimensions named in `sizes` fixed."""
         shape = tuple(sizes.get(size, size) for size in self.shape)
         return replace(self, shape=shape)
 
 
 def text_lengths(tensors: Sequence[TensorSpec]) -> dict[str, str]:
-    """Of inputs or outputs those that are texts, uint8, and what counts their bytes.
+    """Maps each text, a uint8 tensor, to the tensor that holds its length in bytes.
 
-    The count of NAME is NAME_length, that of `text` just `length`.
+    The length of NAME is NAME_length; that of `text` is `length`.
     """
     names = {tensor.name for tensor in tensors}
-    found = {}
+    lengths = {}
     for tensor in tensors:
         length = f"{tensor.name}_length"
         if tensor.name == "text" and length not in names:
             length = "length"
         if tensor.dtype == "uint8" and length in names:
-            found[tensor.name] = length
-    return found
+            lengths[tensor.name] = length
+    return lengths
 
 
 UNREAD = TensorSpec("unread", "int32", ("B",))
@@ -69,7 +81,7 @@ UNREAD = TensorSpec("unread", "int32", ("B",))
 
 @dataclass(frozen=True)
 class SignatureSpec:
-    """What a signature looks like from outside, as the manifest of a bundle has it."""
+    """The name, inputs and outputs of a signature, as the manifest of a bundle has them."""
 
     name: str
     inputs: tuple[TensorSpec, ...]
@@ -77,23 +89,23 @@ class SignatureSpec:
 
     @property
     def counts_unread(self) -> bool:
-        """Whether an output `unread`, int32 `[B]`, counts the bytes of a text that were not read,
-        as there were too many tokens.
+        """Whether the output `unread`, int32 `[B]`, counts the bytes of a text beyond the tokens
+        that the model reads.
         """
         return any(tensor.name == UNREAD.name for tensor in self.outputs)
 
     @property
     def texts(self) -> dict[str, str]:
-        """The inputs that are texts and the inputs that count their bytes; see `text_lengths`."""
+        """Maps each input that is a text to the input that holds its length; see `text_lengths`."""
         return text_lengths(self.inputs)
 
     def select_inputs(self, outputs: Arrays) -> Arrays:
-        """Of the outputs of an earlier call, those that this signature takes: a state, a token."""
+        """Returns the outputs of an earlier call that this signature takes: a state, a token."""
         names = (tensor.name for tensor in self.inputs)
         return {name: outputs[name] for name in names if name in outputs}
 
     def bind(self, sizes: Mapping[str, int]) -> Any:
-        """The same signature with the dimensions named in `sizes` fixed."""
+        """Returns the same signature with the dimensions named in `sizes` fixed."""
         return replace(
             self,
             inputs=tuple(tensor.bind(sizes) for tensor in self.inputs),
@@ -116,15 +128,15 @@ class SignatureSpec:
 
 @dataclass(frozen=True)
 class Signature(SignatureSpec):
-    """A signature with the function itself.
+    """A signature together with its function.
 
     Attributes:
         function: Takes the inputs by name, as tensors of the Keras backend; returns a dict of
-            outputs by name. Pure: the same inputs always give the same outputs.
-        margins: Of a signature that chooses by numbers the caller draws: takes inputs and outputs
-            of a call, NumPy arrays, and returns `(B, N)` float64, for each value of the first
-            output how little a probability had to change for another choice. None where nothing is
-            drawn: then integers are the same in every runtime.
+            outputs by name. It is pure: the same inputs always give the same outputs.
+        margins: For a signature that samples with the caller's random numbers: takes the inputs and
+            outputs of a call, NumPy arrays, and returns `(B, N)` float64: for each value of the
+            first output, the smallest change of a probability that would have changed it. None
+            where nothing is sampled: then integers are the same in every runtime.
     """
 
     function: Callable[..., dict[str, Any]]
@@ -135,46 +147,79 @@ class Signature(SignatureSpec):
         return SignatureSpec(self.name, self.inputs, self.outputs)
 
 
-class Exportable(Protocol):
-    """What the exporter asks of a model.
+@dataclass(frozen=True)
+class Entry:
+    """The signatures that servers and apps call first.
 
     Attributes:
-        task: "classify" and so on.
+        signature: Name of the main one: what the bundle's own name stands for.
+        interactive: Names of those that an app calls which shows results as they come, first call
+            first; the main one alone by default.
+        defaults: Values by input name that a user interface starts with.
+    """
+
+    signature: str
+    interactive: tuple[str, ...] = ()
+    defaults: Mapping[str, float] = field(default_factory=dict)
+
+    def restrict(self, names: Collection[str]) -> "Entry":
+        """Returns the entry of a bundle that has only the signatures `names`, which isn't empty."""
+        main = self.signature if self.signature in names else next(iter(names))
+        interactive = tuple(name for name in self.interactive if name in names)
+        return replace(self, signature=main, interactive=interactive or (main,))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "signature": self.signature,
+            "interactive": list(self.interactive),
+            "defaults": dict(self.defaults),
+        }
+
+
+class Exportable(Protocol):
+    """What the exporter needs from a model.
+
+    Attributes:
+        task: Name of the task, such as "classify".
         labels: Names of the classes; empty for other tasks.
-        tokenizer: With `to_json()`, the Hugging Face `tokenizer.json`; None if the model has none.
+        tokenizer: Tokenizer with `to_json()`, which returns the Hugging Face `tokenizer.json`; None
+            if the model has none.
+        entry: The signatures that servers and apps call first.
     """
 
     task: str
     labels: Sequence[str]
     tokenizer: Any
+    entry: Entry
 
     def limits(self, sizes: Mapping[str, int]) -> Mapping[str, int]:
-        """The largest size of each named dimension that has one, such as {"T": 256, "L": 2048}, L
-        being the bytes of a text, with the sizes that the user asked for: "T", the tokens read of a
-        text, and "N", those generated.
+        """Returns the largest size of each dimension that has one, such as {"T": 256, "L": 2048}.
 
-        A shorter input may be padded with zeros up to it; a dimension that is not named here must
+        A shorter input may be padded with zeros up to it; a dimension that isn't named here must
         not be padded.
+
+        Args:
+            sizes: Sizes that the user requested, by letter; see `DIMENSIONS`.
 
         Raises:
             UserError: If the model cannot have these sizes.
         """
 
     def signatures(self, sizes: Mapping[str, int] | None = None) -> tuple[Signature, ...]:
-        """The functions to export, with the sizes that the user asked for, as for `limits`."""
+        """Returns the functions to export, for sizes as in `limits`."""
 
     def signature_inputs(
         self, texts: Sequence[str], sizes: Mapping[str, int]
     ) -> dict[str, dict[str, Any]]:
-        """For each signature, NumPy arrays by name made from `texts`, cut to `sizes`.
+        """Returns NumPy arrays by name for each signature, made from `texts` and cut to `sizes`.
 
-        An array has a row for each call of one row; so has that of an input without dimensions.
+        An array has a row for each call of one row; an input without dimensions has one, too.
         """
 
     def random_inputs(
         self, count: int, seed: int, sizes: Mapping[str, int]
     ) -> dict[str, dict[str, Any]]:
-        """For each signature, `count` rows of valid random inputs, open dimensions by `sizes`."""
+        """Returns `count` rows of valid random inputs for each signature."""
 
     def describe(self) -> dict[str, Any]:
-        """What the manifest says of the model: backbone and sizes."""
+        """Returns what the manifest says about the model: backbone and sizes."""

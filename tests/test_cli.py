@@ -139,7 +139,7 @@ def test_keras_file_exports_on_random_inputs_or_given_data(runs, reviews_file, t
     a, b = (json.loads((tmp_path / name / "manifest.json").read_text()) for name in "ab")
     assert a["parity"]["inputs"] == "16 random inputs"
     assert b["parity"]["inputs"] == "200 held-out texts of reviews.csv"
-    assert b["formats"]["tflite"]["sizes"] == {"B": 2, "T": 40, "L": 322}
+    assert b["variants"][0]["sizes"] == {"B": 2, "T": 40, "L": 322}
 
 
 def test_no_run_says_how_to_make_one(tmp_path, monkeypatch, capsys):

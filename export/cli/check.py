@@ -3,21 +3,22 @@
 import argparse
 from pathlib import Path
 
-from export import bundle
+from export import bundle, formats
+from export.card import name_variant
 from export.cli.figures import print_figures
 from keras_seq.console import import_quietly, print_status
 from keras_seq.errors import UserError
 
 
 def parser() -> argparse.ArgumentParser:
-    found = argparse.ArgumentParser(
+    arguments = argparse.ArgumentParser(
         prog="python -m export check",
         description="Verifies the hashes of a bundle, then runs each format whose runtime is "
         "installed on the inputs that the bundle carries and compares with Keras's answers. Needs "
         "neither TensorFlow nor Keras.",
     )
-    found.add_argument("bundle", metavar="BUNDLE")
-    return found
+    arguments.add_argument("bundle", metavar="BUNDLE", help="folder of the bundle")
+    return arguments
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -30,18 +31,19 @@ def run(arguments: argparse.Namespace) -> int:
     print_status(f"{len(manifest['files'])} files are what was exported.")
     inputs, expected = parity.load_reference(folder / bundle.PARITY)
     specs = [SignatureSpec.from_json(name, manifest["signatures"][name]) for name in inputs]
-    installed = [name for name in manifest["formats"] if runtime.is_installed(name)]
-    for name in manifest["formats"]:
-        if name not in installed:
-            print_status(f"{name} is not run: {runtime.RUNTIMES[name].INSTALL}")
-    if not installed:
+    compared = []
+    for variant in manifest["variants"]:
+        format, precision = variant["format"], variant["precision"]
+        if not formats.is_installed(format):
+            print_status(f"{format} is not run: {formats.module(format).INSTALL}")
+            continue
+        if formats.module(format).REQUIRES == "tensorflow":
+            import_quietly("tensorflow")
+        loaded = runtime.load(folder, format, 1, precision)
+        advice = f"Do not use {name_variant(variant)} here: export the model again, or report this."
+        figures = parity.prove(loaded, specs, inputs, expected, advice)
+        compared.append({**variant, "signatures": figures})
+    if not compared:
         raise UserError("No runtime is installed, so nothing was compared with Keras.")
-    if "saved_model" in installed:
-        import_quietly("tensorflow")
-    found = {}
-    for name in installed:
-        loaded = runtime.load(folder, name, threads=1)
-        advice = f"Do not use {name} here: export the model again, or report this."
-        found[name] = parity.prove(loaded, specs, inputs, expected, advice)
-    print_figures(found, manifest, f"{parity.DRAWN_ROWS} random inputs")
+    print_figures(compared, manifest, f"{parity.RANDOM_ROWS} random inputs")
     return 0

@@ -55,7 +55,8 @@ def parser() -> argparse.ArgumentParser:
         "--signatures",
         nargs="+",
         metavar="NAME",
-        help="those to write, such as classify_text (default: all of the model's)",
+        help="signatures to write, such as classify_text; interactive: those that an app with live "
+        "results calls (default: all)",
     )
     add("--output", metavar="BUNDLE", help="the folder to make (default: bundles/NAME)")
     add("--overwrite", action="store_true", help="replace a folder that is not empty")
@@ -74,7 +75,8 @@ def parser() -> argparse.ArgumentParser:
         help="tokens that are written at most (default: the model's; of a text generator what "
         "--max-length leaves of these, or half of them)",
     )
-    add("--beam", type=int, metavar="K", help="beams of a translator's search (default: 4)")
+    add("--num-beams", type=int, metavar="K", help="beams of a translator's search (default: 4)")
+    add("--beam", dest="num_beams", type=int, help=argparse.SUPPRESS)
     add(
         "--max-bytes",
         type=int,
@@ -119,7 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
     # Whatever the model was trained with.
     os.environ["KERAS_BACKEND"] = "tensorflow"
     import_quietly("keras_seq.training")
-    from export.exporter import export
+    from export.exporter import export_model
     from keras_seq.training.run import Run, find_model
 
     path = Path(arguments.model) if arguments.model else Run.newest().path
@@ -134,7 +136,7 @@ def run(arguments: argparse.Namespace) -> int:
     model, run = find_model(path)
     texts, name = _texts(arguments, run, model)
     dynamic = {"batch": arguments.dynamic_batch, "length": arguments.dynamic_length}
-    manifest = export(
+    manifest = export_model(
         model,
         output,
         formats.NAMES if "all" in arguments.format else arguments.format,
@@ -144,7 +146,7 @@ def run(arguments: argparse.Namespace) -> int:
         max_length=arguments.max_length,
         max_new_tokens=arguments.max_new_tokens,
         max_bytes=arguments.max_bytes,
-        beam=arguments.beam,
+        num_beams=arguments.num_beams,
         sample=sample,
         dynamic=[size for size, wanted in dynamic.items() if wanted],
         stream=arguments.stream,

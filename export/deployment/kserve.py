@@ -78,8 +78,9 @@ def write(bundle: Path, folder: Path, service: Service) -> None:
     (folder / "inference-service.yaml").write_text(text, "utf-8")
     if service.storage_uri is not None:
         return
+    others = [v["files"] for v in manifest["variants"] if v["format"] != "onnx"]
     for name in (bundles.MANIFEST, *manifest["files"]):
-        if name.split("/")[0] not in set(manifest["formats"]) - {"onnx"}:
+        if name not in {file for files in others for file in files}:
             copy = folder / "bundle" / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(bundle / name, copy)
@@ -96,7 +97,8 @@ def inference_service(service: Service, manifest: dict[str, Any]) -> dict[str, A
     _refuse(service)
     settings = Settings()
     # A session's weights are in memory, and so is what they are packed into for products.
-    memory = MEMORY_MB + 4 * manifest["formats"]["onnx"]["bytes"] // 1_000_000
+    size = bundles.find_variant(manifest, "onnx", "float32")["bytes"]
+    memory = MEMORY_MB + 4 * size // 1_000_000
     resources = {"cpu": str(service.cpu), "memory": f"{memory}M"}
 
     def probe(path: str) -> dict[str, Any]:

@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from export import runtime
-from export.runtime.onnx import Runner, output_name
+from export.formats.onnx import FOLDER, WEIGHTS, Runner, output_name
 from keras_seq.errors import UserError
 from keras_seq.signature import SignatureSpec, TensorSpec
 
 TYPES = {"float32": "TYPE_FP32", "int32": "TYPE_INT32", "uint8": "TYPE_UINT8"}
-SHARED = "weights.bin"
 
 
 def write(bundle: Path, folder: Path, name: str, max_batch: int, max_delay_us: int) -> list[str]:
@@ -48,9 +47,9 @@ def write(bundle: Path, folder: Path, name: str, max_batch: int, max_delay_us: i
         model = folder / config.name
         (model / "1").mkdir(parents=True)
         (model / "config.pbtxt").write_text(text_format.MessageToString(config), "utf-8")
-        shutil.copyfile(bundle / "onnx" / f"{spec.name}.onnx", model / "1" / "model.onnx")
-        if (bundle / "onnx" / SHARED).exists():
-            shutil.copyfile(bundle / "onnx" / SHARED, model / "1" / SHARED)
+        shutil.copyfile(bundle / FOLDER / f"{spec.name}.onnx", model / "1" / "model.onnx")
+        if (bundle / FOLDER / WEIGHTS).exists():
+            shutil.copyfile(bundle / FOLDER / WEIGHTS, model / "1" / WEIGHTS)
         models.append(config.name)
     return models
 

@@ -1,16 +1,42 @@
-"""One file a format. Each writes signatures into a bundle and counts the operators it wrote.
+"""The formats: one file or folder each, which writes signatures into a bundle and runs them.
 
-A format is a module with `FOLDER`, its folder in a bundle; `STATIC`, whether its shapes are fixed;
-`STRINGS`, whether it has them, so that signatures on texts also come on strings;
-`write(signatures, folder, sizes)`; and `operators(folder)`.
+A format is a module with
+
+    FOLDER      its folder in a bundle
+    STATIC      whether its shapes are fixed
+    STRINGS     whether it has strings, so that signatures on texts come on strings, too
+    PACKAGES    the packages whose versions its files depend on
+    REQUIRES    the module that runs its files, and INSTALL, the command that installs it
+    USE         how to call it, as Markdown for the model card
+
+    write(signatures, folder, sizes)        writes files with the dimensions in `sizes` fixed
+    operators(folder)                       counts the operators in the files
+    Runner(folder, threads, precision)      runs the files: `open(signature)` loads what the first
+                                            call would load; `runner(signature, inputs)` returns
+                                            outputs, NumPy arrays by name
+
+Importing a format imports neither Keras nor TensorFlow; its functions import what they need.
 """
 
 import importlib
+import importlib.util
 from types import ModuleType
 
-NAMES = ("saved_model", "tflite", "onnx")
+# In the order in which `runtime.load` tries them.
+NAMES = ("tflite", "onnx", "saved_model")
 
 
 def module(name: str) -> ModuleType:
-    """The module of the format `name`."""
+    """Returns the module of the format `name`."""
     return importlib.import_module(f"export.formats.{name}")
+
+
+def is_installed(name: str) -> bool:
+    """Whether the runtime of the format `name` can be imported."""
+    return importlib.util.find_spec(module(name).REQUIRES) is not None
+
+
+def add_precision(name: str, precision: str) -> str:
+    """Returns the file name for a precision: "model.tflite", but "model.int8.tflite" in int8."""
+    stem, dot, extension = name.rpartition(".")
+    return name if precision == "float32" else f"{stem}.{precision}{dot}{extension}"

@@ -1,31 +1,42 @@
 """SavedModel: named signatures that plain TensorFlow and TF Serving load."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from keras_seq.signature import Signature
 
 FOLDER = "saved_model"
 STATIC = False
 STRINGS = True
+PACKAGES = ()
+REQUIRES = "tensorflow"
+INSTALL = "pip install tensorflow"
+USE = """\
+```python
+import tensorflow as tf                    # no Keras code, no keras-seq
+tf.saved_model.load("BUNDLE/saved_model").signatures["SIGNATURE"](INPUTS)
+```"""
 
 
 def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) -> None:
-    """Writes `folder/saved_model`, with the dimensions in `sizes` fixed, weights stored once."""
+    """Writes `folder/saved_model`, with the dimensions in `sizes` fixed and weights stored once."""
+    from export.formats.trace import trace
+
+    write_functions({signature.name: trace(signature, sizes) for signature in signatures}, folder)
+
+
+def write_functions(functions: Mapping[str, Any], folder: Path) -> None:
+    """Writes `folder/saved_model` from traced signatures."""
     import tensorflow as tf
 
-    from export.formats.trace import function, specs
-
     module = tf.Module()
-    functions = {
-        signature.name: function(signature).get_concrete_function(*specs(signature, sizes))
-        for signature in signatures
-    }
-    # The module must own what the functions read; Keras itself stays out of the file.
-    read = {id(v): v for traced in functions.values() for v in traced.graph.variables}
-    module.weights = list(read.values())
+    # The module must own the variables that the functions read; Keras itself stays out of the file.
+    variables = {id(v): v for traced in functions.values() for v in traced.graph.variables}
+    module.weights = list(variables.values())
     try:
         tf.saved_model.save(module, str(folder / FOLDER), signatures=functions)
     except tf.errors.OpError as error:
@@ -34,12 +45,12 @@ def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) 
 
 
 def operators(folder: Path) -> Counter[str]:
-    """How often each operator stands in the written functions."""
+    """Counts the operators in the written functions."""
     return Counter(node.op for node in nodes(folder))
 
 
 def nodes(folder: Path) -> list[Any]:
-    """The nodes of the written functions."""
+    """Returns the nodes of the written functions."""
     from tensorflow.core.protobuf import saved_model_pb2
 
     model = saved_model_pb2.SavedModel()
@@ -49,3 +60,23 @@ def nodes(folder: Path) -> list[Any]:
         *graph.node,
         *(node for function in graph.library.function for node in function.node_def),
     ]
+
+
+class Runner:
+    """Runs `saved_model/` with TensorFlow, whose number of threads belongs to the whole process."""
+
+    def __init__(self, folder: Path, threads: int | None, precision: str = "float32") -> None:
+        import tensorflow as tf
+
+        # An attribute, so that the object that owns the weights lives as long as its functions.
+        self._model = tf.saved_model.load(str(folder / FOLDER))
+
+    def open(self, signature: str) -> None:
+        """Does nothing: all signatures are open."""
+
+    def __call__(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        import tensorflow as tf
+
+        tensors = {name: tf.constant(value) for name, value in inputs.items()}
+        outputs = self._model.signatures[signature](**tensors)
+        return {name: value.numpy() for name, value in outputs.items()}

@@ -1,17 +1,31 @@
-"""A signature as a TensorFlow function: what every format is written from."""
+"""Traces a signature as a TensorFlow graph, which every format is written from."""
 
 from typing import Any
 
 import tensorflow as tf
 
+from keras_seq.errors import UserError
+from keras_seq.layers.lowering import Lowering, use_lowering
 from keras_seq.signature import Signature
 
+# Operators that call back into Python, which no file can hold.
+PYTHON_FUNCTIONS = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
 
-def function(signature: Signature) -> Any:
-    """The signature's function, to be traced; it takes the inputs in their order.
+# How the token of a PyFunc begins that we place ourselves and take out again; see `onnx.rules`.
+PLACEHOLDER = "keras_seq:"
+
+
+def trace(signature: Signature, sizes: dict[str, int], lowering: Lowering | None = None) -> Any:
+    """Returns a signature as a `tf.ConcreteFunction` that takes the inputs in their order.
+
+    Args:
+        signature: Signature to trace.
+        sizes: Sizes of the dimensions that are to be fixed, by name.
+        lowering: Rules for the layers; their own if None.
 
     Raises:
-        ValueError: While tracing, if the outputs are not those that the signature names.
+        ValueError: If the outputs are not those that the signature names.
+        UserError: If the model calls a Python function.
     """
 
     def call(*inputs: Any) -> dict[str, Any]:
@@ -25,12 +39,7 @@ def function(signature: Signature) -> Any:
             )
         return outputs
 
-    return tf.function(call, autograph=False)
-
-
-def specs(signature: Signature, sizes: dict[str, int]) -> list[Any]:
-    """`tf.TensorSpec`s of the inputs, with the dimensions in `sizes` fixed and the others open."""
-    return [
+    specs = [
         tf.TensorSpec(
             [size if isinstance(size, int) else None for size in tensor.shape],
             tensor.dtype,
@@ -38,3 +47,22 @@ def specs(signature: Signature, sizes: dict[str, int]) -> list[Any]:
         )
         for tensor in signature.bind(sizes).inputs
     ]
+    with use_lowering(lowering or Lowering()):
+        traced = tf.function(call, autograph=False).get_concrete_function(*specs)
+    _refuse_python_functions(traced.graph)
+    return traced
+
+
+def _refuse_python_functions(graph: Any) -> None:
+    definition = graph.as_graph_def()
+    functions = (node for f in definition.library.function for node in f.node_def)
+    for node in (*definition.node, *functions):
+        token = node.attr["token"].s.decode() if node.op in PYTHON_FUNCTIONS else PLACEHOLDER
+        if not token.startswith(PLACEHOLDER):
+            # The name of a node is the names of its layers, from the outermost, and its own.
+            layers = " in ".join(reversed(node.name.split("/")[:-1])) or node.name
+            raise UserError(
+                f"The model calls a Python function (tf.py_function or tf.numpy_function) in the "
+                f"layer {layers}, and no file can hold Python code. Write the function with "
+                "keras.ops, or leave it out of the model."
+            )

@@ -1,4 +1,4 @@
-"""The loop of stock recurrent layers as our `recurrence`, with their weights."""
+"""The loop of stock recurrent layers as our `run_recurrence`, with their weights."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import keras
 from keras import ops, tree
 
 from keras_seq.layers.cells import Cell, CellState, GRUCell, LSTMCell, RNNCell
-from keras_seq.layers.recurrence import masked_outputs, recurrence
+from keras_seq.layers.recurrence import mask_outputs, run_recurrence
 from keras_seq.typing import Tensor
 
 
@@ -33,7 +33,7 @@ def inner_loop(
         sequence=self.return_sequences,
     )
     if self.zero_output_for_mask:
-        outputs = masked_outputs(
+        outputs = mask_outputs(
             outputs,
             mask,
             zeros="masked",
@@ -64,10 +64,10 @@ def _run(
             new_states.append(new if tree.is_nested(state) else new[0])
         return inputs, new_states if len(new_states) > 1 else new_states[0]
     ours, first = _translated(cell, inputs, states)
-    outputs, last = recurrence(ours, inputs, first, mask, reverse=reverse, sequence=sequence)
+    outputs, last = run_recurrence(ours, inputs, first, mask, reverse=reverse, sequence=sequence)
     outputs = last[0] if outputs is None else outputs
     if not getattr(ours, "output_apart", False):
-        outputs = masked_outputs(outputs, mask, zeros="before", reverse=reverse, sequence=sequence)
+        outputs = mask_outputs(outputs, mask, zeros="before", reverse=reverse, sequence=sequence)
     return outputs, tree.pack_sequence_as(states, last[len(last) - len(tree.flatten(states)) :])
 
 

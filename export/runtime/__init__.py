@@ -1,5 +1,5 @@
 """Loads a bundle and calls it, on a machine without TensorFlow or Keras."""
 
-from export.runtime.loaded import RUNTIMES, LoadedBundle, is_installed, load
+from export.runtime.loaded import LoadedBundle, load
 
-__all__ = ["RUNTIMES", "LoadedBundle", "is_installed", "load"]
+__all__ = ["LoadedBundle", "load"]

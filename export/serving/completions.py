@@ -12,27 +12,24 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, StreamingResponse
-from kserve import ModelRepository
 from pydantic import BaseModel, ConfigDict, Field
 
 from export.serving.batching import BusyError, LateError
 from export.serving.records import TOKENS
+from export.serving.repository import Repository
 from keras_seq.errors import UserError
 from keras_seq.text.streaming import TextStream
 from keras_seq.uniforms import random_uniforms
 
-TOKENS_A_PART = 8  # Of a stream: a call of the runtime costs more than a token.
-
-
-# What a text is written with, part by part.
-PARTS = (".prefill_text", ".decode_text")
+TOKENS_PER_PART = 8  # A call of the runtime costs more than a token.
+SAMPLING = ("temperature", "top_k", "top_p")
 
 
 class Completion(BaseModel):
     """A request, as OpenAI's clients send it.
 
-    What would change the answer and is not done here may only ask for what is; all else that they
-    may send is not read.
+    Options that would change the answer and are not supported may only have their neutral value;
+    other fields are ignored.
     """
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
@@ -40,9 +37,9 @@ class Completion(BaseModel):
     model: str
     prompt: str | list[str] = ""
     max_tokens: Annotated[int, Field(ge=1)] | None = None
-    temperature: Annotated[float, Field(ge=0)] = 1.0
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    top_k: Annotated[int, Field(ge=0)] = 0
+    temperature: Annotated[float, Field(ge=0)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    top_k: Annotated[int, Field(ge=0)] | None = None
     seed: Annotated[int, Field(ge=0)] | None = None
     stop: str | list[str] | None = None
     stream: bool = False
@@ -56,12 +53,12 @@ class Completion(BaseModel):
     presence_penalty: Literal[0] | None = None
 
 
-def register_completions(app: FastAPI, repository: ModelRepository) -> None:
+def register_completions(app: FastAPI, repository: Repository) -> None:
     """Adds the routes."""
 
     @app.get("/openai/v1/models")
     async def models() -> dict[str, Any]:
-        names = writing(repository)
+        names = list_writers(repository)
         data = [{"id": name, "object": "model", "owned_by": "keras-seq"} for name in names]
         return {"object": "list", "data": data}
 
@@ -80,15 +77,13 @@ def register_completions(app: FastAPI, repository: ModelRepository) -> None:
         return JSONResponse({**writer.head(), "choices": choices})
 
 
-def writing(repository: ModelRepository) -> list[str]:
-    """The names of the bundles that write texts."""
-    models = repository.get_models()
-    names = (name.removesuffix(PARTS[0]) for name in models if name.endswith(PARTS[0]))
-    return [name for name in names if name + PARTS[1] in models]
+def list_writers(repository: Repository) -> list[str]:
+    """Returns the names of the bundles that write texts."""
+    return [name for name, bundle in repository.bundles.items() if bundle.parts]
 
 
 async def _rest(first: str, events: AsyncIterator[str]) -> AsyncIterator[str]:
-    """All parts of a stream; an error among them is the last."""
+    """Yields all parts of a stream; an error ends it."""
     yield first
     try:
         async for event in events:
@@ -98,44 +93,50 @@ async def _rest(first: str, events: AsyncIterator[str]) -> AsyncIterator[str]:
 
 
 class Writer:
-    """Writes what follows the prompts of a request.
+    """Continues the prompts of a request.
 
     Args:
-        repository: Where the model is.
-        request: What is asked.
+        repository: The models.
+        request: The request.
 
     Raises:
         UserError: If the model does not write texts.
     """
 
-    def __init__(self, repository: ModelRepository, request: Completion) -> None:
-        known = writing(repository)
+    def __init__(self, repository: Repository, request: Completion) -> None:
+        known = list_writers(repository)
         if request.model not in known:
             raise UserError(
                 f"The models that write texts are: {', '.join(known) or 'none'}. Received: "
                 f"{request.model!r}"
             )
-        models = repository.get_models()
-        self._prefill, self._decode = (models[f"{request.model}{part}"] for part in PARTS)
+        bundle, models = repository.bundles[request.model], repository.get_models()
+        self._prefill, self._decode = (models[f"{request.model}.{name}"] for name in bundle.parts)
         self._request = request
-        stop = request.stop or []
-        self._stop = [one for one in ([stop] if isinstance(stop, str) else stop) if one]
+        manifest = bundle.loaded.manifest
+        self._sampling = {
+            name: manifest["entry"]["defaults"].get(name) if given is None else given
+            for name in SAMPLING
+            for given in (getattr(request, name),)
+        }
+        stops = request.stop or []
+        self._stop = [text for text in ([stops] if isinstance(stops, str) else stops) if text]
         given = request.prompt
         self.prompts = [given] if isinstance(given, str) else given
         self._created = int(time.time())
         self._id = f"cmpl-{uuid.uuid4().hex}"
-        longest = self._prefill.bundle.loaded.manifest["limits"]["N"]
-        self._most = longest if request.max_tokens is None else request.max_tokens
-        if self._most > longest:
+        longest = manifest["limits"]["max_new_tokens"]
+        self._max_tokens = longest if request.max_tokens is None else request.max_tokens
+        if self._max_tokens > longest:
             raise UserError(
                 f"max_tokens is from 1 to the {longest} that {request.model} was exported with "
-                f"(--max-new-tokens). Received: {self._most}"
+                f"(--max-new-tokens). Received: {self._max_tokens}"
             )
         self._longest = longest
-        self._uniforms = random_uniforms(len(self.prompts), self._most, request.seed)
+        self._uniforms = random_uniforms(len(self.prompts), self._max_tokens, request.seed)
 
     def head(self) -> dict[str, Any]:
-        """What every answer, and every part of a stream, begins with."""
+        """Returns the fields that every answer, and every part of a stream, begins with."""
         return {
             "id": self._id,
             "object": "text_completion",
@@ -144,22 +145,18 @@ class Writer:
         }
 
     async def choice(self, i: int) -> dict[str, Any]:
-        """All that follows a prompt."""
-        found, reason = "", "length"
-        async for text, why in self.pieces(i, self._most):
-            found, reason = found + text, why or reason
-        return {"index": i, "text": found, "logprobs": None, "finish_reason": reason}
+        """Returns the whole continuation of a prompt."""
+        whole, reason = "", "length"
+        async for text, why in self.pieces(i, self._max_tokens):
+            whole, reason = whole + text, why or reason
+        return {"index": i, "text": whole, "logprobs": None, "finish_reason": reason}
 
-    async def pieces(self, i: int, most_a_part: int) -> AsyncIterator[tuple[str, str | None]]:
-        """What follows a prompt, in parts of so many tokens: a text, and, with the last, why it
-        ended.
+    async def pieces(self, i: int, part_tokens: int) -> AsyncIterator[tuple[str, str | None]]:
+        """Yields the continuation of a prompt in parts of `part_tokens` tokens: each a text and,
+        with the last, the reason of the end.
         """
         request, uniforms = self._request, self._uniforms[i : i + 1]
-        sampling = {
-            "temperature": request.temperature,
-            "top_k": request.top_k,
-            "top_p": request.top_p,
-        }
+        sampling = self._sampling
         stream = TextStream(self._stop)
         outputs = await self._prefill.answer(
             {"text": [self.prompts[i]], "uniform": uniforms[:, 0], **sampling}
@@ -170,12 +167,12 @@ class Writer:
             content = outputs["text"][0, : outputs["length"][0]].tobytes()
             text = stream.feed(content)
             ended = outputs["token"][0] == 0 or not content
-            if stream.stopped or ended or written >= self._most:
+            if stream.stopped or ended or written >= self._max_tokens:
                 yield text + stream.finish(), "stop" if stream.stopped or ended else "length"
                 return
             if text:
                 yield text, None
-            count = min(most_a_part, self._most - written)
+            count = min(part_tokens, self._max_tokens - written)
             following = np.zeros((1, self._longest), "float32")
             following[:, :count] = uniforms[:, written : written + count]
             given = {"max_new_tokens": count, "uniforms": following}
@@ -185,9 +182,9 @@ class Writer:
             TOKENS.labels(request.model).inc(count)
 
     async def events(self) -> AsyncIterator[str]:
-        """A stream of server-sent events, prompt after prompt."""
+        """Yields server-sent events, prompt after prompt."""
         for i in range(len(self.prompts)):
-            async for text, reason in self.pieces(i, TOKENS_A_PART):
+            async for text, reason in self.pieces(i, TOKENS_PER_PART):
                 choice = {"index": i, "text": text, "logprobs": None, "finish_reason": reason}
                 yield f"data: {json.dumps({**self.head(), 'choices': [choice]})}\n\n"
         yield "data: [DONE]\n\n"

@@ -21,9 +21,6 @@ from keras_seq.errors import UserError
 from keras_seq.signature import UNREAD, SignatureSpec
 from keras_seq.typing import Arrays
 
-# What a bundle itself answers with, by its task.
-MAIN = {"classify": "classify_text", "generate": "generate_text", "translate": "translate_text"}
-
 
 class ServedBundle:
     """A bundle open for use, and what it takes to open it again.
@@ -58,9 +55,21 @@ class ServedBundle:
 
     @property
     def main(self) -> str:
-        """The signature that the bundle's own name stands for."""
-        name = MAIN.get(self.loaded.manifest["task"], "predict")
-        return name if name in self.loaded.signatures else next(iter(self.loaded.signatures))
+        """Name of the signature that the bundle's own name stands for."""
+        return self.loaded.manifest["entry"]["signature"]
+
+    @property
+    def parts(self) -> tuple[str, str] | None:
+        """Names of the two signatures that write a text part by part; None if there are none.
+
+        The first reads a prompt, the second continues from the state that the first returns.
+        """
+        names = self.loaded.manifest["entry"]["interactive"]
+        if len(names) != 2:
+            return None
+        first, following = (self.loaded.signatures[name] for name in names)
+        state = {t.name for t in first.outputs} & {t.name for t in following.inputs}
+        return tuple(names) if first.texts and state and not following.texts else None
 
 
 class ServedSignature(Model):
@@ -120,14 +129,14 @@ class ServedSignature(Model):
             UserError: If they are not the signature's.
             BusyError: As `Batcher.submit`, which also raises LateError.
         """
-        arrays, left_out = self.bundle.loaded.prepared(self.signature, seed=seed, **inputs)
+        arrays, unread = self.bundle.loaded.prepare(self.signature, seed=seed, **inputs)
         spec = self.spec
         rows = rows_of(spec, arrays)
         outputs = await self._batcher.submit(
             arrays, rows, width_of(spec, arrays), key_of(spec, arrays)
         )
-        if left_out is not None and spec.counts_unread:
-            outputs = {**outputs, UNREAD.name: outputs[UNREAD.name] + left_out}
+        if unread is not None and spec.counts_unread:
+            outputs = {**outputs, UNREAD.name: outputs[UNREAD.name] + unread}
         return outputs
 
     async def predict(self, payload: Any, headers: Any = None) -> InferResponse:

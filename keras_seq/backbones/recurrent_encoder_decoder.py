@@ -137,7 +137,7 @@ class RecurrentEncoderDecoder(EncoderDecoder):
             new, values = layer.step(hidden, tuple(state[name] for name in names))
             new_state |= dict(zip(names, values, strict=True))
             if i == 0:
-                context = self.attention_layer.attend_rows(
+                context = self.attention_layer.attend_per_row(
                     new, _key_value(memory), _key_mask(source_mask), beams
                 )
                 hidden = self._combine(new, context)

@@ -14,7 +14,7 @@ from keras_seq.layers import (
     SinusoidalPositions,
     TransformerEncoder,
 )
-from keras_seq.layers.cache import Place, nothing_read, read_on
+from keras_seq.layers.cache import CachePosition, empty_mask, extend_mask
 from keras_seq.typing import State, Tensor
 
 POSITIONS = ("learned", "rotary", "sinusoidal")
@@ -115,7 +115,7 @@ class TransformerBackbone(Backbone):
             )
         state = {"position": ops.zeros((batch_size,), dtype="int32")}
         if cache_length is None:
-            state["read"] = nothing_read(batch_size)
+            state["mask"] = empty_mask(batch_size)
         for i, block in enumerate(self.blocks):
             keys, values = block.initial_state(batch_size, cache_length)
             state |= {f"layer_{i}_key": keys, f"layer_{i}_value": values}
@@ -129,11 +129,11 @@ class TransformerBackbone(Backbone):
         hidden = self.positions(inputs, position=position)
         rotation = self.positions.rotation(position=position)
         new_state = {"position": position + 1}
-        if "read" in state:
-            new_state["read"] = read_on(state["read"], position)
-            place = Place.after(position, new_state["read"], rotation)
+        if "mask" in state:
+            new_state["mask"] = extend_mask(state["mask"], position)
+            place = CachePosition.after(position, new_state["mask"], rotation)
         else:
-            place = Place.at(position, state["layer_0_key"].shape[2], rotation)
+            place = CachePosition.at(position, state["layer_0_key"].shape[2], rotation)
         for i, block in enumerate(self.blocks):
             cache = (state[f"layer_{i}_key"], state[f"layer_{i}_value"])
             hidden, (keys, values) = block.step(hidden, cache, place)
@@ -154,7 +154,7 @@ class TransformerBackbone(Backbone):
         if cache_length is None:
             # Padding is not attended to, (B, 1, 1, T).
             is_prompt = length_mask(ops.shape(inputs)[1], length)
-            state["read"] = ops.expand_dims(is_prompt, axis=(1, 2))
+            state["mask"] = ops.expand_dims(is_prompt, axis=(1, 2))
         for i, block in enumerate(self.blocks):
             hidden, (keys, values) = block.prefill(hidden, cache_length, rotation)
             state |= {f"layer_{i}_key": keys, f"layer_{i}_value": values}

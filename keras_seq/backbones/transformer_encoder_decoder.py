@@ -13,7 +13,7 @@ from keras_seq.layers import (
     TransformerDecoder,
     TransformerEncoder,
 )
-from keras_seq.layers.cache import Place, nothing_read, read_on
+from keras_seq.layers.cache import CachePosition, empty_mask, extend_mask
 from keras_seq.typing import State, Tensor
 
 
@@ -110,7 +110,7 @@ class TransformerEncoderDecoder(EncoderDecoder):
         rows = ops.shape(memory["memory_0_key"])[0]
         state = {"position": ops.zeros((rows,), dtype="int32")}
         if cache_length is None:
-            state["read"] = nothing_read(rows)
+            state["mask"] = empty_mask(rows)
         for i, block in enumerate(self.decoder_blocks):
             keys, values = block.initial_state(rows, cache_length)
             state |= {f"layer_{i}_key": keys, f"layer_{i}_value": values}
@@ -122,11 +122,11 @@ class TransformerEncoderDecoder(EncoderDecoder):
         position = state["position"]
         hidden = self.positions(inputs, position=position)
         new_state = {"position": position + 1}
-        if "read" in state:
-            new_state["read"] = read_on(state["read"], position)
-            place = Place.after(position)  # There is no padding: it may look at all.
+        if "mask" in state:
+            new_state["mask"] = extend_mask(state["mask"], position)
+            place = CachePosition.after(position)  # There is no padding: it may look at all.
         else:
-            place = Place.at(position, state["layer_0_key"].shape[2])
+            place = CachePosition.at(position, state["layer_0_key"].shape[2])
         for i, block in enumerate(self.decoder_blocks):
             cache = (state[f"layer_{i}_key"], state[f"layer_{i}_value"])
             hidden, (keys, values) = block.step(
@@ -141,7 +141,9 @@ class TransformerEncoderDecoder(EncoderDecoder):
         weights = []
         for i, block in enumerate(self.decoder_blocks):
             key_value = _key_value(memory, i)
-            weights.append(ops.mean(block.attention_to(hidden, key_value, source_mask), axis=1))
+            weights.append(
+                ops.mean(block.cross_attention_weights(hidden, key_value, source_mask), axis=1)
+            )
             hidden = block.decode(hidden, key_value, source_mask)
         return ops.cast(sum(weights) / len(weights), "float32")
 

@@ -58,7 +58,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         say=print_status,
     )
     bundles.print_parity(manifest)
-    formats = bundles.formats_of(manifest)
+    formats = bundles.list_formats(manifest)
     answers = [task.answer(bundles.load(bundle_path, name), task.demo_texts) for name in formats]
     rows = [(text, *row) for text, *row in zip(task.demo_texts, *answers, strict=True)]
     print_table(("text", *formats), rows, "The same sentences in each runtime")

@@ -22,7 +22,7 @@ from keras_seq.layers.scan import scan
 from keras_seq.typing import Tensor
 
 
-def backpropagated(
+def run_differentiable(
     cell: WeightedCell,
     inputs: Tensor,
     state: CellState,
@@ -52,7 +52,7 @@ def backpropagated(
 
         def forward(carry: CellState, x_t: CellState) -> CellState:
             before = carry[:-1]
-            recurrent = ops.matmul(cell.received(before[0]), recurrent_kernel)
+            recurrent = ops.matmul(cell.apply_recurrent_dropout(before[0]), recurrent_kernel)
             activation, after = weighted.forward(x_t[0] + recurrent, before)
             if masks:
                 after = tuple(ops.where(x_t[1], *pair) for pair in zip(after, before, strict=True))
@@ -83,7 +83,7 @@ def backpropagated(
                     d_after = [ops.where(rest[0], d, ops.zeros_like(d)) for d in d_after]
                 d_preactivation, d_before = weighted.backward(slopes, d_after)
                 d_received = ops.matmul(d_preactivation, transposed)
-                d_before = (d_before[0] + cell.received(d_received), *d_before[1:])
+                d_before = (d_before[0] + cell.apply_recurrent_dropout(d_received), *d_before[1:])
                 if masks:
                     d_before = [d + kept for d, kept in zip(d_before, d_kept, strict=True)]
                 return (d_preactivation, *d_before)
@@ -97,7 +97,8 @@ def backpropagated(
             )
             d_rows = _rows(d_preactivations)
             d_kernel = ops.matmul(ops.transpose(_rows(inputs)), d_rows)
-            d_recurrent_kernel = ops.matmul(ops.transpose(_rows(cell.received(befores[0]))), d_rows)
+            received = _rows(cell.apply_recurrent_dropout(befores[0]))
+            d_recurrent_kernel = ops.matmul(ops.transpose(received), d_rows)
             d_bias = () if bias is None else (ops.sum(_rows(d_preactivations), axis=0),)
             d_inputs = ops.matmul(d_preactivations, ops.transpose(kernel))
             return (d_inputs, d_kernel, d_recurrent_kernel, *d_bias, *d_state)

@@ -1,106 +1,81 @@
-"""A cache of keys or values, and where in it a step stands.
+"""A cache of keys or values, and where in it a step stands."""
 
-A format may have an operator of its own that writes into a tensor; it puts its rule in the place of
-ours while a model is traced, as `recurrence.lowering` does for recurrences:
-
-    with writing(rule):
-        trace(model)
-
-Where tensors may change their size from turn to turn, the caches of a loop need hold no more than
-what was read; `growing` says so.
-"""
-
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from contextvars import ContextVar
 from typing import NamedTuple
 
 import numpy as np
 from keras import ops
 
+from keras_seq.layers.lowering import get_lowering
 from keras_seq.layers.positions import Rotation
-from keras_seq.layers.tracing import setting
 from keras_seq.typing import Tensor
 
 
-class Place(NamedTuple):
+class CachePosition(NamedTuple):
     """Where in a cache of S positions a step stands, for all layers alike.
 
     Attributes:
         position: `(B, 1, 1, 1)` int32.
-        here: `(B, 1, S, 1)` boolean, True where the step's key and value go; None where the cache
-            grows by them.
-        seen: `(B, 1, 1, S)` boolean, True for what the step may look at; None for all.
-        rotation: Of the position; see `RotaryPositions`.
+        update_mask: `(B, 1, S, 1)` boolean, True where the step's key and value go; None where the
+            cache grows by them.
+        attention_mask: `(B, 1, 1, S)` boolean, True for the positions that the step attends to;
+            None for all.
+        rotation: Rotation of the position; see `RotaryPositions`.
     """
 
     position: Tensor
-    here: Tensor | None
-    seen: Tensor | None
+    update_mask: Tensor | None
+    attention_mask: Tensor | None
     rotation: Rotation | None = None
 
     @classmethod
-    def at(cls, position: Tensor, size: int, rotation: Rotation | None = None) -> "Place":
-        """The place `position`, `(B,)` int32, in a cache of `size` positions."""
+    def at(
+        cls, position: Tensor, cache_length: int, rotation: Rotation | None = None
+    ) -> "CachePosition":
+        """Returns the position `position`, `(B,)` int32, in a cache of a fixed length."""
         position = ops.reshape(position, (-1, 1, 1, 1))
-        slots = np.arange(size, dtype="int32")
+        positions = np.arange(cache_length, dtype="int32")
         return cls(
             position,
-            ops.equal(slots[None, None, :, None], position),
-            ops.less_equal(slots[None, None, None, :], position),
+            ops.equal(positions[None, None, :, None], position),
+            ops.less_equal(positions[None, None, None, :], position),
             rotation,
         )
 
     @classmethod
     def after(
-        cls, position: Tensor, seen: Tensor | None = None, rotation: Rotation | None = None
-    ) -> "Place":
-        """Behind all that a cache holds; S of `seen` counts this position, too."""
+        cls,
+        position: Tensor,
+        attention_mask: Tensor | None = None,
+        rotation: Rotation | None = None,
+    ) -> "CachePosition":
+        """Returns the position behind all that a cache holds; `attention_mask` includes it."""
         position = ops.reshape(position, (-1, 1, 1, 1))
-        return cls(position, None, seen, rotation)
+        return cls(position, None, attention_mask, rotation)
 
 
-Rule = Callable[[Tensor, Tensor, Place], Tensor]
+def select_update(cache: Tensor, new: Tensor, cache_position: CachePosition) -> Tensor:
+    """Returns the cache with `new` in its place, selected element by element."""
+    return ops.where(cache_position.update_mask, new, cache)
 
 
-def chosen(cache: Tensor, new: Tensor, place: Place) -> Tensor:
-    """Our own rule: a choice for each position."""
-    return ops.where(place.here, new, cache)
-
-
-_rule: ContextVar[Rule] = ContextVar("keras_seq_cache_rule", default=chosen)
-
-
-def written(cache: Tensor, new: Tensor, place: Place) -> Tensor:
-    """`(B, nh, S, hs)` with `new`, `(B, nh, 1, hs)`, at each row's place."""
-    if place.here is None:
+def update_cache(cache: Tensor, new: Tensor, cache_position: CachePosition) -> Tensor:
+    """Returns the cache `(B, nh, S, hs)` with `new`, `(B, nh, 1, hs)`, at each row's position."""
+    if cache_position.update_mask is None:
         return ops.concatenate([cache, new], axis=2)
-    return _rule.get()(cache, new, place)
+    update = get_lowering().update_cache or select_update
+    return update(cache, new, cache_position)
 
 
-def writing(rule: Rule) -> AbstractContextManager[None]:
-    """Inside, caches are written by `rule`, which does what `written` says."""
-    return setting(_rule, rule)
-
-
-_grows: ContextVar[bool] = ContextVar("keras_seq_growing_caches", default=False)
-
-
-def growing() -> AbstractContextManager[None]:
-    """Inside, the caches of loops grow."""
-    return setting(_grows, True)
-
-
-def nothing_read(batch_size: int | Tensor) -> Tensor:
-    """`(B, 1, 1, 0)` boolean: what `seen` of a `Place` begins with where caches grow."""
+def empty_mask(batch_size: int | Tensor) -> Tensor:
+    """Returns the attention mask of a cache that grows and is empty, `(B, 1, 1, 0)` boolean."""
     return ops.zeros((batch_size, 1, 1, batch_size * 0), dtype="bool")
 
 
-def read_on(read: Tensor, position: Tensor) -> Tensor:
-    """`read` with one more place, which is at `position`, `(B,)` int32, and is seen."""
-    return ops.concatenate([read, ops.reshape(position >= 0, (-1, 1, 1, 1))], axis=3)
+def extend_mask(mask: Tensor, position: Tensor) -> Tensor:
+    """Returns an attention mask with one more position, `position`, `(B,)` int32, attended to."""
+    return ops.concatenate([mask, ops.reshape(position >= 0, (-1, 1, 1, 1))], axis=3)
 
 
-def slots_in_loop(slots: int) -> int | None:
-    """How many positions the cache of a loop has that needs `slots`; None where it grows."""
-    return None if _grows.get() else slots
+def loop_cache_length(cache_length: int) -> int | None:
+    """Returns the length of a cache in a loop that needs `cache_length`; None where it grows."""
+    return None if get_lowering().growing_caches else cache_length

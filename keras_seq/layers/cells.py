@@ -53,7 +53,7 @@ class WeightedCell:
         projected = ops.matmul(inputs, self.kernel)
         return projected if self.bias is None else projected + self.bias
 
-    def received(self, h: Tensor) -> Tensor:
+    def apply_recurrent_dropout(self, h: Tensor) -> Tensor:
         """The previous output as a step receives it."""
         return h if self.recurrent_dropout is None else h * self.recurrent_dropout
 
@@ -61,7 +61,8 @@ class WeightedCell:
 class DifferentiatedCell(Protocol):
     """A `WeightedCell` that knows its derivative, for backpropagation through time.
 
-    Its step is `forward(projected + received(h) W_h, state)`. The activations are tanh and σ.
+    Its step is `forward(projected + apply_recurrent_dropout(h) W_h, state)`; its activations are
+    tanh and σ.
     """
 
     def forward(self, preactivation: Tensor, state: CellState) -> tuple[Tensor, CellState]:
@@ -93,7 +94,7 @@ class RNNCell(WeightedCell):
     """
 
     def advance(self, projected: Tensor, state: CellState) -> CellState:
-        h = self.received(state[0])
+        h = self.apply_recurrent_dropout(state[0])
         return (self.activation(projected + ops.matmul(h, self.recurrent_kernel)),)
 
     def forward(self, preactivation: Tensor, state: CellState) -> tuple[Tensor, CellState]:
@@ -121,7 +122,7 @@ class LSTMCell(WeightedCell):
     """
 
     def advance(self, projected: Tensor, state: CellState) -> CellState:
-        h, c = self.received(state[0]), state[1]
+        h, c = self.apply_recurrent_dropout(state[0]), state[1]
         gates = projected + ops.matmul(h, self.recurrent_kernel)
         i, f, g, o = ops.split(gates, 4, axis=-1)
         c = self.recurrent_activation(f) * c + self.recurrent_activation(i) * self.activation(g)
@@ -177,7 +178,7 @@ class GRUCell(WeightedCell):
     reset_after: bool = True
 
     def advance(self, projected: Tensor, state: CellState) -> CellState:
-        h = self.received(state[0])
+        h = self.apply_recurrent_dropout(state[0])
         x_zr, x_g = ops.split(projected, [2 * self.units], axis=-1)
         if self.reset_after:
             recurrent = ops.matmul(h, self.recurrent_kernel)

@@ -7,7 +7,7 @@ from keras_seq.layers.cells import CellState, LSTMCell, WeightedCell
 from keras_seq.typing import Tensor
 
 
-def cudnn(
+def run_cudnn(
     cell: WeightedCell,
     inputs: Tensor,
     state: CellState,

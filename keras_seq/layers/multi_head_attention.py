@@ -7,10 +7,10 @@ import keras
 from keras import ops
 
 from keras_seq.errors import require_positive
-from keras_seq.layers.cache import Place, written
+from keras_seq.layers.cache import CachePosition, update_cache
 from keras_seq.layers.dropout import dropout
-from keras_seq.layers.positions import Rotation, rotated
-from keras_seq.layers.projection import Weights, projected
+from keras_seq.layers.positions import Rotation, rotate
+from keras_seq.layers.projection import Weights, project
 from keras_seq.typing import Tensor
 
 
@@ -113,23 +113,23 @@ class MultiHeadAttention(keras.layers.Layer):
 
     def project_query(self, query: Tensor) -> Tensor:
         """`(B, T, D)` to queries `(B, nh, T, hs)`."""
-        (query,) = projected(query, [self._query])
+        (query,) = project(query, [self._query])
         return _split_heads(query, self.key_dim)
 
     def project_key_value(self, value: Tensor, key: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """`(B, S, D)` to keys and values `(B, nh, S, hs)`: what a cache holds."""
         if key is None:
-            keys, values = projected(value, [self._key], [self._value])
+            keys, values = project(value, [self._key], [self._value])
         else:
-            (keys,), (values,) = projected(key, [self._key]), projected(value, [self._value])
+            (keys,), (values,) = project(key, [self._key]), project(value, [self._value])
         return _split_heads(keys, self.key_dim), _split_heads(values, self.value_dim)
 
     def _project(self, x: Tensor, rotation: Rotation | None) -> tuple[Tensor, Tensor, Tensor]:
         """`(B, T, D)` to its own queries, keys and values `(B, nh, T, hs)`."""
-        query, keys, values = projected(x, [self._query], [self._key], [self._value])
+        query, keys, values = project(x, [self._query], [self._key], [self._value])
         query, keys = (_split_heads(part, self.key_dim) for part in (query, keys))
         values = _split_heads(values, self.value_dim)
-        return rotated(query, rotation), rotated(keys, rotation), values
+        return rotate(query, rotation), rotate(keys, rotation), values
 
     def scores(self, query: Tensor, keys: Tensor, mask: Tensor | None = None) -> Tensor:
         """Attention weights `(B, nh, T, S)` of projected queries over projected keys.
@@ -178,7 +178,7 @@ class MultiHeadAttention(keras.layers.Layer):
         output = ops.matmul(heads, ops.reshape(self.output_kernel, (width, -1)))
         return output if self.output_bias is None else output + self.output_bias
 
-    def attend_rows(
+    def attend_per_row(
         self,
         rows: Tensor,
         memory: tuple[Tensor, Tensor],
@@ -191,7 +191,7 @@ class MultiHeadAttention(keras.layers.Layer):
         has K rows, `beams`, which are the queries of one product.
         """
         # As a matrix: what tf2onnx makes of a product of more axes takes ten operators.
-        (query,) = projected(rows, [self._query])
+        (query,) = project(rows, [self._query])
         if beams == 1:  # Nothing changes places.
             query = ops.reshape(query, (-1, self.num_heads, 1, self.key_dim))
         else:
@@ -254,7 +254,7 @@ class MultiHeadAttention(keras.layers.Layer):
             query, keys, values = self._project(query, rotation)
         else:
             keys, values = self.project_key_value(value, key)
-            query, keys = rotated(self.project_query(query), rotation), rotated(keys, rotation)
+            query, keys = rotate(self.project_query(query), rotation), rotate(keys, rotation)
         return self.attend(query, keys, values, seen, use_causal_mask, training)
 
     def initial_state(
@@ -297,25 +297,25 @@ class MultiHeadAttention(keras.layers.Layer):
         )
 
     def step(
-        self, inputs: Tensor, state: tuple[Tensor, Tensor], place: Place
+        self, inputs: Tensor, state: tuple[Tensor, Tensor], cache_position: CachePosition
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Causal self-attention of one position over a cache.
 
         Args:
             inputs: `(B, D)`.
             state: As from `initial_state` or an earlier step.
-            place: Where in the cache this step stands.
+            cache_position: Where in the cache this step stands.
 
         Returns:
             `(output, state)`; the output is `(B, D)`.
         """
-        turned, value = projected(inputs, [self._query, self._key], [self._value])
+        turned, value = project(inputs, [self._query, self._key], [self._value])
         turned = ops.reshape(turned, (-1, 2 * self.num_heads, 1, self.key_dim))
-        query, key = ops.split(rotated(turned, place.rotation), 2, axis=1)
-        keys = written(state[0], key, place)
+        query, key = ops.split(rotate(turned, cache_position.rotation), 2, axis=1)
+        keys = update_cache(state[0], key, cache_position)
         value = ops.reshape(value, (-1, self.num_heads, 1, self.value_dim))
-        values = written(state[1], value, place)
-        weights = self.scores(query, keys, place.seen)
+        values = update_cache(state[1], value, cache_position)
+        weights = self.scores(query, keys, cache_position.attention_mask)
         return self._joined(ops.matmul(weights, values)), (keys, values)
 
     def compute_output_shape(

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from keras_seq.errors import require_positive
-from keras_seq.layers.fusing import fuses
+from keras_seq.layers.lowering import get_lowering
 from keras_seq.lookup import take
 from keras_seq.typing import Tensor
 
@@ -146,7 +146,7 @@ class RotaryPositions(Positions):
         rates = 10000 ** (-2 * np.arange(self.head_dim // 2) / self.head_dim)
         angle = np.arange(self.max_length)[:, None] * rates
         cos, sin = np.cos(angle), np.sin(angle)
-        # As `rotated` takes them.
+        # As `rotate` takes them.
         self.cos = self._tabled("cos", np.concatenate([cos, cos], axis=1))
         self.sin = self._tabled("sin", np.concatenate([-sin, sin], axis=1))
 
@@ -171,7 +171,7 @@ class RotaryPositions(Positions):
             return cos, sin
         row = ops.reshape(position, (-1, 1, 1))
         cos, sin = (take(table, row) for table in tables)
-        if not fuses():
+        if not get_lowering().fuse_projections:
             return cos, sin
         # Made once, for all layers.
         one = np.eye(self.head_dim, dtype="float32")
@@ -181,7 +181,7 @@ class RotaryPositions(Positions):
         return {**super().get_config(), "head_dim": self.head_dim}
 
 
-def rotated(x: Tensor, rotation: Rotation | None) -> Tensor:
+def rotate(x: Tensor, rotation: Rotation | None) -> Tensor:
     """Queries or keys `(B, nh, T, D)` turned by `RotaryPositions.rotation`; as they are by None."""
     if rotation is None:
         return x

@@ -5,13 +5,13 @@ from typing import Any
 
 from keras import ops
 
-from keras_seq.layers.fusing import fuses
+from keras_seq.layers.lowering import get_lowering
 from keras_seq.typing import Tensor
 
 Weights = tuple[Any, Any]  # a kernel (D, nh, hs), and a bias (nh, hs) or None
 
 
-def projected(x: Tensor, *groups: Sequence[Weights]) -> list[Tensor]:
+def project(x: Tensor, *groups: Sequence[Weights]) -> list[Tensor]:
     """For each group of weights, the products of `x` with its kernels, side by side.
 
     Args:
@@ -21,7 +21,7 @@ def projected(x: Tensor, *groups: Sequence[Weights]) -> list[Tensor]:
     Returns:
         For each group `(…, nh · hs)`, summed over its kernels.
     """
-    if not fuses():
+    if not get_lowering().fuse_projections:
         return [_joint([_product(x, [weights]) for weights in group]) for group in groups]
     whole = _product(x, [weights for group in groups for weights in group])
     if len(groups) == 1:

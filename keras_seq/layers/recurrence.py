@@ -1,31 +1,18 @@
-"""The one operation every recurrent layer is made of, and the place where a format may own it.
+"""The one operation that every recurrent layer is made of.
 
-A cell says what one time step computes; `recurrence` carries it along the sequence. A runtime that
-has an operator for a whole recurrence (ONNX has `RNN`, `LSTM` and `GRU`) puts its own rule in place
-while a model is traced, as a compiler lowers a primitive:
-
-    with lowering(rule):
-        trace(model)
-
-No layer knows which format it is traced for.
+A cell says what one time step computes; `run_recurrence` carries it along the sequence. A format
+may have an operator for a whole recurrence; see `lowering`.
 """
-
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from contextvars import ContextVar
 
 from keras import ops
 
 from keras_seq.layers import scan as scans
 from keras_seq.layers.cells import Cell, CellState
-from keras_seq.layers.tracing import setting
+from keras_seq.layers.lowering import get_lowering
 from keras_seq.typing import Tensor
 
-Lowering = Callable[..., tuple[Tensor | None, CellState]]
-_rule: ContextVar[Lowering | None] = ContextVar("keras_seq_recurrence_lowering", default=None)
 
-
-def recurrence(
+def run_recurrence(
     cell: Cell,
     inputs: Tensor,
     state: CellState,
@@ -47,11 +34,11 @@ def recurrence(
     Returns:
         `(outputs, state)`: `(B, T, …)`, or None without `sequence`; and the last state.
     """
-    rule = _rule.get() or loop
+    rule = get_lowering().recurrence or run_loop
     return rule(cell, inputs, state, mask, reverse=reverse, sequence=sequence)
 
 
-def loop(
+def run_loop(
     cell: Cell,
     inputs: Tensor,
     state: CellState,
@@ -61,16 +48,16 @@ def loop(
     sequence: bool = True,
     scan: scans.Scan = scans.scan,
 ) -> tuple[Tensor | None, CellState]:
-    """The recurrence as a loop, by `scan`, that of the Keras backend by default."""
-    # Projecting is cheap to repeat over the padding and dear to repeat over the steps.
+    """Runs a recurrence as a loop; `scan` is the loop of the Keras backend by default."""
+    # All steps are projected at once, the padding with them: cheaper than step by step.
     xs = (cell.project(swap_batch_and_time(inputs)),)
     rank = len(state[0].shape)
     if mask is not None:
         mask = ops.reshape(mask, (*ops.shape(mask), *(1,) * (rank - 1)))
         xs += (swap_batch_and_time(ops.cast(mask, "bool")),)
 
-    def counts(x_t: tuple[Tensor, ...], like: Tensor) -> Tensor:
-        """The step's mask in the rank of `like`."""
+    def mask_like(x_t: tuple[Tensor, ...], like: Tensor) -> Tensor:
+        """Returns the step's mask in the rank of `like`."""
         missing = len(like.shape) - rank
         return ops.reshape(x_t[1], (-1,) + (1,) * (len(like.shape) - 1)) if missing else x_t[1]
 
@@ -79,7 +66,8 @@ def loop(
         if mask is None:
             return new_state
         return tuple(
-            ops.where(counts(x_t, new), new, old) for new, old in zip(new_state, state, strict=True)
+            ops.where(mask_like(x_t, new), new, old)
+            for new, old in zip(new_state, state, strict=True)
         )
 
     outputs, state = scan(step, state, xs, reverse=reverse, collect=int(sequence))
@@ -87,11 +75,11 @@ def loop(
 
 
 def swap_batch_and_time(x: Tensor) -> Tensor:
-    """`(B, T, …)` to `(T, B, …)` and back."""
+    """Maps `(B, T, …)` to `(T, B, …)` and back."""
     return ops.transpose(x, (1, 0, *range(2, len(x.shape))))
 
 
-def masked_outputs(
+def mask_outputs(
     outputs: Tensor,
     mask: Tensor | None,
     *,
@@ -102,11 +90,11 @@ def masked_outputs(
     """Puts zeros where stock Keras layers have zeros.
 
     Args:
-        outputs: `(B, T, …)` of `recurrence`, in the order of its inputs, or the last state's
+        outputs: `(B, T, …)` of `run_recurrence`, in the order of its inputs, or the last state's
             `(B, …)` without `sequence`.
         mask: `(B, T)` boolean.
-        zeros: "masked": at every masked step; "before": at those before the first step that
-            counts, where `recurrence` repeats the initial state.
+        zeros: "masked" for every masked step; "before" for those before the first step that isn't
+            masked, where `run_recurrence` repeats the initial state.
         reverse: The steps were walked from the last to the first.
         sequence: Whether `outputs` has a time axis.
     """
@@ -122,8 +110,3 @@ def masked_outputs(
     missing = len(outputs.shape) - len(kept.shape)
     kept = ops.reshape(kept > 0, (*ops.shape(kept), *(1,) * missing))
     return ops.where(kept, outputs, ops.zeros_like(outputs))
-
-
-def lowering(rule: Lowering) -> AbstractContextManager[None]:
-    """Makes `recurrence` use `rule`, a function like `loop`, inside the `with` block."""
-    return setting(_rule, rule)

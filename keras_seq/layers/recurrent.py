@@ -6,11 +6,11 @@ import keras
 from keras import ops
 
 from keras_seq.errors import require_positive, require_share
-from keras_seq.layers.backpropagation import backpropagated
+from keras_seq.layers.backpropagation import run_differentiable
 from keras_seq.layers.cells import CellState, WeightedCell
-from keras_seq.layers.cudnn import cudnn
+from keras_seq.layers.cudnn import run_cudnn
 from keras_seq.layers.dropout import dropout
-from keras_seq.layers.recurrence import masked_outputs, recurrence
+from keras_seq.layers.recurrence import mask_outputs, run_recurrence
 from keras_seq.typing import Tensor
 
 
@@ -146,9 +146,9 @@ class Recurrent(keras.layers.Layer):
         cell = self.cell(recurrent_dropout)
         state = self.initial_state(batch_size) if state is None else tuple(state)
         if not training:
-            return recurrence(cell, inputs, state, mask, reverse=reverse, sequence=sequence)
-        return cudnn(cell, inputs, state, mask, reverse=reverse, sequence=sequence) or (
-            backpropagated(cell, inputs, state, mask, reverse=reverse, sequence=sequence)
+            return run_recurrence(cell, inputs, state, mask, reverse=reverse, sequence=sequence)
+        return run_cudnn(cell, inputs, state, mask, reverse=reverse, sequence=sequence) or (
+            run_differentiable(cell, inputs, state, mask, reverse=reverse, sequence=sequence)
         )
 
     def _dropped(self, shape: tuple, rate: float) -> Tensor:
@@ -191,7 +191,7 @@ class Recurrent(keras.layers.Layer):
         )
         outputs = state[0] if outputs is None else outputs
         if self.zero_output_for_mask or initial_state is not None:
-            outputs = masked_outputs(
+            outputs = mask_outputs(
                 outputs,
                 mask,
                 zeros="masked" if self.zero_output_for_mask else "before",

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from keras_seq.layers.cache import Place
+from keras_seq.layers.cache import CachePosition
 from keras_seq.layers.transformer_block import TransformerBlock
 from keras_seq.typing import Tensor
 
@@ -85,7 +85,7 @@ class TransformerDecoder(TransformerBlock):
         x = self._residual(x, attend_encoded, self.cross_attention_norm, training)
         return self._feed_forward(x, training)
 
-    def attention_to(
+    def cross_attention_weights(
         self,
         inputs: Tensor,
         memory: tuple[Tensor, Tensor],
@@ -118,7 +118,7 @@ class TransformerDecoder(TransformerBlock):
         self,
         inputs: Tensor,
         state: tuple[Tensor, Tensor],
-        place: Place,
+        cache_position: CachePosition,
         memory: tuple[Tensor, Tensor],
         encoded_mask: Tensor | None = None,
         beams: int = 1,
@@ -128,7 +128,7 @@ class TransformerDecoder(TransformerBlock):
         Args:
             inputs: `(B · K, D)`.
             state: As from `initial_state` or an earlier step.
-            place: Where in the sequence this step stands.
+            cache_position: Where in the sequence this step stands.
             memory: As from `memory`.
             encoded_mask: `(B, S)` boolean, False where the encoder read padding.
             beams: K, the rows for each of the memory's.
@@ -139,11 +139,11 @@ class TransformerDecoder(TransformerBlock):
         cache = [state]
 
         def attend(x: Tensor) -> Tensor:
-            output, cache[0] = self.attention.step(x, state, place)
+            output, cache[0] = self.attention.step(x, state, cache_position)
             return output
 
         def attend_memory(x: Tensor) -> Tensor:
-            return self.cross_attention.attend_rows(x, memory, _seen(encoded_mask), beams)
+            return self.cross_attention.attend_per_row(x, memory, _seen(encoded_mask), beams)
 
         x = self._residual(inputs, attend, self.attention_norm, False)
         x = self._residual(x, attend_memory, self.cross_attention_norm, False)

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from keras_seq.layers.cache import Place
+from keras_seq.layers.cache import CachePosition
 from keras_seq.layers.positions import Rotation
 from keras_seq.layers.transformer_block import TransformerBlock
 from keras_seq.typing import Tensor
@@ -87,13 +87,13 @@ class TransformerEncoder(TransformerBlock):
         return self._feed_forward(x, False), cache[0]
 
     def step(
-        self, inputs: Tensor, state: tuple[Tensor, Tensor], place: Place
+        self, inputs: Tensor, state: tuple[Tensor, Tensor], cache_position: CachePosition
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """One position of a causal block: `(B, D)` and a cache in, `(output, state)` out."""
         cache = [state]
 
         def attend(x: Tensor) -> Tensor:
-            output, cache[0] = self.attention.step(x, state, place)
+            output, cache[0] = self.attention.step(x, state, cache_position)
             return output
 
         x = self._residual(inputs, attend, self.attention_norm, False)

@@ -11,7 +11,7 @@ import keras_seq.backbones
 import keras_seq.text.byte_tokenizer
 import keras_seq.text.sentencepiece  # noqa: F401
 from keras_seq.embeddings import TokenEmbedding
-from keras_seq.signature import Signature
+from keras_seq.signature import Entry, Signature
 from keras_seq.text import Tokenizer
 from keras_seq.typing import Arrays
 
@@ -31,12 +31,14 @@ class TextModel(keras.Model):
 
     Attributes:
         task: Name of the task.
+        entry: The main signature and the interactive ones.
         labels: Names of the classes; empty for other tasks.
         signatures_class: Takes the model; has `signatures`, `signature_inputs`, `random_inputs` and
             `limits`.
     """
 
     task: str
+    entry: Entry
     labels: Sequence[str] = ()
     signatures_class: type
 

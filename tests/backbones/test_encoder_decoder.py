@@ -34,7 +34,7 @@ def test_stepping_is_reading(model, max_length):
     for t in range(T):
         if max_length is None and "layer_0_key" in state:
             shapes |= {name: (3, 2, t, 4) for name in shapes if name.startswith("layer")}
-            shapes["read"] = (3, 1, 1, t)
+            shapes["mask"] = (3, 1, 1, t)
         assert {name: tuple(value.shape) for name, value in state.items()} == shapes
         hidden, state = model.step(TARGET[:, t], state, memory)
         valid = TARGET[:, t] != 0

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from keras_seq.backbones import RecurrentBackbone, TransformerBackbone
-from keras_seq.layers.fusing import fusing
+from keras_seq.layers.lowering import Lowering, use_lowering
 
 T = 8
 TOKEN_IDS = np.random.default_rng(0).integers(1, 30, (3, T)).astype("int32")
@@ -163,8 +163,8 @@ def test_a_state_that_grows(name):
     state = backbone.initial_state(3, None)
     for t in range(T):
         assert state["layer_0_key"].shape == (3, 2, t, 4)
-        assert state["read"].shape == (3, 1, 1, t)
-        with fusing():
+        assert state["mask"].shape == (3, 1, 1, t)
+        with use_lowering(Lowering(fuse_projections=True)):
             fused, _ = backbone.step(TOKEN_IDS[:, t], state)
         hidden, state = backbone.step(TOKEN_IDS[:, t], state)
         valid = TOKEN_IDS[:, t] != 0

@@ -9,8 +9,22 @@ import numpy as np
 import pytest
 
 import export
+from export.bundle import find_variant, read_manifest
+from keras_seq.backbones import (
+    RecurrentBackbone,
+    TransformerBackbone,
+    TransformerEncoderDecoder,
+)
+from keras_seq.models import TextClassifier, TextGenerator, Translator
+from keras_seq.text import ByteTokenizer
 from keras_seq.training.run import find_model
 
+OPTIONS = {
+    "mood": {},
+    "bard": {"max_new_tokens": 24, "max_length": 40},
+    # Some of a translator's: exporting them takes long.
+    "en-de": {"only": ["encode", "decode", "translate_text"], "num_beams": 2},
+}
 WEB = Path(__file__).resolve().parents[1] / "web"
 
 
@@ -33,10 +47,48 @@ def bundles(once, runs, reviews):
     return {backbone: folder / backbone for backbone in runs}
 
 
+def randomize_weights(model):
+    generator = np.random.default_rng(4)
+    for variable in model.trainable_variables:
+        variable.assign(generator.normal(size=variable.shape) / 2)
+    return model
+
+
+def make_models():
+    tokenizer = ByteTokenizer()
+    size = tokenizer.vocabulary_size
+    return {
+        "mood": TextClassifier(
+            RecurrentBackbone(size, 16, "lstm", bidirectional=True), tokenizer, ["bad", "good"], 40
+        ),
+        "bard": TextGenerator(
+            TransformerBackbone(size, 16, 1, 2, max_length=64, positions="rotary", causal=True),
+            tokenizer,
+            64,
+        ),
+        "en-de": Translator(
+            TransformerEncoderDecoder(size, 16, 1, 2, max_length=21), tokenizer, 20
+        ),
+    }
+
+
+@pytest.fixture(scope="session")
+def served(once):
+    """The folder of small ONNX bundles: a classifier, a generator and a translator."""
+
+    def make(folder):
+        for name, model in make_models().items():
+            export.export(
+                randomize_weights(model), folder / name, formats=["onnx"], **OPTIONS[name]
+            )
+
+    return once("served", make)
+
+
 def _request(folder, format, signature, inputs):
     """A request to the bundle in `folder`; texts are padded to what TFLite's file has."""
     file = "tflite/model.tflite" if format == "tflite" else f"onnx/{signature}.onnx"
-    sizes = json.loads((folder / "manifest.json").read_text())["formats"]["tflite"]["sizes"]
+    sizes = find_variant(read_manifest(folder), "tflite", "float32")["sizes"]
     given = {}
     for key, array in inputs.items():
         if "L" in sizes and array.ndim == 2 and array.dtype == np.uint8:

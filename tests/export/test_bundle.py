@@ -116,6 +116,6 @@ def test_no_bundle_damaged_manifest_other_version(whole, tmp_path):
         path.write_text(damaged)
         with pytest.raises(UserError, match="is damaged"):
             bundle.read_manifest(whole)
-    path.write_text(content.replace('"schema_version": 1', '"schema_version": 99'))
+    path.write_text(content.replace('"schema_version": 2', '"schema_version": 99'))
     with pytest.raises(UserError, match="99"):
         bundle.read_manifest(whole)

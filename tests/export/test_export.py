@@ -19,6 +19,7 @@ import export
 from export import formats
 from keras_seq.errors import UserError
 from keras_seq.training.run import find_model
+from tests.export.helpers import parity_figures
 
 ROOT = Path(__file__).resolve().parents[2]
 BACKBONES = ("rnn", "lstm", "transformer")
@@ -30,13 +31,13 @@ def manifest_of(path):
 
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_parity_on_a_thousand_reviews(bundles, backbone):
-    parity = manifest_of(bundles[backbone])["parity"]
-    assert parity["inputs"] == "1000 held-out reviews"
-    assert sorted(parity["formats"]) == sorted(formats.NAMES)
+    manifest = manifest_of(bundles[backbone])
+    assert manifest["parity"]["inputs"] == "1000 held-out reviews"
+    assert sorted(parity_figures(manifest)) == sorted(formats.NAMES)
     for name in formats.NAMES:
         expected = ["classify", "classify_text"] + ["classify_string"] * (name == "saved_model")
-        assert list(parity["formats"][name]) == expected
-        for figures in parity["formats"][name].values():
+        assert list(parity_figures(manifest)[name]) == expected
+        for figures in parity_figures(manifest)[name].values():
             assert figures["inputs"] == 1000
             assert figures["largest_difference"] <= 1e-5
             assert figures["agreement"] == 1
@@ -71,7 +72,9 @@ def test_of_a_long_text_the_beginning_is_read_and_a_warning_says_so(bundles, run
     tokenizer = find_model(runs["rnn"])[0].tokenizer
     (read,) = tokenizer.decode_bytes([tokenizer.encode([text])[0][:66]])
     unread = 801 - len(read)
-    words = rf"1 of 2 texts are too long: the end .* up to {unread} bytes.* 66 tokens and 531 bytes"
+    words = (
+        rf"1 of 2 texts are too long: their end .* up to {unread} bytes.* 66 tokens and 531 bytes"
+    )
     with pytest.warns(UserWarning, match=words):
         found = loaded.classify_text(["a film", text])
     np.testing.assert_array_equal(found["unread"], [0, unread])
@@ -139,7 +142,7 @@ def test_a_model_on_bytes(reviews, tmp_path):
     backbone = RecurrentBackbone(tokenizer.vocabulary_size, 8, "rnn")
     model = TextClassifier(backbone, tokenizer, ["a", "b"], max_length=50)
     manifest = export.export(model, tmp_path / "b", texts=reviews.held_out.texts[:20])
-    assert manifest["limits"] == {"T": 50, "L": 53}
+    assert manifest["limits"] == {"max_length": 50, "max_bytes": 53}
     texts = ["好" * 30, "a film", "x" + "é" * 40, b"\xff\xfe"]
     for format in formats.NAMES:
         with warnings.catch_warnings():
@@ -163,7 +166,7 @@ def test_manifest_is_the_contract(bundles):
     manifest = manifest_of(bundles["lstm"])
     expected = {
         "schema_version", "task", "backbone", "created_with", "labels", "tokenizer", "signatures",
-        "formats", "metrics", "parity", "files",
+        "entry", "limits", "dimensions", "variants", "metrics", "parity", "files",
     }  # fmt: skip
     assert expected <= manifest.keys()
     ids = {"name": "token_ids", "dtype": "int32", "shape": ["B", "T"]}
@@ -292,7 +295,7 @@ def test_wrong_calls_say_what_was_received(bundles, format):
             loaded.classify_text(wrong)
     lengths = {"text": np.full((1, 2), 104, "uint8")}
     for wrong in (3, -1):
-        with pytest.raises(UserError, match=rf"length counts.*0 to the 2.*{wrong}"):
+        with pytest.raises(UserError, match=rf"length is the number of bytes.*0 to the 2.*{wrong}"):
             loaded.classify_text(**lengths, length=[wrong])
     with pytest.raises(UserError, match="uint8, from 0 to 255.*300"):
         loaded.classify_text(text=[[300, 105]], length=[2])
@@ -316,7 +319,7 @@ def test_unknown_or_absent_format(bundles, runs, tmp_path):
     with pytest.raises(UserError, match="coreml"):
         export.export(model, tmp_path / "b", ["coreml"])
     manifest = export.export(model, tmp_path / "b", ["onnx"], overwrite=False)
-    assert list(manifest["formats"]) == ["onnx"]
+    assert [v["format"] for v in manifest["variants"]] == ["onnx"]
     assert manifest["parity"]["inputs"] == "16 random inputs"
     with pytest.raises(UserError, match="'tflite'"):
         export.load(tmp_path / "b", "tflite")

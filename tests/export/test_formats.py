@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from export import formats, runtime
+from export import formats
 from keras_seq import layers
 from keras_seq.backbones import RecurrentBackbone, TransformerBackbone
 from keras_seq.signature import Signature, TensorSpec
@@ -21,7 +21,7 @@ def roll_out(signature, inputs, tmp_path, name):
     rows = len(next(iter(inputs.values())))
     module.write([signature], tmp_path, {"B": rows, "T": STEPS} if module.STATIC else {})
     operators = module.operators(tmp_path)
-    outputs = runtime.RUNTIMES[name].Runner(tmp_path, 1)(signature.name, inputs)
+    outputs = formats.module(name).Runner(tmp_path, 1)(signature.name, inputs)
     return outputs, operators
 
 
@@ -101,7 +101,7 @@ def test_one_step_with_state_in_and_out(tmp_path, cell, format):
     signature = Signature("decode", tuple(inputs), tuple(outputs), step)
     module = formats.module(format)
     module.write([signature], tmp_path, {"B": 2} if module.STATIC else {})
-    run = runtime.RUNTIMES[format].Runner(tmp_path, 1)
+    run = formats.module(format).Runner(tmp_path, 1)
     token_ids = np.array([[3, 9, 4, 7, 1], [8, 8, 2, 1, 5]], "int32")
     whole = np.asarray(backbone(token_ids))
     for t in range(token_ids.shape[1]):

@@ -9,6 +9,7 @@ from benchmarks.gallery_models import GALLERY
 from export import formats
 from export.bundle import PARITY
 from export.parity import load_reference
+from tests.export.helpers import parity_figures
 
 STEPS, ROWS = 20, 2
 IN_THE_BROWSER = (
@@ -38,7 +39,7 @@ def test_each_format_computes_what_keras_computes(exported):
     """On the exporter's inputs, padded rows among them; it compares with stock layers."""
     _, folder, manifest = exported
     for name in formats.NAMES:
-        figures = manifest["parity"]["formats"][name]["predict"]
+        figures = parity_figures(manifest)[name]["predict"]
         assert figures["inputs"] >= 16
         assert figures["largest_difference"] <= 1e-5
     operators = formats.module("tflite").operators(folder)

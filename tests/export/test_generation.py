@@ -14,6 +14,7 @@ from keras_seq.models import TextGenerator
 from keras_seq.text import ByteTokenizer, SentencePieceTokenizer
 from keras_seq.text.token_rows import pad_rows
 from keras_seq.uniforms import random_uniforms
+from tests.export.helpers import parity_figures
 
 PROMPT, NEW = 12, 20
 TEXTS = ["First Citizen: before we proceed", "Speak, speak.", "", "é", "the people"]
@@ -65,17 +66,17 @@ def exported(request, tmp_path_factory):
 def test_the_manifest_proves_every_signature_in_every_format(exported):
     _, folder, manifest = exported
     names = {"prefill", "decode", "generate", "prefill_text", "decode_text", "generate_text"}
-    assert set(manifest["parity"]["formats"]) == set(formats.NAMES)
-    for name, figures in manifest["parity"]["formats"].items():
+    assert set(parity_figures(manifest)) == set(formats.NAMES)
+    for name, figures in parity_figures(manifest).items():
         assert names <= figures.keys()
         assert all(figure["within_tolerance"] for figure in figures.values())
         assert figures["generate"]["inputs"] == 2 * len(TEXTS)
         found = formats.module(name).operators(folder)
         assert not [o for o in found if o.startswith(("CUSTOM", "FLEX", "VARIABLE"))]
     assert manifest["limits"] == {
-        "T": PROMPT,
-        "N": NEW,
-        "L": manifest["limits"]["L"],
+        "max_length": PROMPT,
+        "max_new_tokens": NEW,
+        "max_bytes": manifest["limits"]["max_bytes"],
     }
 
 
@@ -199,7 +200,7 @@ def test_rows_of_a_cache_in_tflite(tmp_path):
     model = made("transformer")
     signature = next(s for s in model.signatures({"T": PROMPT, "N": NEW}) if s.name == "generate")
     tflite.write([signature], tmp_path, {"B": 3, "T": PROMPT, "N": NEW})
-    run = runtime.tflite.Runner(tmp_path, 1)
+    run = tflite.Runner(tmp_path, 1)
     rows = model.tokenizer.encode(["the people", "", "we"])
     token_ids = np.zeros((3, PROMPT), "int32")
     for i, row in enumerate(rows):
@@ -226,8 +227,8 @@ def test_a_long_prompt_is_read_from_its_end(exported):
     model, folder, manifest = exported
     loaded = export.load(folder, "onnx")
     text = "we proceed any further, hear me speak before the people " * 3
-    (ids,) = model.tokenizer.encode([text[-manifest["limits"]["L"] :]])
-    with pytest.warns(UserWarning, match="1 of 1 texts are too long: the beginning of them"):
+    (ids,) = model.tokenizer.encode([text[-manifest["limits"]["max_bytes"] :]])
+    with pytest.warns(UserWarning, match="1 of 1 texts are too long: their beginning was not read"):
         found = loaded.generate_text([text], temperature=0.0)
     (read,) = model.tokenizer.decode([ids[-PROMPT:]])
     assert found["unread"].tolist() == [len(text) - len(read)]
@@ -245,7 +246,10 @@ REFUSED = (
     ({"top_p": 0.0}, "top_p is from 1e-06 to 1. Received: 0"),
     ({"top_p": 1.5}, "top_p"),
     ({"top_k": -1}, "top_k is 0 or more"),
-    ({"max_new_tokens": 0}, f"max_new_tokens is from 1 to {NEW}, which is N. Received: 0"),
+    (
+        {"max_new_tokens": 0},
+        f"max_new_tokens is from 1 to {NEW}, the size N .max_new_tokens.. Received: 0",
+    ),
     ({"max_new_tokens": NEW + 1}, "max_new_tokens"),
     ({"seed": -1}, "seed"),
     ({"uniforms": np.ones((1, NEW), "float32")}, "uniforms"),
@@ -265,9 +269,11 @@ def test_refused_tokens_and_sizes(exported):
     loaded = export.load(folder, "tflite")
     with pytest.raises(UserError, match="token_ids is from 0 to"):
         loaded.generate(token_ids=[[-1]], length=[1])
-    with pytest.raises(UserError, match="length is from 0 to 1, which is T. Received: 2"):
+    with pytest.raises(
+        UserError, match="length is from 0 to 1, the size T .max_length.. Received: 2"
+    ):
         loaded.generate(token_ids=[[70]], length=[2])
-    with pytest.raises(UserError, match=f"T is {PROMPT} at most"):
+    with pytest.raises(UserError, match=f"T .max_length. is at most {PROMPT}"):
         loaded.generate(token_ids=np.full((1, PROMPT + 1), 70), length=[3])
     if hasattr(model.backbone, "max_length"):
         with pytest.raises(UserError, match="64 positions.*60 tokens of a prompt.*20 new"):
@@ -307,7 +313,7 @@ def test_some_of_the_signatures(tmp_path):
     manifest = export.export(model, tmp_path / "b", ["tflite", "onnx"], only=names, texts=TEXTS)
     assert list(manifest["signatures"]) == names
     assert sorted(path.stem for path in (tmp_path / "b" / "onnx").glob("*.onnx")) == sorted(names)
-    assert set(manifest["parity"]["formats"]["tflite"]) == set(names)
+    assert set(parity_figures(manifest)["tflite"]) == set(names)
     assert cli.main(["check", str(tmp_path / "b")]) == 0
     with pytest.raises(UserError, match="has the signatures prefill, decode, .* Received: encode"):
         export.export(model, tmp_path / "c", only=["encode"])

@@ -9,6 +9,7 @@ from keras_seq.backbones import RecurrentEncoderDecoder, TransformerEncoderDecod
 from keras_seq.errors import UserError
 from keras_seq.models import Translator
 from keras_seq.text import ByteTokenizer
+from tests.export.helpers import parity_figures
 
 READ, NEW, BEAMS = 10, 8, 3
 TEXTS = ["a man", "two dogs", "", "é", "x" * 40]
@@ -27,7 +28,7 @@ def exported(request, tmp_path_factory):
     for variable in model.trainable_variables:
         variable.assign(generator.normal(size=variable.shape) / 2)
     folder = tmp_path_factory.mktemp("bundles") / kind
-    sizes = {"max_length": READ, "max_new_tokens": NEW, "beam": BEAMS}
+    sizes = {"max_length": READ, "max_new_tokens": NEW, "num_beams": BEAMS}
     batch = 2 if kind == "lstm" else 1  # rows of a TFLite call
     return model, folder, export.export(model, folder, texts=TEXTS, batch=batch, **sizes)
 
@@ -35,15 +36,15 @@ def exported(request, tmp_path_factory):
 def test_the_manifest_proves_every_signature_in_every_format(exported):
     _, folder, manifest = exported
     names = {"encode", "decode", "translate", "translate_text", "attend_text"}
-    assert set(manifest["parity"]["formats"]) == set(formats.NAMES)
-    for name, figures in manifest["parity"]["formats"].items():
+    assert set(parity_figures(manifest)) == set(formats.NAMES)
+    for name, figures in parity_figures(manifest).items():
         assert names <= figures.keys()
         assert all(figure["within_tolerance"] for figure in figures.values())
         found = formats.module(name).operators(folder)
         assert not [o for o in found if o.startswith(("CUSTOM", "FLEX", "VARIABLE"))]
     assert manifest["languages"] == ["en", "de"]
-    assert manifest["limits"]["T"] == READ
-    assert manifest["limits"]["K"] == BEAMS
+    assert manifest["limits"]["max_length"] == READ
+    assert manifest["limits"]["num_beams"] == BEAMS
 
 
 @pytest.mark.parametrize("format", formats.NAMES)
@@ -60,7 +61,7 @@ def test_text_in_text_out_as_in_keras(exported, format):
                 assert text.decode("utf-8", "replace") == hypothesis.text
                 assert found["scores"][i, k] == pytest.approx(hypothesis.score, abs=1e-4)
                 assert bool(found["ended"][i, k]) == hypothesis.ended
-    with pytest.warns(UserWarning, match="1 of 2 texts are too long: the end .* up to 30 bytes"):
+    with pytest.warns(UserWarning, match="1 of 2 texts are too long: their end .* up to 30 bytes"):
         long = loaded.translate_text(["a man", "x" * 40])
     assert long["unread"].tolist() == [0, 30]
     cut = loaded.translate_text(texts, max_new_tokens=2)
@@ -135,7 +136,7 @@ def test_refused(exported):
     for sizes, words in (
         ({"max_length": 21}, "--max-length is from 1 to the 20"),
         ({"max_new_tokens": 21}, "--max-new-tokens is from 1 to the 20"),
-        ({"beam": 131}, "--beam is from 1 to 130"),
+        ({"num_beams": 131}, "--num-beams is from 1 to 130"),
     ):
         with pytest.raises(UserError, match=words):
             export.export(model, folder.parent / "no", **sizes)

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from keras_seq import layers
-from keras_seq.layers.cache import Place
-from keras_seq.layers.fusing import fusing
+from keras_seq.layers.cache import CachePosition
+from keras_seq.layers.lowering import Lowering, use_lowering
 
 G = np.random.default_rng(3)
 B, T, S, D = 3, 5, 7, 6
@@ -180,9 +180,9 @@ def test_fewer_operators_compute_the_same(options):
     value, key = QUERY[:, ::-1], QUERY[::-1]
     expected = [layer(QUERY), layer(QUERY, value), layer(QUERY, value, key)]
     state = tuple(G.normal(size=x.shape).astype("float32") for x in layer.initial_state(B, T))
-    place = Place.at(np.full(B, 2, "int32"), T)
+    place = CachePosition.at(np.full(B, 2, "int32"), T)
     expected += [layer.step(QUERY[:, 2], state, place)[0]]
-    with fusing():
+    with use_lowering(Lowering(fuse_projections=True)):
         found = [layer(QUERY), layer(QUERY, value), layer(QUERY, value, key)]
         found += [layer.step(QUERY[:, 2], state, place)[0]]
     for one, other in zip(found, expected, strict=True):
@@ -199,7 +199,7 @@ def test_steps_make_the_causal_sequence(options, room):
     for t in range(T):
         assert [tuple(part.shape) for part in state] == shapes
         output, state = layer.step(
-            QUERY[:, t], state, Place.at(np.full(B, t, "int32"), state[0].shape[2])
+            QUERY[:, t], state, CachePosition.at(np.full(B, t, "int32"), state[0].shape[2])
         )
         np.testing.assert_allclose(output, whole[:, t], atol=1e-5)
     keys, values = layer.project_key_value(QUERY)
@@ -218,7 +218,7 @@ def test_steps_of_rows_at_different_positions():
     for turn in range(T + B - 1):
         position = np.clip(turn - late, 0, T - 1).astype("int32")
         output, state = layer.step(
-            QUERY[np.arange(B), position], state, Place.at(position, state[0].shape[2])
+            QUERY[np.arange(B), position], state, CachePosition.at(position, state[0].shape[2])
         )
         np.testing.assert_allclose(output, whole[np.arange(B), position], atol=1e-5)
         checked += len(set(position)) > 1
@@ -230,7 +230,7 @@ def test_cache_is_never_read_past_the_position():
     layer(QUERY)
     junk = tuple(np.full(part.shape, 9, "float32") for part in layer.initial_state(B, T))
     position = np.zeros(B, "int32")
-    output, _ = layer.step(QUERY[:, 0], junk, Place.at(position, junk[0].shape[2]))
+    output, _ = layer.step(QUERY[:, 0], junk, CachePosition.at(position, junk[0].shape[2]))
     np.testing.assert_allclose(output, layer(QUERY[:, :1])[:, 0], atol=1e-5)
 
 

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from keras_seq import layers
-from keras_seq.layers.fusing import fusing
-from keras_seq.layers.positions import RotaryPositions, rotated
+from keras_seq.layers.lowering import Lowering, use_lowering
+from keras_seq.layers.positions import RotaryPositions, rotate
 
 B, T, D = 3, 6, 8
 X = np.random.default_rng(0).normal(size=(B, T, D)).astype("float32")
@@ -116,13 +116,13 @@ def test_rotary_positions_are_turns_in_the_complex_plane():
     theta = 10000.0 ** (-2 * np.arange(4) / 8)
     turned = (x[..., :4] + 1j * x[..., 4:]) * np.exp(1j * np.arange(12)[:, None] * theta)
     expected = np.concatenate([turned.real, turned.imag], axis=-1)
-    np.testing.assert_allclose(rotated(x, layer.rotation(12)), expected, atol=1e-5)
+    np.testing.assert_allclose(rotate(x, layer.rotation(12)), expected, atol=1e-5)
     for t in (0, 7):
-        found = rotated(x[:, :, t : t + 1], layer.rotation(position=np.full(2, t, "int32")))
+        found = rotate(x[:, :, t : t + 1], layer.rotation(position=np.full(2, t, "int32")))
         np.testing.assert_allclose(found, expected[:, :, t : t + 1], atol=1e-5)
-        with fusing():
+        with use_lowering(Lowering(fuse_projections=True)):
             matrix = layer.rotation(position=np.full(2, t, "int32"))
-        found = rotated(x[:, :, t : t + 1], matrix)
+        found = rotate(x[:, :, t : t + 1], matrix)
         np.testing.assert_allclose(found, expected[:, :, t : t + 1], atol=1e-5)
     assert layer.compute_output_shape((2, 12, 16)) == (2, 12, 16)
     assert type(layer).from_config(layer.get_config()).head_dim == 8

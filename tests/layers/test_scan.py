@@ -2,13 +2,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from export.formats import tflite_scan
+from export.formats import tflite
 from keras_seq import layers
 from keras_seq.layers.cells import RNNCell
-from keras_seq.layers.recurrence import loop, lowering
+from keras_seq.layers.lowering import Lowering, use_lowering
+from keras_seq.layers.recurrence import run_loop
 from keras_seq.layers.scan import scan
 
-SCANS = {"training": scan, "tflite": tflite_scan.scan}
+SCANS = {"training": scan, "tflite": tflite.scan}
 
 
 def step(state, x):
@@ -48,14 +49,14 @@ def test_lowering_holds_inside_its_block():
 
     def rule(cell, *arguments, **options):
         calls.append(type(cell))
-        return loop(cell, *arguments, **options)
+        return run_loop(cell, *arguments, **options)
 
     layer = layers.RNN(2)
     x = np.ones((1, 2, 2), "float32")
-    with lowering(rule):
+    with use_lowering(Lowering(recurrence=rule)):
         layer(x)
     layer(x)
-    with pytest.raises(ZeroDivisionError), lowering(rule):
+    with pytest.raises(ZeroDivisionError), use_lowering(Lowering(recurrence=rule)):
         _ = 1 / 0
     layer(x)
     assert calls == [RNNCell]
@@ -71,7 +72,7 @@ def test_the_rule_is_given_the_recurrence_and_gives_the_result():
 
     x, mask = np.ones((1, 2, 5), "float32"), np.array([[True, False]])
     last, whole = layers.RNN(2, go_backwards=True), layers.RNN(2, return_sequences=True)
-    with lowering(rule):
+    with use_lowering(Lowering(recurrence=rule)):
         np.testing.assert_array_equal(last(x, mask=mask), np.full((1, 2), 4))
         np.testing.assert_array_equal(whole(x), np.full((1, 2, 2), 3))
     (cell, inputs, state, found, reverse, sequence), other = received
@@ -91,14 +92,14 @@ def test_rules_nest_and_end_with_an_exception():
     def rule(name):
         def run(*arguments, **options):
             calls.append(name)
-            return loop(*arguments, **options)
+            return run_loop(*arguments, **options)
 
         return run
 
     layer, x = layers.LSTM(2), np.ones((1, 2, 2), "float32")
-    with lowering(rule("outer")):
+    with use_lowering(Lowering(recurrence=rule("outer"))):
         layer(x)
-        with pytest.raises(KeyError), lowering(rule("inner")):
+        with pytest.raises(KeyError), use_lowering(Lowering(recurrence=rule("inner"))):
             layer(x)
             raise KeyError
         layer(x)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_seq import layers
-from keras_seq.layers.cache import Place
+from keras_seq.layers.cache import CachePosition
 
 G = np.random.default_rng(6)
 B, T, S, D, HEADS = 3, 5, 7, 8, 2
@@ -67,7 +67,7 @@ def test_stepping_equals_reading(norm_first):
     whole = np.asarray(block(X, ENCODED, encoded_mask=PADDING))
     state, memory = block.initial_state(B, T + 2), block.memory(ENCODED)
     for t in range(T):
-        place = Place.at(np.full(B, t, "int32"), T + 2)
+        place = CachePosition.at(np.full(B, t, "int32"), T + 2)
         output, state = block.step(X[:, t], state, place, memory, PADDING)
         np.testing.assert_allclose(output, whole[:, t], atol=1e-5)
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_seq import layers
-from keras_seq.layers.cache import Place
+from keras_seq.layers.cache import CachePosition
 
 G = np.random.default_rng(5)
 B, T, D, HEADS = 3, 6, 8, 2
@@ -125,7 +125,7 @@ def test_steps_make_the_sequence(norm_first, room):
     state = block.initial_state(B, T + room)
     for t in range(T):
         output, state = block.step(
-            X[:, t], state, Place.at(np.full(B, t, "int32"), state[0].shape[2])
+            X[:, t], state, CachePosition.at(np.full(B, t, "int32"), state[0].shape[2])
         )
         np.testing.assert_allclose(output, whole[:, t], atol=1e-5)
 
@@ -138,7 +138,9 @@ def test_steps_of_rows_at_different_positions(norm_first):
     rows = np.arange(B)
     for turn in range(T + B - 1):
         position = np.clip(turn - rows, 0, T - 1).astype("int32")
-        output, state = block.step(X[rows, position], state, Place.at(position, state[0].shape[2]))
+        output, state = block.step(
+            X[rows, position], state, CachePosition.at(position, state[0].shape[2])
+        )
         np.testing.assert_allclose(output, whole[rows, position], atol=1e-5)
 
 

@@ -11,6 +11,7 @@ from keras_seq.backbones import Backbone
 from keras_seq.embeddings import TokenEmbedding, token_mask
 from keras_seq.errors import UserError
 from keras_seq.layers import Dropout
+from keras_seq.signature import Entry
 from keras_seq.tasks.classify.signatures import ClassifierSignatures
 from keras_seq.tasks.text_model import TextModel
 from keras_seq.text import Tokenizer
@@ -50,6 +51,7 @@ class TextClassifier(TextModel):
     """
 
     task = "classify"
+    entry = Entry("classify_text")
     signatures_class = ClassifierSignatures
 
     def __init__(

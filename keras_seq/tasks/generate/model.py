@@ -24,7 +24,7 @@ from keras_seq.decoding import (
 )
 from keras_seq.embeddings import TokenEmbedding, token_mask
 from keras_seq.errors import UserError
-from keras_seq.tasks.generate.signatures import GeneratorSignatures
+from keras_seq.tasks.generate.signatures import ENTRY, GeneratorSignatures
 from keras_seq.tasks.language_modeling.model import LanguageModel, mask_special_tokens
 from keras_seq.text import Tokenizer
 from keras_seq.text.streaming import TextStream
@@ -66,6 +66,7 @@ class TextGenerator(LanguageModel):
     """
 
     task = "generate"
+    entry = ENTRY
     signatures_class = GeneratorSignatures
 
     def __init__(

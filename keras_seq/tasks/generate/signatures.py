@@ -10,10 +10,10 @@ import numpy as np
 from keras import ops
 
 from keras_seq.compiling import compile_function
-from keras_seq.decoding import LEAST_TOP_P, generate, margins, next_token, proceed
+from keras_seq.decoding import LEAST_TOP_P, Sampling, generate, margins, next_token, proceed
 from keras_seq.errors import UserError
-from keras_seq.layers.cache import slots_in_loop
-from keras_seq.signature import UNREAD, Signature, TensorSpec
+from keras_seq.layers.cache import loop_cache_length
+from keras_seq.signature import UNREAD, Entry, Signature, TensorSpec
 from keras_seq.tasks.language_modeling.model import mask_special_tokens
 from keras_seq.text.token_rows import pad_rows
 from keras_seq.text.tokenizer import BEGINNING, END
@@ -22,6 +22,8 @@ from keras_seq.typing import Arrays, Tensor
 from keras_seq.uniforms import LARGEST, random_uniforms
 
 SAMPLING = ("temperature", "top_k", "top_p")
+DEFAULTS = {name: getattr(Sampling, name) for name in SAMPLING}
+ENTRY = Entry("generate_text", ("prefill_text", "decode_text"), DEFAULTS)
 SETTINGS = ("max_new_tokens", *SAMPLING)
 
 # What an export is proven with, after the likeliest tokens: temperature, top_k, top_p.
@@ -74,7 +76,7 @@ class GeneratorSignatures:
 
         def generated(token_ids: Tensor, length: Tensor, *given: Tensor) -> tuple[Tensor, Tensor]:
             uniforms, *numbers = given
-            room = slots_in_loop(cache_length)
+            room = loop_cache_length(cache_length)
             if room is None:  # No more than the longest prompt, either.
                 token_ids = token_ids[:, : ops.max(length)]
             logits, state = self._model.masked_prefill(token_ids, length, room)
@@ -130,9 +132,9 @@ class GeneratorSignatures:
         logits = spec("logits", "float32", ("B", vocabulary))
         most = spec("max_new_tokens", "int32", (), minimum=1, maximum="N", default="N")
         sampling = (
-            spec("temperature", "float32", (), minimum=0, default=1.0),
-            spec("top_k", "int32", (), minimum=0, default=0),
-            spec("top_p", "float32", (), minimum=LEAST_TOP_P, maximum=1, default=1.0),
+            spec("temperature", "float32", (), minimum=0, default=Sampling.temperature),
+            spec("top_k", "int32", (), minimum=0, default=Sampling.top_k),
+            spec("top_p", "float32", (), minimum=LEAST_TOP_P, maximum=1, default=Sampling.top_p),
         )
         uniform = spec("uniform", "float32", ("B",), minimum=0, maximum=LARGEST)
         uniforms = spec("uniforms", "float32", ("B", "N"), minimum=0, maximum=LARGEST)

@@ -14,8 +14,9 @@ from keras_seq.console import show_progress
 from keras_seq.decoding import NO_CHANCE, Hypothesis, beam_search
 from keras_seq.embeddings import TokenEmbedding, token_mask
 from keras_seq.errors import UserError
-from keras_seq.layers.cache import slots_in_loop
+from keras_seq.layers.cache import loop_cache_length
 from keras_seq.layers.language_head import LanguageHead
+from keras_seq.signature import Entry
 from keras_seq.tasks.language_modeling.model import mask_special_tokens
 from keras_seq.tasks.text_model import TextModel
 from keras_seq.tasks.translate.signatures import TranslatorSignatures
@@ -58,6 +59,7 @@ class Translator(TextModel):
     """
 
     task = "translate"
+    entry = Entry("translate_text", ("translate_text", "attend_text"))
     r_drop = 0.0  # α of `compute_loss`; set it to train with.
     signatures_class = TranslatorSignatures
 
@@ -176,7 +178,7 @@ class Translator(TextModel):
             logits, state = self.step(token, state, memory, beams)
             return mask_special_tokens(logits), state
 
-        logits, state = self.begin(memory, slots_in_loop(size))
+        logits, state = self.begin(memory, loop_cache_length(size))
         ids, length, scores, ended = beam_search(
             step,
             mask_special_tokens(logits),

@@ -1,4 +1,4 @@
-"""Small bundles with drawn weights, and a server in a process of its own."""
+"""A server of small bundles in a process of its own."""
 
 import contextlib
 import re
@@ -8,61 +8,9 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-import export
-from keras_seq.backbones import (
-    RecurrentBackbone,
-    TransformerBackbone,
-    TransformerEncoderDecoder,
-)
-from keras_seq.models import TextClassifier, TextGenerator, Translator
-from keras_seq.text import ByteTokenizer
-
-OPTIONS = {
-    "mood": {},
-    "bard": {"max_new_tokens": 24, "max_length": 40},
-    # Some of a translator's: exporting them takes long.
-    "en-de": {"only": ["encode", "decode", "translate_text"], "beam": 2},
-}
 ROOT = Path(__file__).resolve().parents[3]
-
-
-def drawn_weights(model):
-    generator = np.random.default_rng(4)
-    for variable in model.trainable_variables:
-        variable.assign(generator.normal(size=variable.shape) / 2)
-    return model
-
-
-def models():
-    tokenizer = ByteTokenizer()
-    size = tokenizer.vocabulary_size
-    return {
-        "mood": TextClassifier(
-            RecurrentBackbone(size, 16, "lstm", bidirectional=True), tokenizer, ["bad", "good"], 40
-        ),
-        "bard": TextGenerator(
-            TransformerBackbone(size, 16, 1, 2, max_length=64, positions="rotary", causal=True),
-            tokenizer,
-            64,
-        ),
-        "en-de": Translator(
-            TransformerEncoderDecoder(size, 16, 1, 2, max_length=21), tokenizer, 20
-        ),
-    }
-
-
-@pytest.fixture(scope="session")
-def served(once):
-    """The folder of the bundles."""
-
-    def make(folder):
-        for name, model in models().items():
-            export.export(drawn_weights(model), folder / name, formats=["onnx"], **OPTIONS[name])
-
-    return once("served", make)
 
 
 class Server:

@@ -131,7 +131,7 @@ def test_exported_on_what_was_held_out(trained, tmp_path, capsys):
     assert export_main([*arguments, "--beam", "2", "--max-new-tokens", "12"]) == 0
     manifest = json.loads((bundle / "manifest.json").read_text())
     assert manifest["parity"]["inputs"] == "40 held-out sources of dates.csv"
-    assert manifest["parity"]["formats"]["onnx"]["translate_text"]["agreement"] == 1
+    assert manifest["parity"]["variants"][0]["signatures"]["translate_text"]["agreement"] == 1
     assert manifest["languages"] == ["text", "iso"]
 
 

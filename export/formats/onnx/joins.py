@@ -5,7 +5,7 @@ Each function changes a graph in place and leaves what nothing reads any more to
 
 from typing import Any
 
-from export.formats.onnx_links import Links, array_of, replace
+from export.formats.onnx.links import Links, array_of, replace
 
 
 def join_normalisations(graph: Any, constants: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ Each function changes a graph in place and leaves what nothing reads any more to
 
 from typing import Any
 
-from export.formats.onnx_links import Links, replace
+from export.formats.onnx.links import Links, replace
 
 # What a size may pass on its way from `Shape` to where it is used.
 PASSING = ("Cast", "Squeeze", "Unsqueeze")

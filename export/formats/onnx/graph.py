@@ -5,9 +5,9 @@ onnxruntime does some of this itself, but not in the body of a loop, whose weigh
 
 from typing import Any
 
-from export.formats.onnx_joins import join_argmax, join_normalisations
-from export.formats.onnx_links import Links, array_of, graphs, loops
-from export.formats.onnx_shapes import copy_sizes, join_reshapes, multiply_directly
+from export.formats.onnx.joins import join_argmax, join_normalisations
+from export.formats.onnx.links import Links, array_of, graphs, loops
+from export.formats.onnx.shapes import copy_sizes, join_reshapes, multiply_directly
 
 LARGE_BYTES = 4096
 

@@ -1,0 +1,91 @@
+"""ONNX through tf2onnx: one file a signature; weights that several of them have stand once."""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from export.formats import add_precision
+from keras_seq.signature import Signature
+
+FOLDER = "onnx"
+WEIGHTS = "weights.bin"
+STATIC = False
+STRINGS = False
+PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
+REQUIRES = "onnxruntime"
+INSTALL = 'pip install "keras-seq[onnx]"'
+USE = """\
+```python
+# pip install "keras-seq[onnx]"            no TensorFlow
+import export
+export.load("BUNDLE", "onnx").CALL
+```"""
+
+
+def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) -> None:
+    """Writes `folder/onnx/NAME.onnx` for each signature, with the dimensions in `sizes` fixed.
+
+    Where two of them have a tensor in common, `folder/onnx/weights.bin` holds it.
+
+    Raises:
+        UserError: If tf2onnx cannot convert the model.
+    """
+    from export.formats.onnx.writer import write_files
+
+    write_files(signatures, folder / FOLDER, sizes)
+
+
+def operators(folder: Path) -> Counter[str]:
+    """Counts the operators in the files, bodies of loops included."""
+    import onnx
+
+    from export.formats.onnx.links import graphs
+
+    models = [onnx.load(str(path)) for path in sorted((folder / FOLDER).glob("*.onnx"))]
+    return Counter(
+        node.op_type for model in models for graph in graphs(model.graph) for node in graph.node
+    )
+
+
+def output_name(name: str, inputs: Collection[str]) -> str:
+    """Returns the name in the file of the output `name` of a signature.
+
+    An ONNX graph has one value of a name: an output that is named like an input gets another.
+    """
+    return f"{name}_out" if name in inputs else name
+
+
+class Runner:
+    """Runs `onnx/*.onnx` with onnxruntime; each file is opened at its first call."""
+
+    def __init__(self, folder: Path, threads: int | None, precision: str = "float32") -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        self._open = lambda path: onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
+        self._folder, self._precision = folder / FOLDER, precision
+        self._sessions: dict[str, Any] = {}
+
+    def open(self, signature: str) -> Any:
+        """Returns the session of a signature."""
+        if signature not in self._sessions:
+            name = add_precision(f"{signature}.onnx", self._precision)
+            self._sessions[signature] = self._open(self._folder / name)
+        return self._sessions[signature]
+
+    def __call__(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        session = self.open(signature)
+        names = [output.name for output in session.get_outputs()]
+        # tf2onnx leaves out an input that the model does not use.
+        used = {tensor.name: inputs[tensor.name] for tensor in session.get_inputs()}
+        renamed = {output_name(name, inputs): name for name in inputs}
+        values = zip(names, session.run(names, used), strict=True)
+        return {renamed.get(name, name): value for name, value in values}

@@ -1,0 +1,174 @@
+"""Turns what a caller gives into the arrays of a signature, and checks them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_seq.errors import UserError
+from keras_seq.signature import DIMENSIONS, SignatureSpec, TensorSpec
+from keras_seq.text.utf8 import pack_texts, to_bytes, truncate, truncate_left
+from keras_seq.typing import Arrays
+from keras_seq.uniforms import random_uniforms
+
+
+def name_inputs(
+    spec: SignatureSpec, texts: Sequence[Any], inputs: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns the inputs by name; texts given without a name get theirs.
+
+    Raises:
+        UserError: If there are more texts than the signature takes.
+    """
+    names = list(spec.texts) or [t.name for t in spec.inputs if t.dtype == "string"]
+    if len(texts) > len(names):
+        raise UserError(
+            f"{spec.name} takes {len(names)} texts; name the other inputs: "
+            f"{', '.join(f'{t.name}=…' for t in spec.inputs)}. Received: {len(texts)} without names"
+        )
+    return {**dict(zip(names, texts, strict=False)), **inputs}
+
+
+def encode_texts(
+    spec: SignatureSpec, inputs: Mapping[str, Any], limits: Mapping[str, int]
+) -> tuple[dict[str, Any], np.ndarray | None]:
+    """Encodes lists of strings as UTF-8 bytes and lengths, cut to `limits`.
+
+    Returns:
+        `(inputs, unread)`: how many bytes of each row's texts were cut off, `(B,)`; None where all
+        texts were bytes already.
+
+    Raises:
+        UserError: If a text is not a list of texts.
+    """
+    encoded, unread = dict(inputs), None
+    tensors = {tensor.name: tensor for tensor in spec.inputs}
+    for name, length in spec.texts.items():
+        if name not in encoded or length in encoded:
+            continue
+        rows = list_texts(spec.name, encoded[name])
+        cut = truncate_left if tensors[name].truncation_side == "left" else truncate
+        limit = limits.get(tensors[name].shape[1])
+        read = rows if limit is None else [cut(row, limit) for row in rows]
+        rest = [len(row) - len(part) for row, part in zip(rows, read, strict=True)]
+        unread = np.array(rest, "int32") + (0 if unread is None else unread)
+        encoded[name], encoded[length] = pack_texts(read)
+    return encoded, unread
+
+
+def fill_defaults(
+    spec: SignatureSpec, inputs: Mapping[str, Any], limits: Mapping[str, int], seed: int | None
+) -> dict[str, Any]:
+    """Adds the defaults of inputs that were left out.
+
+    Raises:
+        UserError: If `seed` is not a whole number.
+    """
+    filled = dict(inputs)
+    missing = [t for t in spec.inputs if t.default is not None and t.name not in filled]
+    for tensor in missing:
+        if tensor.default != "random":
+            value = limits.get(tensor.default, tensor.default)
+            filled[tensor.name] = np.array(value, tensor.dtype)
+    random = [tensor for tensor in missing if tensor.default == "random"]
+    if random and seed is not None and not (isinstance(seed, (int, np.integer)) and seed >= 0):
+        raise UserError(f"seed is a whole number, 0 or more. Received: {seed!r}")
+    for tensor in random:
+        rows = next((len(filled[t.name]) for t in spec.inputs if "B" in t.shape), 1)
+        filled[tensor.name] = random_uniforms(rows, limits[tensor.shape[1]], seed)
+    return filled
+
+
+def to_array(tensor: TensorSpec, value: Any) -> np.ndarray:
+    """Returns a value as an array of the tensor's dtype and rank.
+
+    Raises:
+        UserError: If it cannot be one.
+    """
+    if tensor.dtype == "string":
+        return np.array(list_texts(tensor.name, value), object)
+    array = np.asarray(value)
+    kinds = "iub" if np.dtype(tensor.dtype).kind in "iu" else "iubf"
+    if array.dtype.kind not in kinds and array.size:
+        raise UserError(
+            f"{tensor.name} is {tensor.dtype} {list(tensor.shape)}. Received: {array.dtype} "
+            f"{list(array.shape)}"
+        )
+    if array.ndim != len(tensor.shape):
+        raise UserError(
+            f"{tensor.name} has {len(tensor.shape)} dimensions {list(tensor.shape)}. Received: "
+            f"{list(array.shape)}"
+        )
+    if array.dtype.kind in "iu" and array.size and np.dtype(tensor.dtype).kind in "iu":
+        bounds = np.iinfo(tensor.dtype)
+        if not bounds.min <= array.min() <= array.max() <= bounds.max:
+            raise UserError(
+                f"{tensor.name} is {tensor.dtype}, from {bounds.min} to {bounds.max}. Received: "
+                f"{array.min()} to {array.max()}"
+            )
+    return array.astype(tensor.dtype)
+
+
+def list_texts(name: str, value: Any) -> list[bytes]:
+    """Returns the UTF-8 bytes of texts given as a list, a tuple or an array.
+
+    Raises:
+        UserError: If they are anything else.
+    """
+    if isinstance(value, (str, bytes)):
+        raise UserError(f"{name}: give a list of texts. Received one string: {value[:40]!r}")
+    if isinstance(value, np.ndarray) and value.ndim == 1:
+        value = value.tolist()
+    if not isinstance(value, (list, tuple)):
+        raise UserError(f"{name}: give a list of texts. Received: {type(value).__name__}")
+    for text in value:
+        if not isinstance(text, (str, bytes)):
+            raise UserError(f"{name}: a text is a str or bytes. Received: {type(text).__name__}")
+    return [to_bytes(text) for text in value]
+
+
+def check_values(spec: SignatureSpec, arrays: Arrays, dimensions: Mapping[str, int]) -> None:
+    """Refuses lengths and values outside the ranges that the signature declares.
+
+    Raises:
+        UserError: Naming the input.
+    """
+    for text, name in spec.texts.items():
+        lengths, size = arrays[name], arrays[text].shape[1]
+        if lengths.size and not 0 <= lengths.min() <= lengths.max() <= size:
+            raise UserError(
+                f"{spec.name}: {name} is the number of bytes of each text, 0 to the {size} that "
+                f"are given. Received: {lengths.min()} to {lengths.max()}"
+            )
+    for tensor in spec.inputs:
+        _check_range(spec.name, tensor, arrays[tensor.name], dimensions)
+
+
+def _check_range(
+    signature: str, tensor: TensorSpec, array: np.ndarray, dimensions: Mapping[str, int]
+) -> None:
+    if tensor.minimum is None and tensor.maximum is None:
+        return
+    minimum = -np.inf if tensor.minimum is None else tensor.minimum
+    maximum = np.inf if tensor.maximum is None else tensor.maximum
+    if isinstance(maximum, str):
+        maximum = dimensions.get(maximum, np.inf)
+    # Written so that a NaN is outside.
+    inside = array.size == 0 or (
+        array.min() >= minimum and array.max() <= maximum and array.max() < np.inf
+    )
+    if not inside:
+        allowed = (
+            f"{minimum:,} or more" if maximum == np.inf else f"from {minimum:,} to {maximum:,}"
+        )
+        if isinstance(tensor.maximum, str):
+            allowed += f", the size {name_dimension(tensor.maximum)}"
+        if not array.max() < np.inf:
+            allowed = f"a finite number, {allowed}"
+        received = f"{array.min():,}" + (f" to {array.max():,}" if array.size > 1 else "")
+        raise UserError(f"{signature}: {tensor.name} is {allowed}. Received: {received}")
+
+
+def name_dimension(letter: str) -> str:
+    """Returns a dimension as users read it: "T (max_length)"."""
+    return f"{letter} ({DIMENSIONS[letter]})" if letter in DIMENSIONS else letter
