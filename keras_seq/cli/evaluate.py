@@ -5,7 +5,7 @@ import dataclasses
 import json
 from typing import Any
 
-from keras_seq.cli.arguments import add_options, read_options
+from keras_seq.arguments import add_options, read_options
 from keras_seq.console import import_quietly
 from keras_seq.errors import UserError
 from keras_seq.tasks import all_tasks, get_task

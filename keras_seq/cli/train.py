@@ -1,20 +1,44 @@
 """`keras-seq train TASK`."""
 
 import argparse
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from keras_seq.cli.arguments import (
-    RunOptions,
-    add_options,
-    read_devices,
-    read_options,
-    read_source,
-    require_no_settings,
-)
+from keras_seq.arguments import add_options, read_options
 from keras_seq.console import import_quietly, print_status
-from keras_seq.options import require_applicable
+from keras_seq.errors import UserError
+from keras_seq.options import Options, option, require_applicable, to_flag
 from keras_seq.tasks import Task, all_tasks
-from keras_seq.training.settings import MACHINE
+from keras_seq.training.settings import MACHINE, RUN
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(Options):
+    """The run folder, and the devices that train."""
+
+    output: str | None = option(
+        None, "run folder to make", group=RUN, metavar="RUN", default_text="runs/NAME-TIME"
+    )
+    resume: str | None = option(
+        None, "run to continue, with its own data and settings", group=RUN, metavar="RUN"
+    )
+    devices: str | None = option(
+        None, "number of GPUs, or all", group=MACHINE, metavar="N", default_text="1"
+    )
+    coordinator: str | None = option(
+        None,
+        "address where process 0 of several listens",
+        group=MACHINE,
+        metavar="HOST:PORT",
+    )
+    processes: int | None = option(
+        None, "number of training processes, with JAX", group=MACHINE, default_text="1"
+    )
+    process_id: int | None = option(
+        None, "number of this process, from 0", group=MACHINE, metavar="I", default_text="0"
+    )
 
 
 def add(commands: Any) -> None:
@@ -43,9 +67,9 @@ def add(commands: Any) -> None:
 def _train(arguments: argparse.Namespace) -> int:
     task: Task = arguments.task
     if arguments.resume:
-        require_no_settings(arguments, (task.data, task.settings_class))
+        _require_no_settings(arguments, (task.data, task.settings_class))
     # Data that can't be used is refused before anything heavy is imported.
-    source = None if arguments.resume else read_source(arguments, task)
+    source = None if arguments.resume else _read_source(arguments, task)
     corpus = None if source is None else source.load()
     import_quietly("keras_seq.training.session")
     from keras_seq.tasks.evaluation import source_of
@@ -54,7 +78,7 @@ def _train(arguments: argparse.Namespace) -> int:
     from keras_seq.training.session import Session, load_settings
 
     keep_freed_memory()
-    devices = read_devices(arguments)
+    devices = _read_devices(arguments)
     if arguments.resume:
         run = Run.resume(arguments.resume, task.name)
         settings, source = load_settings(run, task.settings_class), source_of(run)
@@ -71,3 +95,39 @@ def _train(arguments: argparse.Namespace) -> int:
         next_steps = task.next_steps.format(run=run.path, name=run.path.name)
         print_status(f"Saved in {run.path}. Next: {next_steps}")
     return 0
+
+
+def _require_no_settings(arguments: argparse.Namespace, kinds: Iterable[type]) -> None:
+    """Raises UserError if an option was given that a resumed run has itself."""
+    names = dict.fromkeys(field.name for kind in kinds for field in dataclasses.fields(kind))
+    for name in (*names, "output"):
+        value = getattr(arguments, name, None)
+        if value is not None:
+            flag = "--data" if name == "name_or_path" else to_flag(name)
+            raise UserError(
+                f"A resumed run keeps its own settings. Received: {flag} {value}. Leave it out, or "
+                "start a new run without --resume."
+            )
+
+
+def _read_source(arguments: argparse.Namespace, task: Task) -> Any:
+    """Returns the task's data source that the arguments name, with absolute paths."""
+    given = read_options(arguments, task.data)
+    return task.data(**({"name_or_path": task.default_data} | given)).resolve()
+
+
+def _read_devices(arguments: argparse.Namespace) -> Any:
+    """Returns the devices to train on."""
+    from keras_seq.training import Devices
+
+    count: Any = arguments.devices
+    if count is not None and count != "all" and not count.isdecimal():
+        raise UserError(f"--devices is a number from 1, or all. Received: {count}")
+    # Each of several processes uses all devices that it has.
+    default = None if arguments.coordinator else 1
+    return Devices(
+        default if count is None else None if count == "all" else int(count),
+        arguments.coordinator,
+        1 if arguments.processes is None else arguments.processes,
+        arguments.process_id or 0,
+    )

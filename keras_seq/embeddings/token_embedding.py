@@ -41,7 +41,9 @@ class TokenEmbedding(keras.layers.Layer):
 
     def call(self, token_ids: Tensor) -> Tensor:
         """Maps ids `(…)` int32 to vectors `(…, dim)`."""
-        vectors = ops.cast(take(self.embeddings, token_ids), self.compute_dtype)
+        # Keras hands ids as floats to a subclassed model that it knows no input dtype of.
+        vectors = take(self.embeddings, ops.cast(token_ids, "int32"))
+        vectors = ops.cast(vectors, self.compute_dtype)
         return vectors * self.dim**0.5 if self.scaled else vectors
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:

@@ -19,8 +19,6 @@ from keras_seq.typing import Arrays
 class TextModel(keras.Model):
     """Base: token ids become vectors, which a backbone reads.
 
-    Subclasses hand the exporter their signatures; see `keras_seq.signature.Exportable`.
-
     Args:
         backbone: A `keras_seq.backbones` backbone.
         tokenizer: A `keras_seq.text` tokenizer.
@@ -31,16 +29,9 @@ class TextModel(keras.Model):
 
     Attributes:
         task: Name of the task.
-        entry: The main signature and the interactive ones.
-        labels: Names of the classes; empty for other tasks.
-        signatures_class: Takes the model; has `signatures`, `signature_inputs`, `random_inputs` and
-            `limits`.
     """
 
     task: str
-    entry: Entry
-    labels: Sequence[str] = ()
-    signatures_class: type
 
     def __init__(
         self,
@@ -52,9 +43,6 @@ class TextModel(keras.Model):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.backbone = backbone
-        self.tokenizer = tokenizer
-        self.max_length = max_length
         self.embedding = embedding or TokenEmbedding(
             tokenizer.vocabulary_size,
             backbone.hidden_dim,
@@ -62,6 +50,9 @@ class TextModel(keras.Model):
             dtype=backbone.dtype_policy,
             name="embedding",
         )
+        self.backbone = backbone
+        self.tokenizer = tokenizer
+        self.max_length = max_length
         if tokenizer.vocabulary_size > self.embedding.vocabulary_size:
             raise ValueError(
                 f"The tokenizer has {tokenizer.vocabulary_size} ids, the embedding "
@@ -74,28 +65,6 @@ class TextModel(keras.Model):
             self.embedding.build((None, None))
         if not self.backbone.built:
             self.backbone.build((None, None, self.embedding.dim))
-
-    @cached_property
-    def _exported(self) -> Any:
-        return self.signatures_class(self)
-
-    def signatures(self, sizes: Mapping[str, int] | None = None) -> tuple[Signature, ...]:
-        """Returns the functions to export; see the model's `signatures_class`."""
-        return self._exported.signatures(sizes)
-
-    def signature_inputs(
-        self, texts: Sequence[str | bytes], sizes: Mapping[str, int]
-    ) -> dict[str, Arrays]:
-        """Returns the inputs of each signature made from `texts`, cut to `sizes`."""
-        return self._exported.signature_inputs(texts, sizes)
-
-    def random_inputs(self, count: int, seed: int, sizes: Mapping[str, int]) -> dict[str, Arrays]:
-        """Returns `count` rows of random inputs of each signature."""
-        return self._exported.random_inputs(count, seed, sizes)
-
-    def limits(self, sizes: Mapping[str, int]) -> dict[str, int]:
-        """Returns the largest size of each dimension of a signature that has one."""
-        return self._exported.limits(sizes)
 
     def describe(self) -> dict[str, Any]:
         """Returns the backbone and the sizes, for the manifest of a bundle."""
@@ -125,3 +94,40 @@ class TextModel(keras.Model):
         for part in ("backbone", "tokenizer", "embedding"):
             config[part] = keras.saving.deserialize_keras_object(config[part])
         return cls(**config)
+
+
+class SignatureMixin:
+    """What the exporter asks of a model; see `keras_seq.signature.Exportable`.
+
+    Attributes:
+        entry: The main signature and the interactive ones.
+        labels: Names of the classes; empty for other tasks.
+        signatures_class: Takes the model; has `signatures`, `signature_inputs`, `random_inputs` and
+            `limits`.
+    """
+
+    entry: Entry
+    labels: Sequence[str] = ()
+    signatures_class: type
+
+    @cached_property
+    def _exported(self) -> Any:
+        return self.signatures_class(self)
+
+    def signatures(self, sizes: Mapping[str, int] | None = None) -> tuple[Signature, ...]:
+        """Returns the functions to export; see the model's `signatures_class`."""
+        return self._exported.signatures(sizes)
+
+    def signature_inputs(
+        self, texts: Sequence[str | bytes], sizes: Mapping[str, int]
+    ) -> dict[str, Arrays]:
+        """Returns the inputs of each signature made from `texts`, cut to `sizes`."""
+        return self._exported.signature_inputs(texts, sizes)
+
+    def random_inputs(self, count: int, seed: int, sizes: Mapping[str, int]) -> dict[str, Arrays]:
+        """Returns `count` rows of random inputs of each signature."""
+        return self._exported.random_inputs(count, seed, sizes)
+
+    def limits(self, sizes: Mapping[str, int]) -> dict[str, int]:
+        """Returns the largest size of each dimension of a signature that has one."""
+        return self._exported.limits(sizes)

@@ -13,7 +13,7 @@ from keras_seq.errors import UserError
 from keras_seq.layers import Dropout
 from keras_seq.signature import Entry
 from keras_seq.tasks.classify.signatures import ClassifierSignatures
-from keras_seq.tasks.text_model import TextModel
+from keras_seq.tasks.text_model import SignatureMixin, TextModel
 from keras_seq.text import Tokenizer
 from keras_seq.text.token_rows import tokenize_to_matrix
 from keras_seq.typing import Tensor
@@ -22,7 +22,7 @@ POOLINGS = ("max", "mean")
 
 
 @keras.saving.register_keras_serializable("keras_seq")
-class TextClassifier(TextModel):
+class TextClassifier(SignatureMixin, TextModel):
     """A backbone, a pooling over its positions, and a softmax over the labels.
 
     `fit`, `evaluate` and `predict` take texts (a list of strings, or a `tf.data.Dataset` of texts

@@ -26,6 +26,7 @@ from keras_seq.embeddings import TokenEmbedding, token_mask
 from keras_seq.errors import UserError
 from keras_seq.tasks.generate.signatures import ENTRY, GeneratorSignatures
 from keras_seq.tasks.language_modeling.model import LanguageModel, mask_special_tokens
+from keras_seq.tasks.text_model import SignatureMixin
 from keras_seq.text import Tokenizer
 from keras_seq.text.streaming import TextStream
 from keras_seq.text.token_rows import pad_rows
@@ -38,7 +39,7 @@ MAX_BATCH_ROWS = 64  # Rows generated in one call: a Transformer's caches are la
 
 
 @keras.saving.register_keras_serializable("keras_seq")
-class TextGenerator(LanguageModel):
+class TextGenerator(SignatureMixin, LanguageModel):
     """A causal backbone and a softmax over the vocabulary.
 
     Trained with token ids `(B, T)` as `x` and the same moved on by one as `y`. What is generated

@@ -18,7 +18,7 @@ from keras_seq.layers.cache import loop_cache_length
 from keras_seq.layers.language_head import LanguageHead
 from keras_seq.signature import Entry
 from keras_seq.tasks.language_modeling.model import mask_special_tokens
-from keras_seq.tasks.text_model import TextModel
+from keras_seq.tasks.text_model import SignatureMixin, TextModel
 from keras_seq.tasks.translate.signatures import TranslatorSignatures
 from keras_seq.text import Tokenizer
 from keras_seq.text.sentences import parts
@@ -32,7 +32,7 @@ SIZES = 16  # Compiled functions are kept for lengths that are multiples of it.
 
 
 @keras.saving.register_keras_serializable("keras_seq")
-class Translator(TextModel):
+class Translator(SignatureMixin, TextModel):
     """An encoder-decoder and a softmax over the vocabulary, which is that of the embedding.
 
     Trained with source ids `(B, S)` and target ids `(B, T)`, which begin with the beginning token,

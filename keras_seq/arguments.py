@@ -2,42 +2,12 @@
 
 import argparse
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from keras_seq.errors import UserError
-from keras_seq.options import Options, flag_of, option, to_flag, value_type
-from keras_seq.tasks import Task
-from keras_seq.training.settings import MACHINE, RUN
+from keras_seq.options import flag_of, to_flag, value_type
 
 METAVARS = {int: "N", float: "X", str: "NAME"}
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class RunOptions(Options):
-    """The run folder, and the devices that train."""
-
-    output: str | None = option(
-        None, "run folder to make", group=RUN, metavar="RUN", default_text="runs/NAME-TIME"
-    )
-    resume: str | None = option(
-        None, "run to continue, with its own data and settings", group=RUN, metavar="RUN"
-    )
-    devices: str | None = option(
-        None, "number of GPUs, or all", group=MACHINE, metavar="N", default_text="1"
-    )
-    coordinator: str | None = option(
-        None,
-        "address where process 0 of several listens",
-        group=MACHINE,
-        metavar="HOST:PORT",
-    )
-    processes: int | None = option(
-        None, "number of training processes, with JAX", group=MACHINE, default_text="1"
-    )
-    process_id: int | None = option(
-        None, "number of this process, from 0", group=MACHINE, metavar="I", default_text="0"
-    )
 
 
 def add_options(
@@ -118,39 +88,3 @@ def read_options(arguments: argparse.Namespace, kind: type) -> dict[str, Any]:
     names = (field.name for field in dataclasses.fields(kind))
     values = ((name, getattr(arguments, name, None)) for name in names)
     return {name: value for name, value in values if value is not None}
-
-
-def require_no_settings(arguments: argparse.Namespace, kinds: Iterable[type]) -> None:
-    """Raises UserError if an option was given that a resumed run has itself."""
-    names = dict.fromkeys(field.name for kind in kinds for field in dataclasses.fields(kind))
-    for name in (*names, "output"):
-        value = getattr(arguments, name, None)
-        if value is not None:
-            flag = "--data" if name == "name_or_path" else to_flag(name)
-            raise UserError(
-                f"A resumed run keeps its own settings. Received: {flag} {value}. Leave it out, or "
-                "start a new run without --resume."
-            )
-
-
-def read_source(arguments: argparse.Namespace, task: Task) -> Any:
-    """Returns the task's data source that the arguments name, with absolute paths."""
-    given = read_options(arguments, task.data)
-    return task.data(**({"name_or_path": task.default_data} | given)).resolve()
-
-
-def read_devices(arguments: argparse.Namespace) -> Any:
-    """Returns the devices to train on."""
-    from keras_seq.training import Devices
-
-    count: Any = arguments.devices
-    if count is not None and count != "all" and not count.isdecimal():
-        raise UserError(f"--devices is a number from 1, or all. Received: {count}")
-    # Each of several processes uses all devices that it has.
-    default = None if arguments.coordinator else 1
-    return Devices(
-        default if count is None else None if count == "all" else int(count),
-        arguments.coordinator,
-        1 if arguments.processes is None else arguments.processes,
-        arguments.process_id or 0,
-    )
