@@ -80,7 +80,7 @@ class Options:
             if value is None:
                 continue
             if choices and value not in choices:
-                raise UserError(f"{field.name} is one of {', '.join(choices)}. Received: {value!r}")
+                raise UserError(f"{field.name} is one of {', '.join(choices)}. Received: {value}")
             if check and not check[1](value):
                 raise UserError(f"{field.name} is {check[0]}. Received: {value}")
 

@@ -15,12 +15,12 @@ from keras_seq.decoding import (
     NO_CHANCE,
     Hypothesis,
     Sampling,
+    apply_repetition_penalty,
     beam_search,
     generate,
+    mark_previous_tokens,
     next_token,
-    penalise,
-    penalised,
-    tokens_seen,
+    with_repetition_penalty,
 )
 from keras_seq.embeddings import TokenEmbedding, token_mask
 from keras_seq.errors import UserError
@@ -379,7 +379,7 @@ class TextGenerator(SignatureMixin, LanguageModel):
         ) -> tuple[Tensor, Tensor]:
             cache_length = self._cache_length(token_ids, uniforms.shape[1])
             logits, state = self._begun(token_ids, length, penalty, cache_length)
-            step = penalised(self.masked_step, penalty)
+            step = with_repetition_penalty(self.masked_step, penalty)
             return generate(step, logits, state, uniforms, most, temperature, top_k, top_p, END)
 
         return compile_function(self, run)
@@ -390,8 +390,11 @@ class TextGenerator(SignatureMixin, LanguageModel):
         logits, state = self.masked_prefill(token_ids, length, cache_length)
         is_prompt = length_mask(ops.shape(token_ids)[1], length)
         prompt = ops.where(is_prompt, token_ids, 0)
-        seen = tokens_seen(prompt, logits.shape[-1])
-        return penalise(logits, seen, penalty), {**state, "seen": seen}
+        previous = mark_previous_tokens(prompt, logits.shape[-1])
+        return apply_repetition_penalty(logits, previous, penalty), {
+            **state,
+            "previous_tokens": previous,
+        }
 
     @cached_property
     def _begin(self) -> Any:
@@ -421,7 +424,7 @@ class TextGenerator(SignatureMixin, LanguageModel):
             top_p: Tensor,
             penalty: Tensor,
         ) -> tuple[Tensor, State]:
-            logits, state = penalised(self.masked_step, penalty)(token, state)
+            logits, state = with_repetition_penalty(self.masked_step, penalty)(token, state)
             return next_token(logits, uniform, temperature, top_k, top_p), state
 
         return compile_function(self, run, jit=False)

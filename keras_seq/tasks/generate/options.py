@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from keras_seq.decoding.settings import Sampling
 from keras_seq.options import option
 from keras_seq.tasks.prediction import PROMPTS, SAMPLING, SEARCH, PredictionOptions
 
@@ -21,19 +22,25 @@ class GenerationOptions(PredictionOptions):
         None,
         "0 selects the likeliest token, below 1 favours likely ones",
         group=SAMPLING,
-        default_text="1",
+        default_text=f"{Sampling.temperature:g}",
     )
     top_k: int | None = option(
-        None, "sample from the N likeliest tokens; 0 for all", group=SAMPLING, default_text="0"
+        None,
+        "sample from the N likeliest tokens; 0 for all",
+        group=SAMPLING,
+        default_text=f"{Sampling.top_k}",
     )
     top_p: float | None = option(
         None,
         "sample from the likeliest tokens whose probabilities add up to X",
         group=SAMPLING,
-        default_text="1",
+        default_text=f"{Sampling.top_p:g}",
     )
     repetition_penalty: float | None = option(
-        None, "above 1, earlier tokens become less likely", group=SAMPLING, default_text="1"
+        None,
+        "above 1, earlier tokens become less likely",
+        group=SAMPLING,
+        default_text=f"{Sampling.repetition_penalty:g}",
     )
     stop: list[str] | None = option(
         None, "text that ends the output; may be repeated", group=SAMPLING, metavar="TEXT"

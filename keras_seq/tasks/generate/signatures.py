@@ -10,7 +10,14 @@ import numpy as np
 from keras import ops
 
 from keras_seq.compiling import compile_function
-from keras_seq.decoding import LEAST_TOP_P, Sampling, generate, margins, next_token, proceed
+from keras_seq.decoding import (
+    LEAST_TOP_P,
+    Sampling,
+    continue_generation,
+    generate,
+    next_token,
+    sampling_margins,
+)
 from keras_seq.errors import UserError
 from keras_seq.layers.cache import loop_cache_length
 from keras_seq.signature import UNREAD, Entry, Signature, TensorSpec
@@ -113,7 +120,9 @@ class GeneratorSignatures:
             room = self._room(state["position"], cache_length)
             numbers = map(given.get, SETTINGS)
             step = partial(self._step_with_fixed_cache, cache_length)
-            ids, token, state = proceed(step, token, state, uniforms, *numbers, END, room)
+            ids, token, state = continue_generation(
+                step, token, state, uniforms, *numbers, END, room
+            )
             # Where a row does not go on, what it knows does not depend on how long others did.
             position = state.pop("position")
             goes_on = (
@@ -317,7 +326,9 @@ class GeneratorSignatures:
         for i, uniforms in enumerate(inputs["uniforms"]):
             chosen = min(outputs["length"][i] + 1, new.shape[1])
             of_new = logits[i, length[i] : length[i] + chosen]
-            found[i, :chosen] = margins(of_new, uniforms[:chosen], temperature, top_k, top_p)
+            found[i, :chosen] = sampling_margins(
+                of_new, uniforms[:chosen], temperature, top_k, top_p
+            )
         return found
 
     def _margins_of_text(
@@ -343,7 +354,7 @@ class GeneratorSignatures:
         """For `prefill_text`: of the token that a byte belongs to."""
         token_ids, length = self._read(inputs["text"], inputs["length"], prompt)
         logits, _ = self._model.masked_prefill(token_ids, length, prompt + 1)
-        found = margins(_array(logits), inputs["uniform"], *map(inputs.get, SAMPLING))
+        found = sampling_margins(_array(logits), inputs["uniform"], *map(inputs.get, SAMPLING))
         return self._of_bytes(found[:, None], outputs["token"][:, None], outputs["text"].shape)
 
     def _margins_of_following(
@@ -363,7 +374,9 @@ class GeneratorSignatures:
             token = token if room is None else np.where(room > i, token, 0)
             logits, state = step(token, state)
             uniform = inputs["uniforms"][:, i]
-            found[:, i] = np.where(token > 0, margins(_array(logits), uniform, *sampling), np.inf)
+            found[:, i] = np.where(
+                token > 0, sampling_margins(_array(logits), uniform, *sampling), np.inf
+            )
             chosen = _array(next_token(logits, uniform, *sampling))
             new[:, i] = token = np.where((chosen == END) | (token == 0), 0, chosen)
         return self._of_bytes(found, new, outputs["text"].shape)

@@ -7,7 +7,7 @@ import pytest
 
 from export.cli import main as export_main
 from keras_seq.cli import main
-from keras_seq.data import dates
+from keras_seq.tasks.translate import dates
 from keras_seq.training.run import Run
 
 SMALL = ["--backbone", "lstm", "--hidden-dim", "64", "--num-heads", "2", "--tokenizer", "bytes"]
