@@ -7,7 +7,7 @@ from keras_seq._lazy import lazy_names
 
 _HOMES = {
     "LEAST_TOP_P": "settings",
-    "NO_CHANCE": "beam",
+    "NO_CHANCE": "hypothesis",
     "Hypothesis": "hypothesis",
     "Sampling": "settings",
     "beam_search": "beam",

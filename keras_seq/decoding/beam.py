@@ -6,11 +6,9 @@ import numpy as np
 from keras import ops
 
 from keras_seq.decoding.generation import Step
+from keras_seq.decoding.hypothesis import NEVER, NO_CHANCE
 from keras_seq.lookup import take
 from keras_seq.typing import State, Tensor
-
-NEVER = -1e9
-NO_CHANCE = NEVER / 2  # The score of a missing hypothesis is lower.
 
 
 def beam_search(

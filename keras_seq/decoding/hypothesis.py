@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+NEVER = -1e9
+NO_CHANCE = NEVER / 2  # The score of a missing hypothesis is lower.
+
 
 @dataclass(frozen=True)
 class Hypothesis:

@@ -21,6 +21,7 @@ TASK = Task(
     prediction=GenerationOptions,
     predict=LazyFunction("keras_seq.tasks.generate.report:predict"),
     comparison_texts=select_held_out_prompts,
+    answer=LazyFunction("keras_seq.tasks.generate.answers:answer_with_bundle"),
     next_steps='keras-seq predict {run} --prompt "…", or python -m export {run} --output '
     "bundles/{name}",
 )

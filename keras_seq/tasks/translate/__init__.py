@@ -22,5 +22,6 @@ TASK = Task(
     prediction=TranslationOptions,
     predict=LazyFunction("keras_seq.tasks.translate.report:predict"),
     comparison_texts=select_held_out_sources,
+    answer=LazyFunction("keras_seq.tasks.translate.answers:answer_with_bundle"),
     next_steps='keras-seq predict {run} "…", or python -m export {run} --output bundles/{name}',
 )

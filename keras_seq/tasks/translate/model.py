@@ -11,7 +11,7 @@ from keras import ops
 from keras_seq.backbones import EncoderDecoder
 from keras_seq.compiling import compile_function
 from keras_seq.console import show_progress
-from keras_seq.decoding import NO_CHANCE, Hypothesis, beam_search
+from keras_seq.decoding import Hypothesis, beam_search
 from keras_seq.embeddings import TokenEmbedding, token_mask
 from keras_seq.errors import UserError
 from keras_seq.layers.cache import loop_cache_length
@@ -19,6 +19,7 @@ from keras_seq.layers.language_head import LanguageHead
 from keras_seq.signature import Entry
 from keras_seq.tasks.language_modeling.model import mask_special_tokens
 from keras_seq.tasks.text_model import SignatureMixin, TextModel
+from keras_seq.tasks.translate.answers import join_hypotheses, read_hypotheses
 from keras_seq.tasks.translate.signatures import TranslatorSignatures
 from keras_seq.text import Tokenizer
 from keras_seq.text.sentences import parts
@@ -261,9 +262,9 @@ class Translator(SignatureMixin, TextModel):
             source_ids = self._padded([rows[i] for i in some])
             found = map(ops.convert_to_numpy, run(source_ids, *numbers))
             for i, ids, count, scores, ended in zip(some, *found, strict=True):
-                results[i] = self._hypotheses(ids, count, scores, ended)
+                results[i] = self._read_hypotheses(ids, count, scores, ended)
         found = iter(results)
-        return [_joined([next(found) for _ in parts], self.target) for parts in pieces]
+        return [join_hypotheses([next(found) for _ in parts], self.target) for parts in pieces]
 
     def _padded(self, rows: list[list[int]]) -> np.ndarray:
         """Ids `(B, S)`, S being one of a few sizes."""
@@ -290,15 +291,11 @@ class Translator(SignatureMixin, TextModel):
             )
         return parts(text, fits)
 
-    def _hypotheses(
+    def _read_hypotheses(
         self, ids: np.ndarray, count: np.ndarray, scores: np.ndarray, ended: np.ndarray
     ) -> list[Hypothesis]:
-        texts = self.tokenizer.decode([row[:n].tolist() for row, n in zip(ids, count, strict=True)])
-        return [
-            Hypothesis(text, float(score), bool(end))
-            for text, score, end in zip(texts, scores, ended, strict=True)
-            if score > NO_CHANCE
-        ]
+        rows = [row[:n].tolist() for row, n in zip(ids, count, strict=True)]
+        return read_hypotheses(self.tokenizer.decode(rows), scores, ended)
 
     @cached_property
     def _search_functions(self) -> Any:
@@ -385,27 +382,6 @@ def append_end(source_ids: Tensor) -> Tensor:
     longer = ops.pad(source_ids, ((0, 0), (0, 1)))
     places = ops.expand_dims(ops.arange(ops.shape(longer)[1], dtype="int32"), axis=0)
     return ops.where(ops.equal(places, count), END, longer)
-
-
-def _joined(found: list[list[Hypothesis]], language: str) -> list[Hypothesis]:
-    """The hypotheses of a text's parts as those of the text."""
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        return [Hypothesis("", 0.0, True)]
-    between = "" if language in ("zh", "ja", "th") else " "
-    return [
-        Hypothesis(
-            between.join(part.text.strip() for part in chosen),
-            sum(part.score for part in chosen),
-            all(part.ended for part in chosen),
-        )
-        # A part that has fewer gives its last one again.
-        for chosen in (
-            [parts[min(k, len(parts) - 1)] for parts in found]
-            for k in range(max(len(parts) for parts in found))
-        )
-    ]
 
 
 def _require(name: str, value: Any, least: int, most: int) -> None:

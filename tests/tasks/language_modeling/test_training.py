@@ -65,10 +65,13 @@ def test_predict_says_what_it_cannot_do(trained, runs, capsys):
     for arguments, words in (
         ([str(trained / "generate"), "--prompt", "x" * 40], ("40 tokens", "--truncate")),
         ([str(trained / "generate"), "x", "--temperature", "-1"], ("temperature", "-1")),
-        ([str(trained / "generate"), "x", "--beam", "0"], ("beams", "0")),
-        ([str(trained / "generate"), "x", "--beam", "2", "--seed", "1"], ("--beam", "--seed")),
+        ([str(trained / "generate"), "x", "--num-beams", "0"], ("num_beams", "0")),
+        (
+            [str(trained / "generate"), "x", "--num-beams", "2", "--seed", "1"],
+            ("--num-beams", "--seed"),
+        ),
         ([str(runs["lstm"]), "--prompt", "x"], ("classify", "--prompt")),
-        ([str(runs["lstm"]), "x", "--beam", "2"], ("classify", "--beam")),
+        ([str(runs["lstm"]), "x", "--beam", "2"], ("classify", "--num-beams")),
         ([str(trained / "unmask"), "x"], ("unmask", "--init-from")),
     ):
         assert main(["predict", *arguments]) == 2

@@ -184,7 +184,9 @@ def test_attention(model):
     np.testing.assert_allclose(found["weights"].sum(axis=1), 1, rtol=1e-5)
     memory = model.encode(np.array(model.tokenizer.encode(["a man"]), "int32"))
     target = np.array([[2, *model.tokenizer.encode(["ein"])[0]]], "int32")
-    expected = keras.ops.convert_to_numpy(model.backbone.cross_attention(target, memory))[0]
+    vectors, mask = model.embedding(target), memory["source_ids"] != 0
+    expected = model.backbone.cross_attention(vectors, memory, mask)
+    expected = keras.ops.convert_to_numpy(expected)[0]
     np.testing.assert_allclose(found["weights"], expected, atol=1e-5)
 
 
