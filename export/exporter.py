@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import keras_seq.models  # noqa: F401 - so that Keras knows our classes in .keras files
-from export import bundle, card, formats, parity, runtime
-from export.keras_layers import expressed_in_our_terms, float32
+from export import bundle, card, parity, runtime
+from export import formats as all_formats
+from export.formats.trace import freeze
+from export.keras_layers import float32, patched_keras_layers
 from export.strings import with_strings
 from keras_seq.errors import UserError
 from keras_seq.signature import DIMENSIONS, Entry, Signature
-from keras_seq.typing import Arrays
 
 LETTERS = {word: letter for letter, word in DIMENSIONS.items()}
 INTERACTIVE = "interactive"  # In `only`: the signatures of the entry that an app calls.
@@ -24,7 +25,7 @@ NOT_KEPT = "No bundle was kept. Please report this with the model's configuratio
 def export_model(
     model: Any,
     output: str | Path,
-    formats: str | Sequence[str] = formats.NAMES,
+    formats: str | Sequence[str] = all_formats.NAMES,
     *,
     texts: Sequence[str] | None = None,
     texts_name: str = "texts of the caller",
@@ -82,7 +83,8 @@ def export_model(
     """
     _require_tensorflow()
     names = _check_formats(formats)
-    if not hasattr(model, "signatures"):
+    is_foreign = not hasattr(model, "signatures")
+    if is_foreign:
         from export.keras_model import KerasModel
 
         model = KerasModel(model, sample, batch if stream else None)
@@ -119,7 +121,11 @@ def export_model(
                 inputs = model.signature_inputs(texts, sizes)
             elif sample:
                 inputs = model.sample_inputs(sample, sizes)
-            answers, expected = _ask_keras(signatures, random, inputs)
+            # Our own layers are right for any size: one graph answers and goes into files.
+            frozen = signatures if is_foreign else [freeze(signature) for signature in signatures]
+            given = (random,) if inputs is random else (random, inputs)
+            both = {s.name: parity.answer(s, *(arrays[s.name] for arrays in given)) for s in frozen}
+            answers, expected = ({name: a[i] for name, a in both.items()} for i in (0, -1))
         parity.save_reference(folder / bundle.PARITY, random, answers)
         if model.tokenizer is not None:
             (folder / bundle.TOKENIZER).write_text(model.tokenizer.to_json(), "utf-8")
@@ -143,7 +149,8 @@ def export_model(
         }
         for name in names:
             say(f"Writing {name}")
-            manifest["variants"].append(_write_variant(name, signatures, folder, sizes, dynamic))
+            made_of = signatures if all_formats.module(name).RULES else frozen
+            manifest["variants"].append(_write_variant(name, made_of, folder, sizes, dynamic))
         bundle.write_manifest(folder, manifest)
 
         proofs = []
@@ -153,7 +160,7 @@ def export_model(
             say(f"Comparing {name} with Keras on {source}")
             loaded = runtime.load(folder, name, 1, precision)
             if inputs is not random:  # `check` compares on these: they must agree, too.
-                parity.prove(loaded, specs, random, answers, NOT_KEPT)
+                parity.prove(loaded, specs, random, answers, NOT_KEPT, timed=False)
             figures = parity.prove(loaded, specs, inputs, expected, NOT_KEPT)
             proofs.append({"format": name, "precision": precision, "signatures": figures})
         manifest["parity"] = {
@@ -179,12 +186,13 @@ def _require_tensorflow() -> None:
 def _check_formats(names: str | Sequence[str]) -> list[str]:
     """Returns the requested formats in the order in which they are written."""
     names = (names,) if isinstance(names, str) else names
-    unknown = [name for name in names if name not in formats.NAMES]
+    unknown = [name for name in names if name not in all_formats.NAMES]
     if unknown or not names:
         raise UserError(
-            f"The formats are {', '.join(formats.NAMES)}. Received: {', '.join(names) or 'none'}"
+            f"The formats are {', '.join(all_formats.NAMES)}. Received: "
+            f"{', '.join(names) or 'none'}"
         )
-    return [name for name in formats.NAMES if name in names]
+    return [name for name in all_formats.NAMES if name in names]
 
 
 def _requested_sizes(**sizes: int | None) -> dict[str, int]:
@@ -274,17 +282,6 @@ def _random_rows(signatures: Sequence[Signature]) -> int:
     return whole * math.ceil(parity.RANDOM_ROWS / whole)
 
 
-def _ask_keras(
-    signatures: Sequence[Signature], random: Mapping[str, Arrays], inputs: Mapping[str, Arrays]
-) -> tuple[dict[str, Arrays], dict[str, Arrays]]:
-    """Returns Keras's answers to both by signature; `inputs` may be `random`."""
-    given = (random,) if inputs is random else (random, inputs)
-    answers = {
-        s.name: parity.references(s, *(arrays[s.name] for arrays in given)) for s in signatures
-    }
-    return tuple({name: found[i] for name, found in answers.items()} for i in (0, -1))
-
-
 def _write_variant(
     name: str,
     signatures: Sequence[Signature],
@@ -293,7 +290,7 @@ def _write_variant(
     dynamic: Collection[str],
 ) -> dict[str, Any]:
     """Writes a format; returns what the manifest says about it."""
-    module = formats.module(name)
+    module = all_formats.module(name)
     fixed = {
         size: value
         for size, value in (sizes if module.STATIC else {}).items()
@@ -301,7 +298,7 @@ def _write_variant(
     }
     if module.STRINGS:
         signatures = with_strings(signatures)
-    with float32(), expressed_in_our_terms():
+    with float32(), patched_keras_layers():
         module.write(signatures, folder, fixed)
     files = sorted(path for path in (folder / module.FOLDER).rglob("*") if path.is_file())
     return {
@@ -316,7 +313,7 @@ def _write_variant(
 def _describe_signatures(signatures: Sequence[Signature], names: Sequence[str]) -> dict[str, Any]:
     """Returns the signatures for the manifest; those of some formats only name these."""
     described = {s.name: s.spec.to_json() for s in signatures}
-    strings = [name for name in names if formats.module(name).STRINGS]
+    strings = [name for name in names if all_formats.module(name).STRINGS]
     for s in with_strings(signatures) if strings else ():
         described.setdefault(s.name, {**s.spec.to_json(), "formats": strings})
     return described
@@ -325,6 +322,6 @@ def _describe_signatures(signatures: Sequence[Signature], names: Sequence[str]) 
 def _package_versions(names: Sequence[str]) -> dict[str, str]:
     packages = [
         *PACKAGES,
-        *(package for name in names for package in formats.module(name).PACKAGES),
+        *(package for name in names for package in all_formats.module(name).PACKAGES),
     ]
     return {package: importlib.metadata.version(package) for package in packages}

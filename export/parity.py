@@ -17,21 +17,23 @@ from keras_seq.typing import Arrays
 
 Run = Callable[[str, Arrays], Arrays]
 
-# fp32: absolute, or relative to the largest value of the output.
+# Largest difference of fp32 values: absolute, or relative to the largest value of the output.
 TOLERANCE = 1e-4
 
-# A token may differ where a boundary of the distribution is so near to the number drawn; of all
-# tokens, so many must be the same.
-NEAR = 1e-5
-LEAST_AGREEMENT = 0.999
+# A sampled token may differ where the random number is this close to the boundary between two
+# tokens; but at least this share of all tokens must be the same.
+BOUNDARY = 1e-5
+MIN_AGREEMENT = 0.999
 
-# Of a reference, beside the outputs: how near each choice was to another.
+# Key in a reference, beside the outputs: how close each choice was to another.
 MARGINS = "margins"
 
-# Random inputs that a bundle carries with Keras's answers: none of them is a user's text.
+# Random inputs that a bundle carries with Keras's answers, so that no user's text is in it.
 RANDOM_ROWS = 16
 BATCH = 50
+# A latency is the median of these calls at most, of fewer where they take longer than this.
 LATENCY_CALLS = 20
+LATENCY_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,15 @@ class Parity:
     """How a signature in a runtime compares with Keras.
 
     Attributes:
-        inputs: Rows compared.
-        largest_difference: Of all float outputs, absolute.
-        agreement: Share of rows with the same answer: the same largest value of each float output,
-            equal integers. Where tokens are generated, share of the tokens: up to the first that
-            differs in a row, on which the others depend.
-        within_tolerance: Whether float outputs differ by `TOLERANCE` at most and integers by none,
-            but for tokens that were drawn as near to a boundary as `NEAR`, and those few.
-        latency_ms: Median time of a call with the longest row, one thread.
-        differences: What is not within the tolerance, each in a few words; not in the manifest.
+        inputs: Number of rows compared.
+        largest_difference: Largest absolute difference of all float outputs.
+        agreement: Share of rows with the same answer: the largest value of each float output at the
+            same index, equal integers. Where tokens are generated, share of the tokens, up to the
+            first in each row that differs, on which the others depend.
+        within_tolerance: Whether float outputs differ by at most `TOLERANCE` and integers are
+            equal, except for a few tokens that were sampled within `BOUNDARY` of another.
+        latency_ms: Median time of a call with the longest row, on one thread; 0 if not measured.
+        differences: What is outside the tolerance, each in a few words; not in the manifest.
     """
 
     inputs: int
@@ -63,36 +65,34 @@ class Parity:
         return figures
 
 
-def references(signature: Signature, *given: Arrays) -> list[Arrays]:
-    """What Keras answers, on the backend it runs, to each of these inputs; and the `MARGINS`, where
-    it draws.
-    """
+def answer(signature: Signature, *given: Arrays) -> list[Arrays]:
+    """Returns Keras's answers to each of the inputs, with the `MARGINS` of one that samples."""
     import keras
 
     parts = [_batches(signature, inputs) for inputs in given]
-    function = _traced_once(signature, [part for some in parts for part in some])
+    function = signature.function
+    if signature.traced is None:
+        function = _trace_shapes(signature, [part for batches in parts for part in batches])
     answers = []
-    for some in parts:
-        found = []
-        for part in show_progress(some, f"Keras, {signature.name}"):
-            outputs = function(**{n: keras.ops.convert_to_tensor(a) for n, a in part.items()})
-            found.append({n: keras.ops.convert_to_numpy(value) for n, value in outputs.items()})
+    for batches in parts:
+        outputs = []
+        for part in show_progress(batches, f"Keras, {signature.name}"):
+            tensors = {name: keras.ops.convert_to_tensor(array) for name, array in part.items()}
+            values = function(**tensors)
+            outputs.append({n: keras.ops.convert_to_numpy(value) for n, value in values.items()})
             if signature.margins is not None:
-                found[-1][MARGINS] = signature.margins(part, found[-1])
-        answers.append({name: np.concatenate([f[name] for f in found]) for name in found[0]})
+                outputs[-1][MARGINS] = signature.margins(part, outputs[-1])
+        answers.append({n: np.concatenate([part[n] for part in outputs]) for n in outputs[0]})
     return answers
 
 
-def _traced_once(signature: Signature, parts: Sequence[Arrays]) -> Callable[..., Any]:
-    """The function of a signature; with TensorFlow a graph that takes all these inputs.
+def _trace_shapes(signature: Signature, parts: Sequence[Arrays]) -> Callable[..., Any]:
+    """Returns the function as a graph for these inputs; sizes that they share are fixed.
 
-    A `tf.function` of its own accord is traced, and its graph optimised, anew for other shapes: of
-    a loop that takes longer than it runs.
+    Stock layers may be wrong where sizes are open (`TimeDistributed`), and a `tf.function` would be
+    traced again for each shape.
     """
     import keras
-
-    if keras.backend.backend() != "tensorflow":
-        return signature.function
     import tensorflow as tf
 
     specs = {}
@@ -104,14 +104,17 @@ def _traced_once(signature: Signature, parts: Sequence[Arrays]) -> Callable[...,
     return tf.function(signature.function, autograph=False).get_concrete_function(**specs)
 
 
-def compare(run: Run, signature: SignatureSpec, inputs: Arrays, expected: Arrays) -> Parity:
+def compare(
+    run: Run, signature: SignatureSpec, inputs: Arrays, expected: Arrays, timed: bool = True
+) -> Parity:
     """Runs `inputs` and compares the outputs with `expected`.
 
     Args:
         run: `run(signature name, inputs) -> outputs`.
-        signature: Which one.
+        signature: Signature to run.
         inputs: Arrays with the same number of rows each.
-        expected: What Keras answered; see `reference`.
+        expected: Keras's answers; see `answer`.
+        timed: Measure the latency, too.
     """
     parts = [
         run(signature.name, part)
@@ -148,11 +151,11 @@ def compare(run: Run, signature: SignatureSpec, inputs: Arrays, expected: Arrays
     if MARGINS in expected:
         name = signature.outputs[0].name
         found = np.concatenate([part[name] for part in parts])
-        excused, agreement = _choices(found, expected[name], expected[MARGINS])
+        excused, agreement = _compare_samples(found, expected[name], expected[MARGINS])
         equal |= excused
-        if agreement < LEAST_AGREEMENT:
+        if agreement < MIN_AGREEMENT:
             differences.append(
-                f"{agreement:.2%} of {name} is the same (at least {LEAST_AGREEMENT:.1%})"
+                f"{agreement:.2%} of {name} is the same (at least {MIN_AGREEMENT:.1%})"
             )
     if not equal.all():
         differences.append(
@@ -163,19 +166,23 @@ def compare(run: Run, signature: SignatureSpec, inputs: Arrays, expected: Arrays
         largest_difference=largest,
         agreement=agreement,
         within_tolerance=not differences,
-        latency_ms=_latency(run, signature, inputs),
+        latency_ms=_measure_latency(run, signature, inputs) if timed else 0.0,
         differences=tuple(differences),
     )
 
 
-def _choices(found: np.ndarray, wanted: np.ndarray, margins: np.ndarray) -> tuple[Any, float]:
-    """Of each row, whether its first difference is where another choice was `NEAR`; and the share
-    of equal values up to there. All are `(rows, N)`.
+def _compare_samples(
+    found: np.ndarray, wanted: np.ndarray, margins: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Returns whether the first difference of each row is excused, `(rows,)`, and the agreement.
+
+    It is excused within `BOUNDARY` of another choice. The agreement is the share of equal values
+    up to the first difference. All arguments are `(rows, N)`.
     """
     differs = found != wanted
     first = np.where(differs.any(axis=1), differs.argmax(axis=1), found.shape[1])
     at = np.minimum(first, found.shape[1] - 1)[:, None]
-    excused = np.take_along_axis(margins, at, axis=1)[:, 0] <= NEAR
+    excused = np.take_along_axis(margins, at, axis=1)[:, 0] <= BOUNDARY
     differing = int((first < found.shape[1]).sum())
     compared = int(np.minimum(first + 1, found.shape[1]).sum())
     return excused, 1 - differing / max(1, compared)
@@ -187,15 +194,17 @@ def prove(
     inputs: Mapping[str, Arrays],
     expected: Mapping[str, Arrays],
     advice: str,
+    timed: bool = True,
 ) -> dict[str, dict[str, Any]]:
-    """Compares each signature in a format with what Keras answered.
+    """Compares each signature in a format with Keras's answers.
 
     Args:
         loaded: The bundle in one format.
-        signatures: Those of the model; on strings, too, where the format has them.
-        inputs: Of each signature.
-        expected: What Keras answered to them.
-        advice: What the user is told where they differ.
+        signatures: Signatures of the model; those on strings are added where the format has them.
+        inputs: Inputs of each signature.
+        expected: Keras's answers to them.
+        advice: Sentence for the user if they differ.
+        timed: Measure latencies, too.
 
     Returns:
         The figures by signature; see `Parity`.
@@ -207,23 +216,25 @@ def prove(
     inputs, expected = strings.arrays_with_strings(signatures, inputs, expected)
     signatures = [s for s in strings.with_strings(signatures) if s.name in loaded.signatures]
     for signature in signatures:
-        found = compare(
-            lambda signature, arrays: loaded.run(signature, **arrays),
+        name = signature.name
+        parity = compare(
+            lambda name, arrays: loaded.run(name, **arrays),
             signature,
-            inputs[signature.name],
-            expected[signature.name],
+            inputs[name],
+            expected[name],
+            timed,
         )
-        if not found.within_tolerance:
+        if not parity.within_tolerance:
             raise UserError(
-                f"{loaded.format} does not compute what Keras computes. Of {signature.name}, "
-                f"{'; '.join(found.differences)}. {advice}"
+                f"{loaded.format} does not compute what Keras computes. In {name}, "
+                f"{'; '.join(parity.differences)}. {advice}"
             )
-        figures[signature.name] = found.to_json()
+        figures[name] = parity.to_json()
     return figures
 
 
 def save_reference(path: Path, inputs: Mapping[str, Arrays], outputs: Mapping[str, Arrays]) -> None:
-    """Keeps inputs and Keras's answers by signature, to check a bundle where there is no Keras."""
+    """Saves inputs and Keras's answers by signature, to check a bundle where there is no Keras."""
     arrays = {}
     for kind, values in (("inputs", inputs), ("outputs", outputs)):
         for signature, tensors in values.items():
@@ -233,13 +244,13 @@ def save_reference(path: Path, inputs: Mapping[str, Arrays], outputs: Mapping[st
 
 
 def load_reference(path: Path) -> tuple[dict[str, Arrays], dict[str, Arrays]]:
-    """What `save_reference` kept: `(inputs, outputs)` by signature."""
-    found: dict[str, dict[str, Arrays]] = {"inputs": {}, "outputs": {}}
+    """Returns what `save_reference` saved: `(inputs, outputs)` by signature."""
+    reference: dict[str, dict[str, Arrays]] = {"inputs": {}, "outputs": {}}
     with np.load(path, allow_pickle=False) as arrays:
         for key in arrays.files:
             signature, kind, name = key.split("/")
-            found[kind].setdefault(signature, {})[name] = arrays[key]
-    return found["inputs"], found["outputs"]
+            reference[kind].setdefault(signature, {})[name] = arrays[key]
+    return reference["inputs"], reference["outputs"]
 
 
 def _rows(inputs: Arrays) -> int:
@@ -247,10 +258,9 @@ def _rows(inputs: Arrays) -> int:
 
 
 def _batches(signature: SignatureSpec, inputs: Arrays) -> list[Arrays]:
-    """The rows in parts, each as large as the signature's batch where that is fixed.
+    """Splits the rows into parts, each as large as the signature's batch where that is fixed.
 
-    An input without dimensions has a row for each call of one row, too: a part ends where it
-    changes.
+    An input without dimensions has a value for each row, too: a part ends where it changes.
     """
     fixed = signature.inputs[0].shape[0]
     batch = fixed if isinstance(fixed, int) else BATCH
@@ -269,15 +279,15 @@ def _batches(signature: SignatureSpec, inputs: Arrays) -> list[Arrays]:
     ]
 
 
-def _latency(run: Run, signature: SignatureSpec, inputs: Arrays) -> float:
+def _measure_latency(run: Run, signature: SignatureSpec, inputs: Arrays) -> float:
     sizes = sum(np.count_nonzero(a.reshape(len(a), -1), axis=1) for a in inputs.values())
     fixed = signature.inputs[0].shape[0]
     rows = fixed if isinstance(fixed, int) else 1
     longest = int(np.argmax(sizes)) // rows * rows
     row = _batches(signature, {n: a[longest : longest + rows] for n, a in inputs.items()})[0]
-    times = []
-    for _ in range(LATENCY_CALLS):
+    times: list[float] = []
+    while len(times) < LATENCY_CALLS and sum(times) < LATENCY_SECONDS:
         start = time.perf_counter()
         run(signature.name, row)
-        times.append(1000 * (time.perf_counter() - start))
-    return round(statistics.median(times), 3)
+        times.append(time.perf_counter() - start)
+    return round(1000 * statistics.median(times), 3)

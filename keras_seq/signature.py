@@ -137,10 +137,12 @@ class Signature(SignatureSpec):
             outputs of a call, NumPy arrays, and returns `(B, N)` float64: for each value of the
             first output, the smallest change of a probability that would have changed it. None
             where nothing is sampled: then integers are the same in every runtime.
+        traced: The TensorFlow graph that `function` calls, where it is traced already.
     """
 
     function: Callable[..., dict[str, Any]]
     margins: Callable[[Arrays, Arrays], Any] | None = None
+    traced: Callable[..., dict[str, Any]] | None = None
 
     @property
     def spec(self) -> SignatureSpec:

@@ -4,6 +4,7 @@ A format is a module with
 
     FOLDER      its folder in a bundle
     STATIC      whether its shapes are fixed
+    RULES       whether it traces layers by rules of its own; see `keras_seq.layers.lowering`
     STRINGS     whether it has strings, so that signatures on texts come on strings, too
     PACKAGES    the packages whose versions its files depend on
     REQUIRES    the module that runs its files, and INSTALL, the command that installs it

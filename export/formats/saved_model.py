@@ -11,6 +11,7 @@ from keras_seq.signature import Signature
 
 FOLDER = "saved_model"
 STATIC = False
+RULES = False
 STRINGS = True
 PACKAGES = ()
 REQUIRES = "tensorflow"

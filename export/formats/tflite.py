@@ -20,6 +20,7 @@ CellState = tuple[Tensor, ...]
 FOLDER = "tflite"
 FILE = "model.tflite"
 STATIC = True  # LiteRT in a browser refuses shapes that change.
+RULES = True
 STRINGS = False
 PACKAGES = ("ai-edge-litert",)
 REQUIRES = "ai_edge_litert"

@@ -1,5 +1,6 @@
 """Traces a signature as a TensorFlow graph, which every format is written from."""
 
+from dataclasses import replace
 from typing import Any
 
 import tensorflow as tf
@@ -51,6 +52,17 @@ def trace(signature: Signature, sizes: dict[str, int], lowering: Lowering | None
         traced = tf.function(call, autograph=False).get_concrete_function(*specs)
     _refuse_python_functions(traced.graph)
     return traced
+
+
+def freeze(signature: Signature) -> Signature:
+    """Returns a signature whose function is traced: calling or tracing it runs no Python layer."""
+    traced = trace(signature, {})
+    names = [tensor.name for tensor in signature.inputs]
+
+    def call(**inputs: Any) -> dict[str, Any]:
+        return traced(*(inputs[name] for name in names))
+
+    return replace(signature, function=call, traced=traced)
 
 
 def _refuse_python_functions(graph: Any) -> None:

@@ -1,11 +1,11 @@
-"""Every layer in float32, whatever precision the model was trained in."""
+"""Every layer computes in float32, whatever precision the model was trained in."""
 
 import contextlib
 from collections.abc import Iterator
 
 import keras
 
-from export.keras_layers.replacing import replaced
+from export.keras_layers.patching import patch_attributes
 
 
 @contextlib.contextmanager
@@ -21,5 +21,5 @@ def float32() -> Iterator[None]:
         dtype = stock.fget(self)
         return "float32" if "float" in dtype else dtype
 
-    with replaced([(policy, "compute_dtype", property(compute_dtype))]):
+    with patch_attributes([(policy, "compute_dtype", property(compute_dtype))]):
         yield

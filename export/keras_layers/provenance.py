@@ -1,13 +1,21 @@
-"""Which input of a traced function a tensor came from."""
+"""Finds which input of a traced function a tensor came from."""
 
 from typing import Any
 
 # Operators whose output holds values of their first input and no others.
-MOVES = ("Cast", "ExpandDims", "Identity", "Reshape", "Squeeze", "StridedSlice", "Transpose")
+VALUE_PRESERVING_OPS = (
+    "Cast",
+    "ExpandDims",
+    "Identity",
+    "Reshape",
+    "Squeeze",
+    "StridedSlice",
+    "Transpose",
+)
 
 
-def origin(tensor: Any) -> Any:
-    """The tensor that `tensor` is a cast, slice or other shape of; itself if it is none."""
-    while getattr(tensor, "op", None) is not None and tensor.op.type in MOVES:
+def find_origin(tensor: Any) -> Any:
+    """Returns the tensor that `tensor` is a cast, slice or reshape of; itself if it is none."""
+    while getattr(tensor, "op", None) is not None and tensor.op.type in VALUE_PRESERVING_OPS:
         tensor = tensor.op.inputs[0]
     return tensor

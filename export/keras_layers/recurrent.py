@@ -17,14 +17,15 @@ def inner_loop(
     mask: Any,
     training: bool = False,
 ) -> tuple[Tensor, Tensor, Any]:
-    """As `keras.layers.RNN.inner_loop`: `(last output, outputs, states)`.
+    """As `keras.layers.RNN.inner_loop`, where every recurrent layer of Keras walks its steps.
 
-    Every recurrent layer of Keras walks its steps there: it is what this replaces.
+    Returns:
+        `(last output, outputs, states)`.
     """
     if not tree.is_nested(initial_state):
         initial_state = [initial_state]
     mask = mask[0] if tree.is_nested(mask) else mask
-    outputs, states = _run(
+    outputs, states = _run_cell(
         self.cell,
         sequences,
         initial_state,
@@ -47,23 +48,24 @@ def inner_loop(
     return outputs[:, -1], outputs, states
 
 
-def _run(
+def _run_cell(
     cell: Any, inputs: Tensor, states: Any, mask: Tensor | None, *, reverse: bool, sequence: bool
 ) -> tuple[Tensor, Any]:
-    """`(outputs, states)` of a stock cell; outputs are `(B, T, …)`, or `(B, …)` of the last step
-    without `sequence`.
+    """Runs a stock cell; returns `(outputs, states)`.
+
+    Outputs are `(B, T, …)`, or `(B, …)` of the last step without `sequence`.
     """
     if type(cell) is keras.layers.StackedRNNCells:
         # Stacked cells are as many recurrences, each on the outputs of the one below.
         new_states = []
         for i, (part, state) in enumerate(zip(cell.cells, states, strict=True)):
             more = sequence or i < len(cell.cells) - 1
-            # A cell is given a list, even of the one state that Keras keeps bare.
+            # A cell takes a list, even of a single state, which Keras keeps without one.
             listed = state if tree.is_nested(state) else [state]
-            inputs, new = _run(part, inputs, listed, mask, reverse=reverse, sequence=more)
+            inputs, new = _run_cell(part, inputs, listed, mask, reverse=reverse, sequence=more)
             new_states.append(new if tree.is_nested(state) else new[0])
         return inputs, new_states if len(new_states) > 1 else new_states[0]
-    ours, first = _translated(cell, inputs, states)
+    ours, first = _translate_cell(cell, inputs, states)
     outputs, last = run_recurrence(ours, inputs, first, mask, reverse=reverse, sequence=sequence)
     outputs = last[0] if outputs is None else outputs
     if not getattr(ours, "output_apart", False):
@@ -71,8 +73,8 @@ def _run(
     return outputs, tree.pack_sequence_as(states, last[len(last) - len(tree.flatten(states)) :])
 
 
-def _translated(cell: Any, inputs: Tensor, states: Any) -> tuple[Cell, CellState]:
-    """Our cell for a stock one, and the state that it begins with."""
+def _translate_cell(cell: Any, inputs: Tensor, states: Any) -> tuple[Cell, CellState]:
+    """Returns our cell for a stock one, and its initial state."""
     first = tuple(tree.flatten(states))
     kind = type(cell)
     if kind is keras.layers.SimpleRNNCell:
@@ -102,13 +104,13 @@ def _translated(cell: Any, inputs: Tensor, states: Any) -> tuple[Cell, CellState
 
 
 class UserCell:
-    """Any Keras cell as it is.
+    """Any other Keras cell, as a cell of ours.
 
-    Where its output is not the first of its states, the output stands before them: masked steps
-    then repeat it, and it is zeros at first, as in Keras.
+    An output that isn't the first state is carried before the states: masked steps then repeat it,
+    and it begins with zeros, as in Keras.
 
     Attributes:
-        output_apart: Whether it does.
+        output_apart: Whether the output is carried.
     """
 
     def __init__(self, cell: Any, states: Any) -> None:
@@ -124,12 +126,12 @@ class UserCell:
         return (output, *new_state) if self.output_apart else new_state
 
     def call(self, inputs: Tensor, state: CellState) -> tuple[Tensor, CellState]:
-        """One step of the cell: its output and its states, flat."""
+        """Computes one step of the cell; returns its output and its states, flat."""
         output, new_state = self.cell(inputs, tree.pack_sequence_as(self.states, list(state)))
         return output, tuple(tree.flatten(new_state))
 
 
-REPLACEMENTS = tuple(
+PATCHES = tuple(
     (layer, "inner_loop", inner_loop)
     for layer in (keras.layers.RNN, keras.layers.LSTM, keras.layers.GRU)
 )

@@ -7,15 +7,19 @@ from typing import Any
 
 import keras
 from keras import tree
-from keras.src.models import Functional
 
-from export.keras_layers.replacing import replaced
+from export.keras_layers.patching import patch_attributes
 from keras_seq.errors import UserError
 from keras_seq.signature import TensorSpec
 from keras_seq.typing import Tensor
 
-# What looks at several steps at once, so that one step alone tells it too little.
-WHOLE = (
+_inputs = keras.Input(())
+FUNCTIONAL = type(
+    keras.Model(_inputs, _inputs)
+)  # the class of Functional models, which has no name
+
+# Layers that look at several steps at once.
+NEEDS_WHOLE_SEQUENCE = (
     keras.layers.Bidirectional,
     keras.layers.MultiHeadAttention,
     keras.layers.GroupQueryAttention,
@@ -30,12 +34,12 @@ WHOLE = (
 
 
 @dataclass(frozen=True)
-class Carried:
+class LayerState:
     """A state that a layer carries from call to call.
 
     Attributes:
         name: "state_", the layer's name and the state's number.
-        variable: Where Keras keeps it, `(B, …)`.
+        variable: Variable in which Keras keeps it, `(B, …)`.
     """
 
     name: str
@@ -53,14 +57,20 @@ class Carried:
 
 
 def recurrent_layers(model: keras.Model) -> list[keras.layers.RNN]:
-    """The recurrent layers of a model, however deep."""
-    return [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.RNN)]
+    """Returns the recurrent layers of a model, however deep."""
+    return [layer for layer in all_layers(model) if isinstance(layer, keras.layers.RNN)]
 
 
-def carried(model: keras.Model) -> list[Carried]:
-    """The states of the stateful layers of a model."""
+def all_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """Returns the layers of a model, those inside other layers included."""
+    # Publicly Keras lists the layers of a model, but not those of a layer.
+    return list(model._flatten_layers())
+
+
+def stateful_states(model: keras.Model) -> list[LayerState]:
+    """Returns the states of the stateful layers of a model."""
     return [
-        Carried(f"state_{layer.name}_{i}", variable)
+        LayerState(f"state_{layer.name}_{i}", variable)
         for layer in recurrent_layers(model)
         if layer.stateful and layer.states is not None
         for i, variable in enumerate(tree.flatten(layer.states))
@@ -68,9 +78,9 @@ def carried(model: keras.Model) -> list[Carried]:
 
 
 def call_with_states(
-    call: Callable[[], Any], states: Sequence[Carried], arguments: Mapping[str, Tensor]
+    call: Callable[[], Any], states: Sequence[LayerState], arguments: Mapping[str, Tensor]
 ) -> tuple[Any, dict[str, Tensor]]:
-    """`call()` with the states of `arguments`: its outputs and the states after it."""
+    """Returns the outputs of `call()`, given the states in `arguments`, and the states after it."""
     if not states:
         return call(), {}
     mapping = [(state.variable, arguments[state.name]) for state in states]
@@ -79,11 +89,11 @@ def call_with_states(
     return outputs, {s.returned.name: scope.get_current_value(s.variable) for s in states}
 
 
-def streamed(model: keras.Model, batch: int) -> "Streamed":
-    """A model to be called one step at a time, `batch` rows a call.
+def make_streaming(model: keras.Model, batch: int) -> "StreamingModel":
+    """Returns a model to be called one step at a time, with `batch` rows a call.
 
     Raises:
-        UserError: If a layer looks at more than the steps that were.
+        UserError: If a layer looks at other steps than earlier ones.
     """
     layers = recurrent_layers(model)
     if not layers:
@@ -91,10 +101,10 @@ def streamed(model: keras.Model, batch: int) -> "Streamed":
             f"The model {model.name!r} has no recurrent layer, so there is no state to carry from "
             "step to step. Export it without --stream."
         )
-    for layer in model._flatten_layers():
+    for layer in all_layers(model):
         backwards = isinstance(layer, keras.layers.RNN) and layer.go_backwards
         wide = getattr(layer, "kernel_size", (1,)) if "Conv1D" in type(layer).__name__ else (1,)
-        if isinstance(layer, WHOLE) or backwards or wide[0] > 1:
+        if isinstance(layer, NEEDS_WHOLE_SEQUENCE) or backwards or wide[0] > 1:
             raise UserError(
                 f"The layer {layer.name!r} ({type(layer).__name__}) cannot be streamed: it "
                 "looks at several steps at once, and a stream has one. Build the model from "
@@ -106,14 +116,14 @@ def streamed(model: keras.Model, batch: int) -> "Streamed":
                 f"The layer {layer.name!r} is used {len(layer._inbound_nodes)} times: each use "
                 "would need a state of its own. Stream a model that uses it once."
             )
-    return Streamed(layers, batch)
+    return StreamingModel(layers, batch)
 
 
-class Streamed:
-    """Recurrent layers that keep their state, inside `with`; after it they are as they were.
+class StreamingModel:
+    """Recurrent layers that carry their state from call to call for a while.
 
     Attributes:
-        states: What they carry.
+        states: Their states.
     """
 
     def __init__(self, layers: Sequence[keras.layers.RNN], batch: int) -> None:
@@ -126,25 +136,25 @@ class Streamed:
             for layer in layers
         ]
         self.states = [
-            Carried(f"state_{layer.name}_{i}", variable)
+            LayerState(f"state_{layer.name}_{i}", variable)
             for layer, variables in zip(layers, self._variables, strict=True)
             for i, variable in enumerate(tree.flatten(variables))
         ]
 
     @contextlib.contextmanager
-    def keeping(self) -> Iterator[None]:
-        """The layers keep their states inside the `with` block, and models take any length."""
+    def carry_state(self) -> Iterator[None]:
+        """Inside the `with` block the layers carry their states, and models take any length."""
         before = [(layer.stateful, layer.states) for layer in self._layers]
         try:
             for layer, variables in zip(self._layers, self._variables, strict=True):
-                _set(layer, True, variables)
-            with replaced([(Functional, "input_spec", None)]):
+                _set_states(layer, True, variables)
+            with patch_attributes([(FUNCTIONAL, "input_spec", None)]):
                 yield
         finally:
             for layer, (stateful, states) in zip(self._layers, before, strict=True):
-                _set(layer, stateful, states)
+                _set_states(layer, stateful, states)
 
 
-def _set(layer: keras.layers.RNN, stateful: bool, states: Any) -> None:
-    # Past Keras's own bookkeeping, which would count the states among the layer's weights.
+def _set_states(layer: keras.layers.RNN, stateful: bool, states: Any) -> None:
+    # Without Keras's bookkeeping, which would count the states among the layer's weights.
     layer.__dict__.update(stateful=stateful, states=states)

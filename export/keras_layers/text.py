@@ -1,9 +1,9 @@
-"""String inputs as bytes, and the stock layers that read them as a program on bytes.
+"""String inputs as bytes, and the stock layers that read them as programs on bytes.
 
 No runtime but TensorFlow has Keras's string operators. So a signature takes the UTF-8 bytes of a
-text, and `TextVectorization` and `StringLookup` become arithmetic on integers: lower case and
-punctuation by comparison, words by where spaces stand, ids by a walk down a trie, all words of a
-text at once.
+text, and `TextVectorization` and `StringLookup` become arithmetic on integers: comparisons find
+upper case, punctuation and the spaces between words, and a walk down a trie finds the ids of all
+words of a text at once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from export.keras_layers.provenance import origin
+from export.keras_layers.patching import LOOKUP
+from export.keras_layers.provenance import find_origin
 from keras_seq.errors import UserError
 from keras_seq.signature import TensorSpec
 from keras_seq.text.tables import take
@@ -28,17 +29,17 @@ SPACES = (9, 10, 11, 12, 13, 32)
 PUNCTUATION = b"!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
 
 
-# In each graph, the bytes and lengths that the strings of `as_strings` were made of, by operator.
-_made: WeakKeyDictionary[Any, dict[str, tuple[Tensor, Tensor]]] = WeakKeyDictionary()
+# The bytes and lengths behind the strings that `make_strings` makes, by graph and operator.
+_sources: WeakKeyDictionary[Any, dict[str, tuple[Tensor, Tensor]]] = WeakKeyDictionary()
 
 
 def limits(inputs: Sequence[TensorSpec], max_bytes: int | None) -> dict[str, int]:
-    """The longest text, in bytes, where there is one."""
+    """Returns the longest text in bytes, if there is one."""
     return {"L": max_bytes or DEFAULT_BYTES} if any(t.dtype == "string" for t in inputs) else {}
 
 
-def as_bytes(inputs: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
-    """The inputs with a pair of tensors, bytes and their count, in the place of each text.
+def split_texts(inputs: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
+    """Returns the inputs with two tensors, bytes and their number, in the place of each text.
 
     Raises:
         UserError: If an input has more than one text a row.
@@ -58,55 +59,57 @@ def as_bytes(inputs: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
     return tuple(tensors)
 
 
-def encoded(
+def encode_inputs(
     inputs: Sequence[TensorSpec], arrays: Mapping[str, np.ndarray], sizes: Mapping[str, int]
 ) -> dict[str, np.ndarray]:
-    """Strings as bytes, cut to `sizes["L"]` between characters; other arrays in their dtype."""
-    found = {}
+    """Encodes strings as bytes, cut to `sizes["L"]` between characters; casts other arrays."""
+    encoded = {}
     limit = sizes.get("L")
     for tensor in inputs:
         array = arrays[tensor.name]
         if tensor.dtype != "string":
-            found[tensor.name] = array.astype(tensor.dtype)
+            encoded[tensor.name] = array.astype(tensor.dtype)
             continue
         texts = [to_bytes(str(text)) for text in array.reshape(-1)]
         if limit is not None:
             texts = [truncate(text, limit) for text in texts]
-        found[tensor.name], found[f"{tensor.name}_length"] = pack_texts(texts)
-    return found
+        encoded[tensor.name], encoded[f"{tensor.name}_length"] = pack_texts(texts)
+    return encoded
 
 
-def as_strings(inputs: Sequence[TensorSpec], arguments: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What the model takes, from what the signature takes: strings made of their bytes.
+def make_strings(
+    inputs: Sequence[TensorSpec], arguments: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Returns the inputs of the model from those of the signature: strings made of their bytes.
 
-    Keras itself reads the strings; where its layers are replaced, nothing does, and the operators
-    that make them fall away.
+    Keras itself reads the strings. Patched layers read the bytes, and the operators that make the
+    strings fall away.
     """
-    found = {}
+    values = {}
     for tensor in inputs:
         value = arguments[tensor.name]
         if tensor.dtype != "string":
-            found[tensor.name] = value
+            values[tensor.name] = value
             continue
         length = arguments[f"{tensor.name}_length"]
         characters = tf.gather([bytes([i]) for i in range(256)], tf.cast(value, tf.int32))
         within = tf.sequence_mask(length, tf.shape(value)[1])
         joined = tf.strings.reduce_join(tf.where(within, characters, ""), axis=1)
-        _made.setdefault(joined.graph, {})[joined.op.name] = (value, length)
-        found[tensor.name] = tf.reshape(joined, (-1, *tensor.shape[1:]))
-    return found
+        _sources.setdefault(joined.graph, {})[joined.op.name] = (value, length)
+        values[tensor.name] = tf.reshape(joined, (-1, *tensor.shape[1:]))
+    return values
 
 
 def _bytes_of(strings: Tensor) -> tuple[Tensor, Tensor] | None:
-    """The bytes and lengths that a string tensor was made of; None if it is none of ours."""
-    source = origin(strings)
+    """Returns the bytes and lengths that a string tensor was made of; None if it isn't ours."""
+    source = find_origin(strings)
     if getattr(source, "op", None) is None:
         return None
-    return _made.get(source.graph, {}).get(source.op.name)
+    return _sources.get(source.graph, {}).get(source.op.name)
 
 
 _vectorize = keras.layers.TextVectorization.__dict__["call"]
-_look_up = keras.layers.StringLookup.__mro__[1].__dict__["call"]
+_look_up = LOOKUP.__dict__["call"]
 
 
 def vectorize(self: Any, inputs: Tensor) -> Tensor:
@@ -119,20 +122,25 @@ def vectorize(self: Any, inputs: Tensor) -> Tensor:
     given = _bytes_of(inputs)
     if given is None:
         return _vectorize(self, inputs)
-    for setting in ("_standardize", "_split"):
-        if callable(getattr(self, setting)):
-            raise _refusal(self, f"its {setting[1:]} is a Python function", "a setting by name")
-    if self._ngrams is not None:
+    with tf.init_scope():  # Keras asks the table for its size.
+        settings = self.get_config()
+    standardize, split = settings["standardize"], settings["split"]
+    for name, value in (("standardize", standardize), ("split", split)):
+        if not (value is None or isinstance(value, str)):
+            raise _refusal(self, f"its {name} is a Python function", "a setting by name")
+    if settings["ngrams"] is not None:
         raise _refusal(self, "it makes n-grams", "single words (ngrams=None)")
-    length = self._output_sequence_length
-    if self._output_mode == "int" and length is None:
+    length = settings["output_sequence_length"]
+    if settings["output_mode"] == "int" and length is None:
         raise _refusal(
             self,
             "its outputs are as long as the longest text of the batch",
             "a fixed output_sequence_length",
         )
-    ids, count = _ids(self._lookup_layer, *given, self._standardize or "", self._split, length)
-    return _encoded_ids(self._lookup_layer, ids, count)
+    # The table behind the layer, whose output mode and weights have no public names.
+    lookup = self._lookup_layer
+    ids, count = _look_up_words(lookup, *given, standardize or "", split, length)
+    return _encode_ids(lookup, ids, count)
 
 
 def look_up(self: Any, inputs: Tensor) -> Tensor:
@@ -144,14 +152,14 @@ def look_up(self: Any, inputs: Tensor) -> Tensor:
     given = _bytes_of(inputs) if inputs.dtype == tf.string else None
     if given is None:
         return _look_up(self, inputs)
-    ids, count = _ids(self, *given, "", None, 1)
+    ids, count = _look_up_words(self, *given, "", None, 1)
     if self.output_mode == "int":
         return tf.cast(tf.reshape(ids, (-1, *inputs.shape[1:])), tf.int64)
-    return _encoded_ids(self, ids, count)
+    return _encode_ids(self, ids, count)
 
 
 def _integer_ids(lookup: Any, inputs: Tensor) -> Tensor:
-    """The ids of integers: each is compared with the whole vocabulary."""
+    """Returns the ids of integers, each compared with the whole vocabulary."""
     if lookup.num_oov_indices != 1 or lookup.output_mode != "int":
         raise _refusal(
             lookup,
@@ -162,14 +170,14 @@ def _integer_ids(lookup: Any, inputs: Tensor) -> Tensor:
         terms = np.array(lookup.get_vocabulary(include_special_tokens=False), "int64")
     same = tf.equal(tf.cast(inputs, tf.int64)[..., None], terms)
     first = tf.argmax(tf.cast(same, tf.int32), axis=-1, output_type=tf.int32)
-    ids = first + lookup._token_start_index()
-    ids = tf.where(tf.reduce_any(same, axis=-1), ids, lookup._oov_start_index())
+    start = _first_id(lookup)
+    ids = tf.where(tf.reduce_any(same, axis=-1), first + start, start - 1)
     if lookup.mask_token is not None:
         ids = tf.where(tf.equal(tf.cast(inputs, tf.int64), int(lookup.mask_token)), 0, ids)
     return tf.cast(ids, tf.int64)
 
 
-def _ids(
+def _look_up_words(
     lookup: Any,
     text: Tensor,
     length: Tensor,
@@ -177,7 +185,7 @@ def _ids(
     split: str | None,
     tokens: int | None,
 ) -> tuple[Tensor, Tensor]:
-    """`(B, tokens)` int32 ids, zeros at the end, and how many tokens a row has, `(B,)`."""
+    """Returns ids `(B, tokens)` int32, padded with zeros, and the number of tokens `(B,)`."""
     trie, unknown = _vocabulary(lookup)
     size = tf.shape(text)[1]
     x = tf.cast(text, tf.int32)
@@ -188,7 +196,7 @@ def _ids(
     if "strip_punctuation" in standardize:
         dropped = tf.gather(_table(PUNCTUATION), x)
         within = within & ~dropped
-        x = tf.gather(x, _first(within, size), batch_dims=1)
+        x = tf.gather(x, _first_true(within, size), batch_dims=1)
         length = tf.reduce_sum(tf.cast(within, tf.int32), axis=1)
         within = position < length[:, None]
     # A token ends where one must `stop`, and where another starts.
@@ -205,7 +213,7 @@ def _ids(
     ends = tf.pad(tf.cast(start | stop, tf.int32), after, constant_values=1)
 
     def from_depth(table: Tensor, d: Tensor) -> Tensor:
-        """What stands `d` bytes after each byte."""
+        """Returns the table's entry `d` bytes after each byte."""
         return tf.ensure_shape(tf.slice(table, [0, d], [-1, size]), x.shape)
 
     def deeper(d: Tensor, slot: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -227,34 +235,42 @@ def _ids(
         return tf.pad(ids[:, :1], [[0, 0], [0, (tokens or 1) - 1]]), tf.ones_like(length)
     count = tf.reduce_sum(tf.cast(start, tf.int32), axis=1)
     start = tf.pad(tf.cast(start, tf.int32), [[0, 0], [0, tokens or 0]]) > 0
-    order = _first(start, size if tokens is None else tokens)
+    order = _first_true(start, size if tokens is None else tokens)
     ids = tf.gather(tf.pad(ids, [[0, 0], [0, tokens or 0]]), order, batch_dims=1)
     return tf.where(tf.range(tf.shape(ids)[1])[None, :] < count[:, None], ids, 0), count
 
 
+def _first_id(lookup: Any) -> int:
+    """Returns the id of the first term: those before are the mask's and, last, the unknown one."""
+    with tf.init_scope():
+        with_special = len(lookup.get_vocabulary())
+        return with_special - len(lookup.get_vocabulary(include_special_tokens=False))
+
+
 def _vocabulary(lookup: Any) -> tuple[Trie, int]:
-    """The terms of a lookup layer with their ids, and the id of any other."""
+    """Returns the terms of a lookup layer with their ids, and the id of unknown terms."""
     if lookup.num_oov_indices != 1:
         raise _refusal(lookup, f"num_oov_indices is {lookup.num_oov_indices}", "one unknown id")
-    first = lookup._token_start_index()
+    start = _first_id(lookup)
     with tf.init_scope():
         words = lookup.get_vocabulary(include_special_tokens=False)
     terms = [str(word).encode() for word in words]
-    ids = {term: first + i for i, term in enumerate(terms)}
+    ids = {term: start + i for i, term in enumerate(terms)}
     if lookup.mask_token is not None and lookup.output_mode == "int":
         ids[str(lookup.mask_token).encode()] = 0
-    return Trie.of(ids), lookup._oov_start_index()
+    return Trie.of(ids), start - 1
 
 
-def _encoded_ids(lookup: Any, ids: Tensor, count: Tensor) -> Tensor:
-    """The ids in the output mode of the layer."""
+def _encode_ids(lookup: Any, ids: Tensor, count: Tensor) -> Tensor:
+    """Returns the ids in the output mode of the layer."""
     if lookup.output_mode == "int":
         return tf.cast(ids, tf.int64)
-    depth = lookup.max_tokens if lookup.pad_to_max_tokens else int(lookup._frozen_vocab_size)
+    with tf.init_scope():
+        depth = lookup.max_tokens if lookup.pad_to_max_tokens else int(lookup.vocabulary_size())
     if lookup.output_mode == "one_hot":
         return tf.one_hot(ids[:, 0], depth)
     counted = tf.range(tf.shape(ids)[1])[None, :] < count[:, None]
-    # `depth` is no class of a one-hot anywhere; -1 is the last one in ONNX.
+    # No runtime has a class `depth`; -1 would be the last class in ONNX.
     counts = tf.reduce_sum(tf.one_hot(tf.where(counted, ids, depth), depth), axis=1)
     if lookup.output_mode == "multi_hot":
         return tf.minimum(counts, 1.0)
@@ -263,15 +279,15 @@ def _encoded_ids(lookup: Any, ids: Tensor, count: Tensor) -> Tensor:
     return counts
 
 
-def _first(chosen: Tensor, count: Tensor) -> Tensor:
-    """`(B, count)`: where `chosen` is true, in order, then where it is not."""
-    size = tf.shape(chosen)[1]
-    rank = tf.range(size)[None, :] + tf.where(chosen, 0, size)
+def _first_true(mask: Tensor, count: Tensor) -> Tensor:
+    """Returns `(B, count)`: where `mask` is true, in order, then where it is false."""
+    size = tf.shape(mask)[1]
+    rank = tf.range(size)[None, :] + tf.where(mask, 0, size)
     return tf.math.top_k(-rank, count)[1]
 
 
 def _table(members: bytes) -> Tensor:
-    """Which of the 256 bytes are among `members`."""
+    """Returns `(256,)` boolean: which bytes are among `members`."""
     return tf.constant([byte in members for byte in range(256)])
 
 
@@ -282,7 +298,7 @@ def _refusal(layer: Any, why: str, instead: str) -> UserError:
     )
 
 
-REPLACEMENTS = (
+PATCHES = (
     (keras.layers.TextVectorization, "call", vectorize),
-    (keras.layers.StringLookup.__mro__[1], "call", look_up),
+    (LOOKUP, "call", look_up),
 )

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import export
+from export import parity
 from export.bundle import find_variant, read_manifest
 from keras_seq.backbones import (
     RecurrentBackbone,
@@ -19,6 +20,8 @@ from keras_seq.models import TextClassifier, TextGenerator, Translator
 from keras_seq.text import ByteTokenizer
 from keras_seq.training.run import find_model
 
+parity.LATENCY_CALLS = 1  # No test is about time.
+
 OPTIONS = {
     "mood": {},
     "bard": {"max_new_tokens": 24, "max_length": 40},
@@ -28,23 +31,25 @@ OPTIONS = {
 WEB = Path(__file__).resolve().parents[1] / "web"
 
 
+class Bundles:
+    """Bundles by backbone, each exported when a test first asks for it."""
+
+    def __init__(self, once, runs, texts):
+        self._once, self._runs, self._texts = once, runs, texts
+
+    def __getitem__(self, backbone):
+        def make(folder):
+            model, run = find_model(self._runs[backbone])
+            options = {"texts_name": "held-out reviews", "metrics": run.evaluation}
+            export.export(model, folder / "bundle", texts=self._texts, **options)
+
+        return self._once(f"bundle-{backbone}", make) / "bundle"
+
+
 @pytest.fixture(scope="session")
 def bundles(once, runs, reviews):
-    """Of each backbone, proven on 1,000 held-out reviews."""
-
-    def make(folder):
-        for backbone, path in runs.items():
-            model, run = find_model(path)
-            export.export(
-                model,
-                folder / backbone,
-                texts=reviews.held_out.texts[:1000],
-                texts_name="held-out reviews",
-                metrics=run.evaluation,
-            )
-
-    folder = once("bundles", make)
-    return {backbone: folder / backbone for backbone in runs}
+    """A bundle of each backbone's run by name, proven on 1,000 held-out reviews."""
+    return Bundles(once, runs, reviews.held_out.texts[:1000])
 
 
 def randomize_weights(model):

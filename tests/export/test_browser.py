@@ -14,6 +14,7 @@ TEXTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["lstm", "transformer"])
 def test_raw_text_in_the_browser(in_the_browser, bundles, runs, backbone):
     """The trained classifiers, from UTF-8 bytes to probabilities, in both runtimes."""

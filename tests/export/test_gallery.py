@@ -24,7 +24,15 @@ IN_THE_BROWSER = (
 )
 
 
-@pytest.fixture(scope="module", params=sorted(GALLERY))
+QUICK = ("custom_cell", "sequence_tagger", "stateful_lstm")
+
+
+def by_speed(names):
+    """The names as parameters, all but the quick ones marked slow."""
+    return [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in names]
+
+
+@pytest.fixture(scope="module", params=by_speed(sorted(GALLERY)))
 def exported(request, tmp_path_factory):
     model = GALLERY[request.param]()
     weights = [w.copy() for w in model.get_weights()]
@@ -91,6 +99,7 @@ def test_the_bundle_answers_what_the_model_answers(exported):
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("exported", IN_THE_BROWSER, indirect=True)
 def test_a_sample_of_them_in_the_browser(exported, in_the_browser):
     _, folder, manifest = exported

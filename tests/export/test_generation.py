@@ -52,7 +52,13 @@ def made(kind):
     return model
 
 
-@pytest.fixture(scope="module", params=["rnn", "lstm", "transformer"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        "rnn",
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("lstm", "transformer")),
+    ],
+)
 def exported(request, tmp_path_factory):
     model = made(request.param)
     folder = tmp_path_factory.mktemp("bundles") / request.param

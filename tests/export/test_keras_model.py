@@ -13,7 +13,7 @@ import pytest
 from keras import layers
 
 import export
-from benchmarks.gallery_models import MinimalCell, Subclassed
+from benchmarks.gallery_models import Subclassed
 from export import formats
 from export.cli import main
 from export.keras_model import KerasModel
@@ -60,15 +60,14 @@ def test_names_and_open_sizes():
     }
 
 
-@pytest.mark.parametrize("format", formats.NAMES)
-def test_open_sizes_stay_open(tmp_path, format):
+def test_open_sizes_stay_open(tmp_path):
     model = tagger()
-    dynamic = ("batch", "length")
-    export.export(model, tmp_path / "b", [format], dynamic=dynamic)
-    loaded = export.load(tmp_path / "b")
-    for rows, steps in ((1, 1), (3, 2), (2, 9), (5, 8)):
-        x = X[:rows, :steps]
-        np.testing.assert_allclose(loaded.predict(frames=x)["tags"], model(x), atol=1e-5)
+    export.export(model, tmp_path / "b", dynamic=("batch", "length"))
+    for format in formats.NAMES:
+        loaded = export.load(tmp_path / "b", format)
+        for rows, steps in ((1, 1), (3, 2), (2, 9), (5, 8)):
+            x = X[:rows, :steps]
+            np.testing.assert_allclose(loaded.predict(frames=x)["tags"], model(x), atol=1e-5)
 
 
 def test_a_fixed_length_is_not_padded(tmp_path):
@@ -79,66 +78,6 @@ def test_a_fixed_length_is_not_padded(tmp_path):
     np.testing.assert_allclose(loaded.predict(frames=X)["tags"], model(X), atol=1e-5)
     with pytest.raises(UserError, match="T is 9 in the tflite file.*Received: 5.*--max-length 5"):
         loaded.predict(frames=X[:, :5])
-
-
-@pytest.mark.parametrize("format", formats.NAMES)
-@pytest.mark.parametrize("steps", [9, None])
-def test_a_stream_gives_what_the_sequence_gives(tmp_path, format, steps):
-    model = keras.Sequential(
-        [
-            keras.Input((steps, 4), name="frames"),
-            layers.LSTM(8, return_sequences=True),
-            layers.RNN([layers.GRUCell(6), MinimalCell(3)], return_sequences=True),
-            layers.Dense(2, name="tags"),
-        ]
-    )
-    variables = len(model.variables)
-    manifest = export.export(
-        model, tmp_path / "b", [format], stream=True, batch=5, max_length=steps or 4
-    )
-    assert manifest["signatures"].keys() == {"predict", "stream"}
-    stream = export.load(tmp_path / "b").open_stream()
-    for _ in range(2):
-        stream.reset()
-        found = [stream(frames=X[:, t : t + 1])["tags"] for t in range(9)]
-        np.testing.assert_allclose(np.concatenate(found, axis=1), model(X), atol=1e-5)
-    assert not any(layer.stateful for layer in model.layers[:2])
-    assert len(model.variables) == variables
-
-
-@pytest.mark.parametrize("format", formats.NAMES)
-def test_a_stateful_model_is_called_as_it_goes_on(tmp_path, format):
-    inputs = keras.Input(batch_shape=(5, 3, 4), name="frames")
-    x = layers.LSTM(6, stateful=True, name="memory")(inputs)
-    model = keras.Model(inputs, layers.Dense(1, name="y")(x))
-    export.export(model, tmp_path / "b", [format])
-    loaded = export.load(tmp_path / "b")
-    state = {f"state_memory_{i}": np.zeros((5, 6), "float32") for i in range(2)}
-    for part in (X[:, :3], X[:, 3:6], X[:, 6:]):
-        found = loaded.predict(frames=part, **state)
-        np.testing.assert_allclose(found["y"], model(part), atol=1e-5)  # model keeps its own
-        state = {name: found[f"next_{name}"] for name in state}
-
-
-@pytest.mark.parametrize(
-    ("layer", "word"),
-    [
-        (
-            layers.Bidirectional(layers.LSTM(3, return_sequences=True), name="both_ways"),
-            "both_ways",
-        ),
-        (layers.GRU(3, go_backwards=True, name="back"), "back"),
-        (layers.Conv1D(2, 3, padding="causal", name="window"), "window"),
-        (layers.Lambda(lambda x: x - keras.ops.mean(x, axis=1, keepdims=True)), "whole sequence"),
-    ],
-)
-def test_what_cannot_be_streamed_is_named(tmp_path, layer, word):
-    inputs = keras.Input((9, 4))
-    x = layers.LSTM(3, return_sequences=True)(inputs)
-    model = keras.Model(inputs, layer(x))
-    with pytest.raises(UserError, match=word):
-        export.export(model, tmp_path / "b", stream=True)
-    assert not list(tmp_path.iterdir())
 
 
 def test_a_sample_is_what_is_compared(tmp_path, capsys):
@@ -184,6 +123,7 @@ def test_a_length_that_nobody_gave(tmp_path):
         export.export(tagger(), tmp_path / "b")
 
 
+@pytest.mark.slow
 def test_own_layers_are_imported(tmp_path):
     """In a process of its own, where nothing has registered them."""
     (tmp_path / "mine.py").write_text(
@@ -299,84 +239,4 @@ def test_an_operator_that_tflite_has_not_is_refused(tmp_path):
     )
     with pytest.raises(UserError, match=r"the layer spectrum\w* has FFT"):
         export.export(model, tmp_path / "b", ["tflite"])
-    assert not list(tmp_path.iterdir())
-
-
-TEXTS = [
-    "The film was good",
-    "  the,film!  was--BAD\tgood\n",
-    "",
-    "好看 the ÜBER über",
-    "it's a 'film'",
-    "x" * 60,
-    "film",
-    " ",
-    ",,,",
-]
-VOCABULARY = ["the", "film", "was", "good", "bad", "its", "a", "über", "好", "x", "好看"]
-
-
-@pytest.mark.parametrize("format", formats.NAMES)
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"output_sequence_length": 6},
-        {"output_sequence_length": 3, "standardize": None},
-        {"output_sequence_length": 70, "standardize": "lower"},
-        {"output_sequence_length": 8, "split": "character"},
-        {"output_sequence_length": 2, "split": None, "standardize": "strip_punctuation"},
-        {"output_mode": "multi_hot"},
-        {"output_mode": "count"},
-        {"output_mode": "tf_idf", "idf_weights": np.linspace(0.1, 2, len(VOCABULARY))},
-    ],
-    ids=str,
-)
-def test_text_vectorization_on_bytes(tmp_path, options, format):
-    """The layer itself, on strings in TensorFlow, is the reference."""
-    layer = layers.TextVectorization(**options, vocabulary=VOCABULARY)
-    inputs = keras.Input((), dtype="string", name="review")
-    if options.get("split", "") is None:
-        inputs = keras.Input((1,), dtype="string", name="review")
-    ids = layer(inputs)
-    model = keras.Model(inputs, layers.Rescaling(1.0, name="ids")(ids))
-    export.export(model, tmp_path / "b", [format], texts=TEXTS, max_bytes=128)
-    found = export.load(tmp_path / "b").predict(review=TEXTS)["ids"]
-    expected = np.asarray(layer(np.array(TEXTS).reshape(-1, *inputs.shape[1:])))
-    np.testing.assert_allclose(found, expected, atol=1e-6)
-    assert len(np.unique(expected)) > 1
-
-
-@pytest.mark.parametrize("format", formats.NAMES)
-@pytest.mark.parametrize("mask_token", [None, 0])
-def test_integer_lookup(tmp_path, format, mask_token):
-    layer = layers.IntegerLookup(vocabulary=[7, 40, 2**40], mask_token=mask_token)
-    inputs = keras.Input((4,), dtype="int64", name="codes")
-    model = keras.Model(inputs, layers.Rescaling(1.0, name="ids")(layer(inputs)))
-    export.export(model, tmp_path / "b", [format])
-    codes = np.array([[7, 0, 8, 2**40], [40, 40, -1, 7]])
-    found = export.load(tmp_path / "b").predict(codes=codes)["ids"]
-    np.testing.assert_array_equal(found, layer(codes))
-
-
-def test_strings_are_no_output(tmp_path):
-    words = layers.StringLookup(vocabulary=["a", "b"], invert=True, name="words")
-    model = keras.Sequential([keras.Input((1,), dtype="int64"), words])
-    with pytest.raises(UserError, match="words.*strings"):
-        export.export(model, tmp_path / "b")
-
-
-@pytest.mark.parametrize(
-    ("options", "word"),
-    [
-        ({}, "output_sequence_length"),
-        ({"ngrams": 2, "output_sequence_length": 3}, "n-grams"),
-        ({"split": lambda x: x, "output_sequence_length": 3}, "Python function"),
-    ],
-)
-def test_text_vectorization_that_no_graph_can_do(tmp_path, options, word):
-    inputs = keras.Input((), dtype="string")
-    ids = layers.TextVectorization(**options, vocabulary=VOCABULARY, name="words")(inputs)
-    model = keras.Model(inputs, layers.Rescaling(1.0)(ids))
-    with pytest.raises(UserError, match=f"'words'.*{word}"):
-        export.export(model, tmp_path / "b", ["tflite"], max_bytes=64)
     assert not list(tmp_path.iterdir())

@@ -15,7 +15,13 @@ READ, NEW, BEAMS = 10, 8, 3
 TEXTS = ["a man", "two dogs", "", "é", "x" * 40]
 
 
-@pytest.fixture(scope="module", params=["rnn", "lstm", "transformer"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        "rnn",
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("lstm", "transformer")),
+    ],
+)
 def exported(request, tmp_path_factory):
     """A translator with drawn weights, which says what no training would."""
     kind, tokenizer = request.param, ByteTokenizer()

@@ -13,6 +13,7 @@ from keras_seq.signature import Signature
 FOLDER = "onnx"
 WEIGHTS = "weights.bin"
 STATIC = False
+RULES = True
 STRINGS = False
 PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
 REQUIRES = "onnxruntime"

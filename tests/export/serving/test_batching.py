@@ -1,6 +1,7 @@
 """Which requests run together."""
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -85,3 +86,30 @@ def test_what_waits_for_too_long_is_told_so():
     found = batches([5] * 3, Limits(max_batch=1, deadline_s=0))
     with pytest.raises(LateError, match="longer than the 0 s"):
         raise next(one for one in found if isinstance(one, Exception))
+
+
+def test_a_deadline_counts_while_another_signature_runs():
+    """Both share the workers: one waits for the other's call, and no longer than its deadline."""
+    done = threading.Event()
+
+    def run_long(requests):
+        assert done.wait(60)
+        return requests
+
+    async def ask():
+        with ThreadPoolExecutor(1) as executor:
+            slots = asyncio.Semaphore(1)
+            long = Batcher(run_long, executor, slots, Limits())
+            short = Batcher(list, executor, slots, Limits(deadline_s=0.01))
+            first = asyncio.create_task(long.submit({"text": np.zeros(1)}, 1, 1, None))
+            while not slots.locked():
+                await asyncio.sleep(0)
+            try:
+                with pytest.raises(LateError, match="0.01 s"):
+                    await short.submit({"text": np.zeros(1)}, 1, 1, None)
+                assert not first.done()
+            finally:
+                done.set()
+            await first
+
+    asyncio.run(ask())

@@ -39,6 +39,7 @@ async def posted(url, requests, at_once=200):
         return await asyncio.gather(*(client.post(path, json=data) for path, data in requests))
 
 
+@pytest.mark.slow
 def test_a_thousand_at_once_are_answered_as_alone(server, served):
     mood, bard = (export.load(served / name, "onnx") for name in ("mood", "bard"))
     requests, expected = [], []
@@ -203,6 +204,7 @@ def test_a_token(served, serving, tmp_path):
             client.get_model_metadata("mood", headers={"authorization": "Bearer s3cret"})
 
 
+@pytest.mark.slow
 def test_more_than_there_is_capacity_for(served, serving):
     options = ["--max-queue", 4, "--max-batch", 1, "--deadline", 0.2]
     with serving(served / "bard", options=options) as server:
@@ -216,6 +218,7 @@ def test_more_than_there_is_capacity_for(served, serving):
         assert httpx.post(server.url + "/v2/models/bard/infer", json=body("a")).status_code == 200
 
 
+@pytest.mark.slow
 def test_one_request_of_many_rows_is_run_in_batches(server, served):
     import psutil
 
@@ -241,28 +244,7 @@ def test_one_request_of_many_rows_is_run_in_batches(server, served):
     assert most - before < 200e6
 
 
-def test_a_deadline_counts_while_another_model_runs(served, serving):
-    options = ["--workers", 1, "--deadline", 0.3]
-    with serving(served / "bard", served / "mood", options=options) as server:
-        long = body(*4 * TEXTS)
-        asked = threading.Thread(
-            target=httpx.post,
-            args=(server.url + "/v2/models/bard/infer",),
-            kwargs={"json": long, "timeout": 120},
-        )
-        asked.start()
-        two = r'^keras_seq_requests_in_flight\{protocol="http"\} 2'  # That, and this question.
-        while not re.search(two, httpx.get(server.url + "/metrics").text, re.M):
-            assert asked.is_alive()
-            time.sleep(0.01)
-        time.sleep(1)  # From the gate to the runtime.
-        late = httpx.post(server.url + "/v2/models/mood/infer", json=body("a"), timeout=60)
-        assert asked.is_alive()  # The other still runs.
-        asked.join()
-        assert late.status_code == 503
-        assert "longer than the 0.3 s" in late.json()["error"]
-
-
+@pytest.mark.slow
 def test_a_stream_that_cannot_begin_is_refused(served, serving):
     options = ["--workers", 1, "--max-queue", 1, "--max-batch", 1]
     with serving(served / "bard", options=options) as server:
@@ -276,6 +258,7 @@ def test_a_stream_that_cannot_begin_is_refused(served, serving):
             assert "[DONE]" in ending or "Ask again later" in ending
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken(server, served):
     for option, port in (("--http-port", server.http_port), ("--grpc-port", server.grpc_port)):
         ports = {"--http-port": 0, "--grpc-port": 0, option: port}
@@ -323,6 +306,7 @@ def test_a_client_that_goes_away_in_a_stream(server):
     assert server.process.poll() is None
 
 
+@pytest.mark.slow
 def test_a_bundle_is_reloaded_without_losing_a_request(served, serving, tmp_path):
     path = tmp_path / "mood"
     shutil.copytree(served / "mood", path)
@@ -426,6 +410,7 @@ def test_names_that_nobody_serves_make_no_metrics(server):
     assert 'keras_seq_requests_total{model="",protocol="grpc",status="NOT_FOUND"}' in rows
 
 
+@pytest.mark.slow
 def test_two_bundles_of_one_folder_name(served, serving, tmp_path):
     shutil.copytree(served / "bard", tmp_path / "mood")
     with serving(served / "mood", f"v1.5={tmp_path / 'mood'}") as server:
@@ -437,6 +422,7 @@ def test_two_bundles_of_one_folder_name(served, serving, tmp_path):
             assert httpx.post(loading).status_code == 200
 
 
+@pytest.mark.slow
 def test_another_model_in_its_place_is_not_loaded(served, serving, tmp_path):
     shutil.copytree(served / "mood", tmp_path / "mood")
     with serving(tmp_path / "mood") as server:
@@ -448,6 +434,7 @@ def test_another_model_in_its_place_is_not_loaded(served, serving, tmp_path):
         assert httpx.post(server.url + "/v2/models/mood/infer", json=body("a")).status_code == 200
 
 
+@pytest.mark.slow
 def test_refused_at_the_start(served, tmp_path):
     def refused(*arguments):
         command = [sys.executable, "-m", "export", "serve", *map(str, arguments)]

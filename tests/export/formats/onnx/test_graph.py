@@ -7,8 +7,9 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from export.formats.onnx_graph import simplify
 from onnx import TensorProto, helper, numpy_helper
+
+from export.formats.onnx.graph import simplify
 
 D = 6
 G = np.random.default_rng(0)

@@ -1,0 +1,157 @@
+"""Random inputs for a Keras model, from what its layers do with them while it is traced."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from export.keras_layers.patching import LOOKUP, patch_attributes
+from export.keras_layers.provenance import find_origin
+from keras_seq.signature import TensorSpec
+from keras_seq.typing import Tensor
+
+WORDS = ("the", "a", "film", "was", "Good,", "BAD!", "x", "über", "好看", "it's")
+
+
+@dataclass
+class InputUse:
+    """What layers do with an input.
+
+    Attributes:
+        vocabulary_size: Ids that the smallest embedding or encoding of it knows; None if there is
+            none.
+        padding: Value of masked steps; None if none are masked.
+    """
+
+    vocabulary_size: int | None = None
+    padding: float | None = None
+
+    def limit_ids(self, vocabulary_size: int) -> None:
+        self.vocabulary_size = min(vocabulary_size, self.vocabulary_size or vocabulary_size)
+
+
+@dataclass
+class Observed:
+    """What tracing a model shows: how each input is used, and words that its layers know."""
+
+    uses: dict[str, InputUse]
+    words: list[str] = field(default_factory=lambda: list(WORDS))
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> "Observed":
+        """Returns the record of the inputs called `names`, nothing observed yet."""
+        return cls({name: InputUse() for name in names})
+
+    @contextlib.contextmanager
+    def watch_layers(self) -> Iterator[None]:
+        """Notes what the layers of any model that is traced inside the `with` block do."""
+
+        def watch(layer: type, note: Callable[[Any, InputUse], None]) -> tuple[type, str, Any]:
+            stock = layer.__dict__["call"]
+
+            def call(layer: Any, inputs: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+                # A placeholder has the name of its argument.
+                name = getattr(getattr(find_origin(inputs), "op", None), "name", "")
+                if name in self.uses:
+                    note(layer, self.uses[name])
+                return stock(layer, inputs, *args, **kwargs)
+
+            return layer, "call", call
+
+        def note_embedding(layer: Any, use: InputUse) -> None:
+            use.limit_ids(layer.input_dim)
+            if layer.mask_zero:
+                use.padding = 0
+
+        def note_encoding(layer: Any, use: InputUse) -> None:
+            use.limit_ids(layer.num_tokens)
+
+        def note_masking(layer: Any, use: InputUse) -> None:
+            use.padding = float(layer.mask_value)
+
+        def watch_words(layer: type) -> tuple[type, str, Any]:
+            stock = layer.__dict__["call"]
+
+            def call(layer: Any, *args: Any, **kwargs: Any) -> Tensor:
+                with tf.init_scope():
+                    self.words += [str(word) for word in layer.get_vocabulary()]
+                return stock(layer, *args, **kwargs)
+
+            return layer, "call", call
+
+        with patch_attributes(
+            [
+                watch(keras.layers.Embedding, note_embedding),
+                watch(keras.layers.CategoryEncoding, note_encoding),
+                watch(keras.layers.Masking, note_masking),
+                watch_words(keras.layers.TextVectorization),
+                watch_words(LOOKUP),
+            ]
+        ):
+            yield
+
+
+def make_tensor_spec(tensor: TensorSpec) -> tf.TensorSpec:
+    """Returns a tensor for TensorFlow, its named dimensions open."""
+    shape = [size if isinstance(size, int) else None for size in tensor.shape]
+    return tf.TensorSpec(shape, tensor.dtype, tensor.name)
+
+
+def infer_dtypes(
+    call: Callable[[dict[str, Tensor]], Any], tensors: Sequence[TensorSpec]
+) -> tuple[TensorSpec, ...]:
+    """Makes inputs that an embedding reads int32, where a model knows no dtypes."""
+
+    def run(**inputs: Tensor) -> Any:
+        return call(inputs)
+
+    observed = Observed.of([tensor.name for tensor in tensors])
+    with observed.watch_layers():
+        specs = {tensor.name: make_tensor_spec(tensor) for tensor in tensors}
+        tf.function(run, autograph=False).get_concrete_function(**specs)
+    return tuple(
+        replace(t, dtype="int32") if observed.uses[t.name].vocabulary_size is not None else t
+        for t in tensors
+    )
+
+
+def draw_inputs(
+    inputs: Sequence[TensorSpec],
+    observed: Observed,
+    count: int,
+    seed: int,
+    sizes: Mapping[str, int],
+) -> dict[str, np.ndarray]:
+    """Returns `count` random rows for each input, with open dimensions of the sizes `sizes`."""
+    generator = np.random.default_rng(seed)
+    arrays = {}
+    for tensor in inputs:
+        shape = [count, *(sizes.get(n, n) for n in tensor.shape[1:])]
+        if tensor.dtype == "string":
+            # Every other row is a single word: lookups of whole texts know no others.
+            texts = [
+                " ".join(
+                    generator.choice(observed.words, 1 if i % 2 else generator.integers(0, 30))
+                )
+                for i in range(int(np.prod(shape)))
+            ]
+            arrays[tensor.name] = np.array(texts, object).reshape(shape)
+            continue
+        use = observed.uses.get(tensor.name, InputUse())
+        if tensor.dtype == "bool":
+            array = generator.random(shape) < 0.5
+        elif np.dtype(tensor.dtype).kind in "iu":
+            low = 1 if use.padding == 0 and (use.vocabulary_size or 0) > 1 else 0
+            array = generator.integers(low, use.vocabulary_size or 2, shape)
+        else:
+            array = generator.normal(size=shape)
+        if use.padding is not None and len(shape) > 1:
+            # Lengths from all steps to one.
+            lengths = np.linspace(shape[1], 1, count).round()
+            array[np.arange(shape[1]) >= lengths[:, None]] = use.padding
+        arrays[tensor.name] = array.astype(tensor.dtype)
+    return arrays

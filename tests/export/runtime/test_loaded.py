@@ -1,0 +1,150 @@
+"""Bundles of trained runs, called as their users call them."""
+
+import shutil
+import warnings
+
+import numpy as np
+import pytest
+
+import export
+from export import formats
+from export.cli import main
+from keras_seq.errors import UserError
+from keras_seq.training.run import find_model
+
+BACKBONES = (
+    pytest.param("rnn", marks=pytest.mark.slow),
+    "lstm",
+    pytest.param("transformer", marks=pytest.mark.slow),
+)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("format", formats.NAMES)
+def test_texts_through_each_runtime_give_what_keras_gives(bundles, runs, reviews, backbone, format):
+    """Tokenizer included: the tensor program in the file, SentencePiece beside Keras."""
+    texts = [*reviews.held_out.texts[1000:1060], "", "\0", "好看 😀", "\ud800", "é" * 263 + "é"]
+    texts += [b"a \xff\xfe film".decode("latin-1"), "\u2581 a", " " * 528, "x" * 528]
+    model, _ = find_model(runs[backbone])
+    loaded = export.load(bundles[backbone], format)
+    assert loaded.labels == ["negative", "positive"]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".* texts are too long")
+        found = loaded.classify_text(texts)["probabilities"]
+    expected = model.predict(texts, verbose=0)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    again = loaded.classify(token_ids=loaded.tokenize(texts))["probabilities"]
+    np.testing.assert_allclose(again, expected, atol=1e-5)
+    if format == "saved_model":
+        strings = loaded.classify_string(text=texts)["probabilities"]
+        np.testing.assert_allclose(strings, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("format", formats.NAMES)
+def test_of_a_long_text_the_beginning_is_read_and_a_warning_says_so(bundles, runs, format):
+    """66 tokens are read of a text, and so 8 × 66 + 3 bytes: "é" has two, and is not cut in two."""
+    loaded = export.load(bundles["lstm"], format)
+    text = "x" + "é" * 400
+    tokenizer = find_model(runs["lstm"])[0].tokenizer
+    (read,) = tokenizer.decode_bytes([tokenizer.encode([text])[0][:66]])
+    unread = 801 - len(read)
+    words = (
+        rf"1 of 2 texts are too long: their end .* up to {unread} bytes.* 66 tokens and 531 bytes"
+    )
+    with pytest.warns(UserWarning, match=words):
+        found = loaded.classify_text(["a film", text])
+    np.testing.assert_array_equal(found["unread"], [0, unread])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        expected = loaded.classify_text(["a film", read])
+        given = loaded.classify_text(text=np.frombuffer(read + b"x", "uint8")[None], length=[67])
+    np.testing.assert_array_equal(expected["unread"], [0, 0])
+    np.testing.assert_array_equal(given["unread"], [1])  # bytes: counted, and no warning
+    np.testing.assert_array_equal(found["probabilities"], expected["probabilities"])
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("format", formats.NAMES)
+def test_nothing_is_an_empty_text(bundles, backbone, format):
+    loaded = export.load(bundles[backbone], format)
+    expected = loaded.classify_text([""])["probabilities"]
+    for found in (
+        loaded.classify(token_ids=np.zeros((1, 0), "int32")),
+        loaded.classify_text(text=np.zeros((1, 0), "uint8"), length=[0]),
+        loaded.classify_text(np.array([""])),
+    ):
+        np.testing.assert_allclose(found["probabilities"], expected, atol=1e-6)
+
+
+def test_bytes_that_are_no_text_are_read_as_they_are(bundles, runs):
+    model, _ = find_model(runs["lstm"])
+    texts = [b"a \xff\xfe film", b"\xe4\xbd", b"\x80" * 9]
+    token_ids = np.zeros((3, 66), "int32")
+    for row, ids in zip(token_ids, model.tokenizer.encode(texts), strict=True):
+        row[: len(ids)] = ids
+    for format in formats.NAMES:
+        found = export.load(bundles["lstm"], format).classify_text(texts)["probabilities"]
+        np.testing.assert_allclose(found, model.predict(token_ids, verbose=0), atol=1e-5)
+
+
+def test_any_batch_and_length(bundles):
+    """TFLite's shapes are fixed at B = 1, T = 66: rows are split and padded, others are not."""
+    token_ids = np.random.default_rng(0).integers(1, 1000, (5, 20))
+    answers = [export.load(bundles["lstm"], name).classify(token_ids=token_ids) for name in
+               formats.NAMES]  # fmt: skip
+    for answer in answers:
+        assert answer["probabilities"].shape == (5, 2)
+        np.testing.assert_allclose(answer["probabilities"], answers[0]["probabilities"], atol=1e-5)
+    for name in formats.NAMES:
+        loaded = export.load(bundles["lstm"], name)
+        assert loaded.classify(token_ids=np.zeros((0, 7), int))["probabilities"].shape == (0, 2)
+        assert loaded.classify_text([])["probabilities"].shape == (0, 2)
+
+
+@pytest.mark.parametrize("format", formats.NAMES)
+def test_wrong_calls_say_what_was_received(bundles, format):
+    loaded = export.load(bundles["lstm"], format)
+    with pytest.raises(UserError, match="token_ids.*ids"):
+        loaded.classify(ids=[[1]])
+    with pytest.raises(UserError, match="int32.*float64"):
+        loaded.classify(token_ids=[[1.5]])
+    with pytest.raises(UserError, match=r"2 dimensions.*\[3\]"):
+        loaded.classify(token_ids=[1, 2, 3])
+    with pytest.raises(UserError, match="66.*67"):
+        loaded.classify(token_ids=np.ones((1, 67), int))
+    with pytest.raises(UserError, match="one string"):
+        loaded.classify_text("a wonderful film")
+    for wrong in (None, 5, [None], [1], [["a"]], np.zeros((2, 2))):
+        with pytest.raises(UserError, match="(list of texts|str or bytes).*Received"):
+            loaded.classify_text(wrong)
+    lengths = {"text": np.full((1, 2), 104, "uint8")}
+    for wrong in (3, -1):
+        with pytest.raises(UserError, match=rf"length is the number of bytes.*0 to the 2.*{wrong}"):
+            loaded.classify_text(**lengths, length=[wrong])
+    with pytest.raises(UserError, match="uint8, from 0 to 255.*300"):
+        loaded.classify_text(text=[[300, 105]], length=[2])
+    with pytest.raises(UserError, match="--max-bytes"):
+        loaded.classify_text(text=np.ones((1, 5000), "uint8"), length=[3])
+    with pytest.raises(UserError, match="Unicode only.*classify_text"):
+        loaded.tokenize([b"\xff a"])
+    with pytest.raises(UserError, match="1 texts; name the other.*text=….*Received: 2"):
+        loaded.classify_text(["a film"], ["another"])
+    for wrong in ("10,000,000", "-1"):
+        with pytest.raises(UserError, match=f"token_ids is from 0 to 1,499. Received: {wrong}"):
+            loaded.classify(token_ids=[[int(wrong.replace(",", ""))]])
+    with pytest.raises(AttributeError, match="translate.*classify"):
+        loaded.translate()
+
+
+@pytest.mark.parametrize(
+    "file", ["tflite/model.tflite", "onnx/classify.onnx", "saved_model/saved_model.pb"]
+)
+def test_one_flipped_byte_is_refused(bundles, tmp_path, file):
+    copy = tmp_path / "copy"
+    shutil.copytree(bundles["lstm"], copy)
+    content = bytearray((copy / file).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / file).write_bytes(content)
+    with pytest.raises(UserError, match=file):
+        export.load(copy, file.split("/")[0])
+    assert main(["check", str(copy)]) == 2
