@@ -10,6 +10,7 @@ backbone of the run, the other with weights that are drawn. Both are trained in 
 counted on the reviews that were held out, of which the language model has seen none, either.
 """
 
+from keras_seq.tasks import load_corpus
 import argparse
 import tempfile
 from pathlib import Path
@@ -66,7 +67,7 @@ def _compare(arguments: argparse.Namespace) -> None:
     from keras_seq.training.run import find_model
 
     initial, _ = find_model(arguments.run)
-    corpus = data.load(arguments.data)
+    corpus = load_corpus("classify", arguments.data)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         drawn = Path(folder) / "drawn.keras"

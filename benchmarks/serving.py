@@ -12,6 +12,7 @@ server's (default: --workers 1 --threads 1 --max-queue 1 --max-batch 1). The cli
 of Python on the same machine and takes its share of the cores.
 """
 
+from keras_seq.tasks import load_corpus
 import argparse
 import asyncio
 import contextlib
@@ -58,7 +59,7 @@ def reviews(characters: int | None = None) -> list[str]:
     """Held-out film reviews, or as much of each as a short text has."""
     from keras_seq import data
 
-    texts = data.load("movie_reviews").held_out.texts[:TEXTS]
+    texts = load_corpus("classify", "movie_reviews").held_out.texts[:TEXTS]
     return [text[:characters] for text in texts]
 
 

@@ -12,6 +12,7 @@ which only our own engines take. What `SentencePieceTokenizer.encode` answers, w
 are trained on, is compared with each engine's ids. Engines live in processes of their own.
 """
 
+from keras_seq.tasks import load_corpus
 import argparse
 import functools
 import gzip
@@ -61,7 +62,7 @@ def corpora(folder: str | None) -> Iterator[str]:
             yield from path.read_text("utf-8").splitlines()
         elif path.suffix == ".gz":
             yield from gzip.decompress(path.read_bytes()).decode().splitlines()
-    corpus = data.load("movie_reviews")
+    corpus = load_corpus("classify", "movie_reviews")
     for text in corpus.train.texts + corpus.held_out.texts:
         yield from text.splitlines()
 

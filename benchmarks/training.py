@@ -9,6 +9,7 @@ same noise. Reported are medians. A ratio below 1 is faster than the peer. The s
 of the largest rate of a matrix product (2,048 × 2,048) measured in this run, by any contender.
 """
 
+from keras_seq.tasks import load_corpus
 import argparse
 import multiprocessing
 import os
@@ -281,7 +282,7 @@ def print_input() -> None:
     from keras_seq.tasks.classify.training import BACKBONES, build_classifier
     from keras_seq.text import SentencePieceTokenizer
 
-    corpus = data.load("movie_reviews")
+    corpus = load_corpus("classify", "movie_reviews")
     texts = corpus.train.texts
     tokenizer = SentencePieceTokenizer.train(texts)
     times = []

@@ -10,6 +10,7 @@ many tokens as ours on average (nn.Transformer without a cache and with 1 beam, 
 Every measurement is taken in a process of its own; contenders take turns, and medians are reported.
 """
 
+from keras_seq.tasks import load_corpus
 import argparse
 import json
 import os
@@ -61,7 +62,7 @@ def _prepare(name: str, data: str, count: int, folder: Path) -> None:
     from keras_seq.training.run import find_model
 
     model, _ = find_model(name)
-    corpus = data_sets.load_pairs(data, source=model.source, target=model.target)
+    corpus = load_corpus("translate", data, source=model.source, target=model.target)
     rows = model.tokenizer.encode(corpus.held_out.sources[:count])
     rows = [row[: model.max_length] for row in rows]
     longest = max(map(len, rows))

@@ -9,6 +9,7 @@ whose Transformer-Tiny of 2.6 million parameters has 41.02 from English to Germa
 texts, cut into words by Moses' tokenizer, without smoothing.
 """
 
+from keras_seq.tasks import load_corpus
 import argparse
 from collections.abc import Sequence
 
@@ -33,7 +34,7 @@ def main() -> int:
     from keras_seq.training.run import find_model
 
     model, _ = find_model(arguments.model)
-    corpus = load_pairs(arguments.data, source=model.source, target=model.target)
+    corpus = load_corpus("translate", arguments.data, source=model.source, target=model.target)
     pairs = corpus.held_out
     rows = []
     for beam in arguments.beams:

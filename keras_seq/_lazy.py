@@ -1,4 +1,4 @@
-"""Names of a package that are imported at their first use."""
+"""What is imported at its first use, so that a command answers before Keras is there."""
 
 import importlib
 import sys
@@ -13,7 +13,7 @@ def lazy_names(
 
     Args:
         package: The package's own name.
-        homes: The module of each public name; a name that is a module itself stands for it.
+        homes: The module of each public name. A name that is a module stands for that module.
     """
 
     def get(name: str) -> Any:
@@ -23,3 +23,21 @@ def lazy_names(
         return module if homes[name].endswith(f".{name}") else getattr(module, name)
 
     return get, lambda: sorted({*vars(sys.modules[package]), *homes})
+
+
+class LazyFunction:
+    """A function named as "module:function" that is imported when it is first called."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def load(self) -> Any:
+        """Imports the module and returns what the path names in it."""
+        module, name = self.path.split(":")
+        return getattr(importlib.import_module(module), name)
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        return self.load()(*arguments, **options)
+
+    def __repr__(self) -> str:
+        return f"LazyFunction({self.path!r})"

@@ -1,30 +1,31 @@
-"""What both command lines share: stages, tables, errors, and a quiet TensorFlow."""
+"""What both command lines share: status lines, tables, errors, and a quiet TensorFlow."""
 
 import contextlib
 import gc
 import importlib
+import json
 import os
 import signal
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from keras_seq.errors import OutOfMemoryError, UserError
 
 Item = TypeVar("Item")
 
-AGAIN_SECONDS = 0.5  # From an interrupt to the next look whether it was dropped.
+RETRY_SECONDS = 0.5  # from an interrupt to the check whether it was dropped
 
 
 def print_status(text: str) -> None:
-    """Says what is being done now, on standard error."""
+    """Prints what is being done, on standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
 def show_progress(items: Sequence[Item], text: str) -> Iterator[Item]:
-    """The items, with a bar on a terminal that says how many are done and how long it will take."""
+    """Yields the items, with a progress bar on a terminal."""
     if not sys.stderr.isatty():
         yield from items
         return
@@ -34,7 +35,7 @@ def show_progress(items: Sequence[Item], text: str) -> Iterator[Item]:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
-    """Prints a table; columns of numbers stand to the right."""
+    """Prints a table; columns of numbers are aligned to the right."""
     from tabulate import tabulate
 
     print(f"\n{title}\n" if title else "")
@@ -44,14 +45,25 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
     print()
 
 
-# What Keras imports, where it is installed, for wrappers and pictures that no command asks for: a
-# third of the time in which a command begins.
-NOT_ASKED_FOR = ("matplotlib", "pandas", "sklearn")
+def print_json(value: dict[str, Any]) -> None:
+    """Prints a JSON object on one line."""
+    print(json.dumps(value, ensure_ascii=False))
+
+
+def shorten(text: str, length: int = 60) -> str:
+    """Returns a text on one line, cut to `length` characters."""
+    text = " ".join(text.split())
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+# Keras imports these, if installed, for wrappers and plots that no command uses: a third of the
+# time in which a command starts.
+UNUSED_MODULES = ("matplotlib", "pandas", "sklearn")
 
 
 @contextlib.contextmanager
-def _absent(*modules: str) -> Iterator[None]:
-    """Inside, those of the modules that were not imported before are not there to be imported."""
+def _hide_modules(*modules: str) -> Iterator[None]:
+    """Makes the given modules unimportable inside the block, unless they are imported already."""
     hidden = [module for module in modules if module not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))
     try:
@@ -62,19 +74,19 @@ def _absent(*modules: str) -> Iterator[None]:
 
 
 def import_quietly(module: str) -> None:
-    """Imports a module that imports Keras, and TensorFlow, without its messages about this machine
-    and without what no command needs.
+    """Imports a module that imports Keras and TensorFlow, without their messages about this
+    machine and without modules that no command needs.
     """
     if module in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    collect_less_often()  # While it imports, too.
+    collect_garbage_rarely()  # also while importing
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as messages:
         os.dup2(messages.fileno(), 2)
         try:
-            with _absent(*NOT_ASKED_FOR):
+            with _hide_modules(*UNUSED_MODULES):
                 importlib.import_module("keras")
             importlib.import_module(module)
         except BaseException:
@@ -84,23 +96,23 @@ def import_quietly(module: str) -> None:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
-    collect_less_often()
+    collect_garbage_rarely()
 
 
-def collect_less_often() -> None:
-    """Python's garbage collector looks less often, and not at what is there by now.
+def collect_garbage_rarely() -> None:
+    """Makes Python's garbage collector run rarely, and skip the objects that exist by now.
 
-    Keras and TensorFlow are a million objects that stay, and a graph that is traced or converted
-    makes as many that live for a while: going through them is a sixth of the time of an export.
+    Keras and TensorFlow are a million objects that stay, and tracing or converting a graph makes as
+    many that live for a while: going through them takes a sixth of the time of an export.
     """
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
 
 
 @contextlib.contextmanager
-def _interrupts_that_last() -> Iterator[None]:
-    """Inside, a Ctrl-C that Python drops, as it does in a destructor, is raised again, but not into
-    what cleans up after it.
+def _persistent_interrupts() -> Iterator[None]:
+    """Raises a Ctrl-C again that Python drops, as it does in a destructor, but not during the
+    cleaning up after it.
     """
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGALRM)}
     is_main = threading.current_thread() is threading.main_thread()
@@ -109,7 +121,7 @@ def _interrupts_that_last() -> Iterator[None]:
         return
 
     def interrupt(*_: object) -> None:
-        signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
+        signal.setitimer(signal.ITIMER_REAL, RETRY_SECONDS)
         error = sys.exception()
         while error is not None and not isinstance(error, KeyboardInterrupt):
             error = error.__context__
@@ -127,15 +139,15 @@ def _interrupts_that_last() -> Iterator[None]:
 
 
 def run_command(command: Callable[[], int | None]) -> int:
-    """Runs a command; an error that the user can mend is one message and the exit status 2."""
+    """Runs a command; an error that the user can fix becomes one message and exit status 2."""
     try:
-        with _interrupts_that_last():
+        with _persistent_interrupts():
             return command() or 0
     except OutOfMemoryError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(2)  # TensorFlow, compiled, frees memory twice when it is left to end by itself.
+        os._exit(2)  # Compiled TensorFlow frees memory twice when the process ends by itself.
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -1,9 +1,20 @@
-"""Backbones with a task: what a user trains and exports."""
+"""The models of all tasks, and how they are loaded."""
 
-from keras_seq.loading import load_model
-from keras_seq.tasks.classify.model import TextClassifier
-from keras_seq.tasks.generate.model import TextGenerator
-from keras_seq.tasks.translate.model import Translator
-from keras_seq.tasks.unmask.model import MaskedLanguageModel
+from typing import TYPE_CHECKING
 
-__all__ = ["MaskedLanguageModel", "TextClassifier", "TextGenerator", "Translator", "load_model"]
+from keras_seq._lazy import lazy_names
+from keras_seq.tasks.registry import all_tasks
+
+if TYPE_CHECKING:
+    from keras_seq.tasks.loading import find_model, load_model
+
+__all__ = ["find_model", "load_model"]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "find_model": "keras_seq.tasks.loading",
+        "load_model": "keras_seq.tasks.loading",
+        **{name: module for module, name in (task.model.path.split(":") for task in all_tasks())},
+    },
+)

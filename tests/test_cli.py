@@ -201,7 +201,7 @@ def test_options_that_a_model_has_no_use_for(reviews_file, tmp_path, capsys):
     fails(capsys, alike, "r_drop 5.0 and dropout 0")
     (tmp_path / "a.txt").write_text("To be, or not to be. " * 99)
     column = ["train", "generate", "--data", tmp_path / "a.txt", *run, "--text-column", "review"]
-    fails(capsys, column, "a.txt", "no table", "'review'")
+    fails(capsys, column, "a.txt", "not a table", "'review'")
     assert not (tmp_path / "run").exists()
 
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from keras_seq import layers
 from keras_seq.backbones import RecurrentBackbone, TransformerBackbone
+from keras_seq.embeddings import TokenEmbedding, token_mask
 from keras_seq.models import TextGenerator
 from keras_seq.text import ByteTokenizer, SentencePieceTokenizer
 
@@ -21,11 +22,11 @@ TOKEN_IDS = G.integers(1, 30, (3, T)).astype("int32")
 TOKEN_IDS[1, 5:] = TOKEN_IDS[2, 1:] = 0
 
 BACKBONES = {
-    "rnn": lambda: RecurrentBackbone(30, 6, "rnn", num_layers=2),
-    "lstm": lambda: RecurrentBackbone(30, 6, "lstm", num_layers=2),
-    "bidirectional": lambda: RecurrentBackbone(30, 6, "lstm", bidirectional=True),
-    "transformer": lambda: TransformerBackbone(30, 8, 2, 2, max_length=T, causal=True),
-    "encoder": lambda: TransformerBackbone(30, 8, 1, 2, max_length=T, positions="sinusoidal"),
+    "rnn": lambda: RecurrentBackbone(6, "rnn", num_layers=2),
+    "lstm": lambda: RecurrentBackbone(6, "lstm", num_layers=2),
+    "bidirectional": lambda: RecurrentBackbone(6, "lstm", bidirectional=True),
+    "transformer": lambda: TransformerBackbone(8, 2, 2, max_length=T, causal=True),
+    "encoder": lambda: TransformerBackbone(8, 1, 2, max_length=T, positions="sinusoidal"),
 }
 
 COMPUTES = """
@@ -33,7 +34,7 @@ import sys
 sys.modules["tensorflow"] = None
 import jax, keras, numpy as np
 from pathlib import Path
-import keras_seq
+import keras_seq.embeddings, keras_seq.backbones
 assert keras.backend.backend() == "jax"
 
 def computed(folder):
@@ -52,10 +53,11 @@ def computed(folder):
     found |= {f"gradient_{i:03d}": gradient for i, gradient in enumerate(gradients)}
     backbone = model.layers[-1]
     if getattr(backbone, "causal", False):
+        vectors = model.get_layer("tokens")(inputs[0])
         state = backbone.initial_state(3, inputs[0].shape[1])
         steps = []
         for t in range(inputs[0].shape[1]):
-            hidden, state = backbone.step(inputs[0][:, t], state)
+            hidden, state = backbone.step(vectors[:, t], state, inputs[0][:, t] != 0)
             steps.append(hidden)
         found["steps"] = np.stack(steps, axis=1)
     np.savez(folder / "found.npz", **found)
@@ -79,7 +81,9 @@ def run_on_jax(program, folder):
 
 def of_backbone(name):
     ids = keras.Input((T,), dtype="int32")
-    return keras.Model(ids, BACKBONES[name]()(ids)), [TOKEN_IDS]
+    backbone = BACKBONES[name]()
+    vectors = TokenEmbedding(30, backbone.hidden_dim, name="tokens")(ids)
+    return keras.Model(ids, backbone(vectors, mask=token_mask(ids))), [TOKEN_IDS]
 
 
 def of_decoder_block():
@@ -205,13 +209,13 @@ import sys
 sys.modules["tensorflow"] = None
 import jax, keras, numpy as np
 import keras_seq
-from keras_seq.text.utf8 import packed
+from keras_seq.text.utf8 import pack_texts
 assert keras.backend.backend() == "jax"
 tokenizer = keras_seq.text.SentencePieceTokenizer(open("tokenizer.model", "rb").read())
 texts = ["a wonderful film", "", "\\u4e2d\\u6587 <s>\\0", b"\\xff\\xe4\\xbd a"]
 for made in (tokenizer, keras_seq.text.ByteTokenizer()):
     ids = jax.jit(lambda text, n: made.token_ids(text, n, 30))(
-        *packed([t if isinstance(t, bytes) else t.encode() for t in texts])
+        *pack_texts([t if isinstance(t, bytes) else t.encode() for t in texts])
     )
     expected = made.encode(texts)
     assert [row[row != 0].tolist() for row in np.asarray(ids)] == expected
@@ -232,7 +236,7 @@ import sys
 sys.modules["tensorflow"] = None
 import keras, numpy as np
 import keras_seq
-model = keras.saving.load_model("model.keras")
+model = keras_seq.models.load_model("model.keras")
 first = model.generate(["the people", ""], 20, temperature=0.9, seed=3)
 assert "".join(model.stream("the people", 20, temperature=0.9, seed=3)) == first[0]
 model.set_weights([-w for w in model.get_weights()])
@@ -243,7 +247,7 @@ np.savez("found.npz", first=first, second=second)
 
 def test_generation(tmp_path):
     """The same texts, before and after the weights have changed."""
-    backbone = TransformerBackbone(260, 16, 2, 2, max_length=64, positions="rotary", causal=True)
+    backbone = TransformerBackbone(16, 2, 2, max_length=64, positions="rotary", causal=True)
     model = TextGenerator(backbone, ByteTokenizer(), 64)
     for weight in model.trainable_variables:
         weight.assign(G.normal(size=weight.shape) / 2)

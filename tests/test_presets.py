@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from keras_seq import data, presets
+from keras_seq import presets
 from keras_seq.cli import main
 from keras_seq.errors import UserError
 from keras_seq.models import load_model
-from keras_seq.training import evaluate_classifier, evaluate_generator, evaluate_translator
+from keras_seq.tasks import get_task, load_corpus
 
 
 def test_shakespeare_answers(capsys):
@@ -17,7 +17,13 @@ def test_shakespeare_answers(capsys):
     text = capsys.readouterr().out
     assert text.startswith("ROMEO:\n")
     words = text.removeprefix("ROMEO:").lower().replace("\n", " ").split(" ")
-    known = set(data.load_texts("tinyshakespeare").train[0].lower().replace("\n", " ").split(" "))
+    known = set(
+        load_corpus("generate", "tinyshakespeare")
+        .train.texts[0]
+        .lower()
+        .replace("\n", " ")
+        .split(" ")
+    )
     assert sum(word in known for word in words) > 0.8 * len(words)
 
 
@@ -27,8 +33,8 @@ def test_shakespeare_is_what_it_says():
     told = json.loads((path.parent / "preset.json").read_text("utf-8"))
     assert told["metrics"]["loss"] <= 1.45
     assert told["command"].startswith("keras-seq train generate --data tinyshakespeare")
-    texts = data.load_texts("tinyshakespeare").held_out
-    found = evaluate_generator(load_model(path), texts, "tinyshakespeare")
+    texts = load_corpus("generate", "tinyshakespeare").held_out
+    found = get_task("generate").evaluate(load_model(path), texts, "tinyshakespeare")
     assert found["loss"] == pytest.approx(told["metrics"]["loss"], abs=1e-3)
 
 
@@ -38,7 +44,7 @@ def test_a_sentence_in_german(capsys):
     assert german.startswith("Ein Mann in einem blauen ")
     assert "Leiter" in german
     text = "Two dogs are running in the snow. A woman is reading a book. " * 12
-    assert main(["predict", "preset:en-de", text, "--beam", "1"]) == 0  # in sentences
+    assert main(["predict", "preset:en-de", text, "--num-beams", "1"]) == 0  # in sentences
     assert capsys.readouterr().out.count("Hunde") == 12
 
 
@@ -51,8 +57,8 @@ def test_en_de_is_what_it_says():
     assert told["metrics"]["examples"] == 1_000
     model = load_model(path)
     assert model.count_params() <= 3_000_000
-    pairs = data.load_pairs("multi30k", source="en", target="de").held_out.take(range(200))
-    found = evaluate_translator(model, pairs, "multi30k", beam=1)
+    pairs = load_corpus("translate", "multi30k", source="en", target="de").held_out.take(range(200))
+    found = get_task("translate").evaluate(model, pairs, "multi30k", num_beams=1)
     assert found["chrf"] == pytest.approx(told["metrics"]["chrf"], abs=3)
     assert found["cut"] == 0
 
@@ -65,9 +71,9 @@ def test_sentiment_is_what_it_says(capsys):
     told = presets.about("sentiment")
     assert told["metrics"]["examples"] == 5_000
     assert told["metrics"]["accuracy"] >= 0.87
-    held_out = data.load("movie_reviews").held_out
+    held_out = load_corpus("classify", "movie_reviews").held_out
     some = held_out.take(range(1_000))
-    found = evaluate_classifier(load_model(path), some, "movie_reviews")
+    found = get_task("classify").evaluate(load_model(path), some, "movie_reviews")
     assert found["accuracy"] == pytest.approx(told["metrics"]["accuracy"], abs=0.03)
     assert main(["predict", "preset:sentiment", "A wonderful film: funny, warm, a joy."]) == 0
     assert "\npositive " in capsys.readouterr().out

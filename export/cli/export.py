@@ -8,11 +8,12 @@ from typing import Any
 from export import bundle, formats
 from export.cli.figures import print_parity
 from keras_seq import __version__, presets
+from keras_seq.arguments import add_options, read_options
 from keras_seq.console import import_quietly, print_status
 from keras_seq.errors import UserError
+from keras_seq.tasks import all_tasks
 
 SAMPLES = 1000
-PROMPT_CHARACTERS = 60  # Of the prompts that a generator is compared on.
 
 DESCRIPTION = """\
 Exports a model as SavedModel, TFLite and ONNX, and proves that each computes what Keras computes.
@@ -103,10 +104,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="a Python file or module that registers the model's own layers; may be repeated",
     )
-    add("--data", metavar="NAME_OR_FILE", help="texts to compare on; a run has its own")
-    add("--text-column", default="text", metavar="NAME", help="column of the text (default: text)")
-    add("--label-column", default="label", metavar="NAME", help="of the label (default: label)")
-    add("--data-dir", metavar="FOLDER", help="where public data sets lie; else KERAS_SEQ_DATA")
+    add_options(
+        found,
+        [task.data for task in all_tasks()],
+        defaults={"name_or_path": "what the run learnt from; random inputs for other models"},
+    )
     add(
         "--samples",
         type=int,
@@ -120,9 +122,10 @@ def parser() -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> int:
     # Whatever the model was trained with.
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    import_quietly("keras_seq.training")
+    import_quietly("keras_seq.tasks.loading")
     from export.exporter import export_model
-    from keras_seq.training.run import Run, find_model
+    from keras_seq.tasks.loading import find_model
+    from keras_seq.training.run import Run
 
     path = Path(arguments.model) if arguments.model else Run.newest().path
     output = Path(arguments.output or Path("bundles") / path.stem.removeprefix(presets.PREFIX))
@@ -134,7 +137,7 @@ def run(arguments: argparse.Namespace) -> int:
     sample = _sample(arguments.sample)
     print_status(f"Loading {path}")
     model, run = find_model(path)
-    texts, name = _texts(arguments, run, model)
+    texts, name = _load_texts(arguments, run, model)
     dynamic = {"batch": arguments.dynamic_batch, "length": arguments.dynamic_length}
     manifest = export_model(
         model,
@@ -151,7 +154,7 @@ def run(arguments: argparse.Namespace) -> int:
         dynamic=[size for size, wanted in dynamic.items() if wanted],
         stream=arguments.stream,
         only=arguments.signatures,
-        **_history(str(path), run),
+        **_read_history(str(path), run),
         overwrite=arguments.overwrite,
         say=print_status,
     )
@@ -160,17 +163,17 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _history(path: str, run: Any) -> dict[str, Any]:
-    """What the model was trained on, and how well it did there, where that is known."""
-    from keras_seq.data.licences import described
+def _read_history(path: str, run: Any) -> dict[str, Any]:
+    """Returns what the model was trained on and how well it did there, where that is known."""
+    from keras_seq.tasks.evaluation import source_of
 
     if path.startswith(presets.PREFIX):
         about = presets.about(path)
-        return {"metrics": about["metrics"], "trained_on": described(about["data"])}
+        provenance = {key: about[key] for key in ("data", "licence") if key in about}
+        return {"metrics": about["metrics"], "trained_on": provenance}
     if run is None:
         return {}
-    name = Path(run.config["data"]["name_or_path"]).name
-    return {"metrics": run.evaluation, "trained_on": described(name)}
+    return {"metrics": run.evaluation, "trained_on": source_of(run).provenance()}
 
 
 def _import(name: str) -> None:
@@ -214,31 +217,22 @@ def _sample(path: str | None) -> dict[str, Any] | None:
     return sample
 
 
-def _texts(arguments: argparse.Namespace, run: Any, model: Any) -> tuple[list[str] | None, str]:
-    """Texts to compare on, and what they are."""
-    from keras_seq import data
-    from keras_seq.tasks.language_modeling.data import pieces
-    from keras_seq.tasks.registry import held_out
+def _load_texts(
+    arguments: argparse.Namespace, run: Any, model: Any
+) -> tuple[list[str] | None, str]:
+    """Returns texts to compare on, and what they are; None where there are none."""
+    from keras_seq.tasks.evaluation import source_of
 
-    if not arguments.data and run is None:
+    if not arguments.name_or_path and run is None:
         return None, ""
-    source = {"text_column": arguments.text_column, "data_dir": arguments.data_dir}
-    if not arguments.data:
-        corpus = held_out(run, arguments.data_dir)
-    elif getattr(model, "task", "") == "generate":
-        corpus = data.load_texts(arguments.data, **source)
-    elif getattr(model, "task", "") == "translate":
-        corpus = data.load_pairs(
-            arguments.data,
-            source=model.source,
-            target=model.target,
-            data_dir=arguments.data_dir,
-        )
+    first, *_ = tasks = all_tasks()
+    # A Keras model from outside takes texts as the first task does.
+    task = next((task for task in tasks if task.name == getattr(model, "task", None)), first)
+    if arguments.name_or_path:
+        source = task.data(**read_options(arguments, task.data)).for_model(model)
     else:
-        corpus = data.load(arguments.data, label_column=arguments.label_column, **source)
-    if isinstance(corpus, data.PairCorpus):
-        return corpus.held_out.sources[: arguments.samples], f"held-out sources of {corpus.name}"
-    if not isinstance(corpus, data.TextCorpus):
-        return corpus.held_out.texts[: arguments.samples], f"held-out texts of {corpus.name}"
-    prompts = pieces(corpus.held_out, arguments.samples, PROMPT_CHARACTERS)
-    return prompts, f"held-out prompts of {corpus.name}"
+        source = source_of(run, arguments.data_dir)
+    if task.comparison_texts is None:
+        return None, ""
+    texts, name = task.comparison_texts(source.load(), arguments.samples)
+    return list(texts), name

@@ -1,4 +1,4 @@
-"""Layers made into step functions with explicit state."""
+"""Layers as sequence models with a step function and explicit state."""
 
 from keras_seq.backbones.backbone import Backbone
 from keras_seq.backbones.encoder_decoder import EncoderDecoder

@@ -11,65 +11,92 @@ from keras_seq.typing import State, Tensor
 
 
 class Backbone(keras.layers.Layer):
-    """Token ids to hidden vectors, the whole sequence at once or one position at a time.
+    """Vectors to hidden vectors, the whole sequence at once or one position at a time.
 
-        hidden        = backbone(token_ids)                       (B, T) -> (B, T, hidden_dim)
-        state         = backbone.initial_state(batch_size, max_length)
-        hidden, state = backbone.step(token_ids, state)           (B,) -> (B, hidden_dim)
-        hidden, state = backbone.prefill(token_ids, length, max_length)
+        hidden        = backbone(inputs, mask)                      (B, T, D) -> (B, T, hidden_dim)
+        state         = backbone.initial_state(batch_size, cache_length)
+        hidden, state = backbone.step(inputs, state, mask)          (B, D) -> (B, hidden_dim)
+        hidden, state = backbone.prefill(inputs, length, cache_length, mask)
 
     All ways compute the same. The state is a flat dict of named tensors, batch first, so that it
-    can be an input and an output of an exported function. Token id 0 is padding.
+    can be an input and an output of an exported function. A mask is boolean and False where a
+    position is padding, which stands at the end of a sequence.
 
     Args:
-        vocabulary_size: Number of token ids.
         hidden_dim: Width of the hidden vectors.
-        dropout: Share dropped between layers. Training only.
+        dropout: Share of the activations dropped between layers, in training only.
+
+    Attributes:
+        kind: Name of the architecture: "rnn", "lstm" or "transformer".
+        causal: Whether a position depends on earlier ones only. Such a backbone has a `step`.
+        max_length: Number of positions; None where a sequence has any length.
     """
 
+    kind: str
     causal = True
+    max_length: int | None = None
 
-    def __init__(
-        self, vocabulary_size: int, hidden_dim: int, dropout: float = 0.0, **kwargs: Any
-    ) -> None:
-        require_positive(vocabulary_size=vocabulary_size, hidden_dim=hidden_dim)
+    def __init__(self, hidden_dim: int, dropout: float = 0.0, **kwargs: Any) -> None:
+        require_positive(hidden_dim=hidden_dim)
         super().__init__(**kwargs)
-        self.vocabulary_size = vocabulary_size
+        self.supports_masking = True
         self.hidden_dim = hidden_dim
         self.dropout_rate = dropout
         self.dropout = Dropout(dropout, dtype=self.dtype_policy)
 
-    def initial_state(self, batch_size: int | Tensor, max_length: int | None) -> State:
-        """The state before the first token; `max_length` bounds the positions to come, and None
-        makes a state that grows with each step where it holds them.
+    def initial_state(self, batch_size: int | Tensor, cache_length: int | None) -> State:
+        """Returns the state before the first position.
+
+        Args:
+            batch_size: Number of rows.
+            cache_length: Positions of the caches; None for caches that grow with each step.
         """
         raise NotImplementedError
 
-    def step(self, token_ids: Tensor, state: State) -> tuple[Tensor, State]:
-        """One position: `(B,)` int32 ids and a state in, `(B, hidden_dim)` and a state out."""
+    def step(
+        self, inputs: Tensor, state: State, mask: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """Computes one position.
+
+        Args:
+            inputs: `(B, D)`.
+            state: The state before it.
+            mask: `(B,)` boolean. Where it is False, a recurrent state stays as it is.
+
+        Returns:
+            `(hidden, state)`: `(B, hidden_dim)` and the state after it.
+        """
         raise NotImplementedError
 
     def prefill(
-        self, token_ids: Tensor, length: Tensor, max_length: int | None
+        self,
+        inputs: Tensor,
+        length: Tensor,
+        cache_length: int | None,
+        mask: Tensor | None = None,
     ) -> tuple[Tensor, State]:
-        """A whole prompt at once.
+        """Computes a whole prompt at once.
 
         Args:
-            token_ids: `(B, T)` int32.
-            length: `(B,)` int32, from 1: how many ids of each row are its prompt.
-            max_length: As for `initial_state`, at least T.
+            inputs: `(B, T, D)`.
+            length: `(B,)` int32, 1 or more: how many positions of each row are its prompt.
+            cache_length: As for `initial_state`, at least T.
+            mask: `(B, T)` boolean, as for `step`.
 
         Returns:
-            `(hidden, state)`: those after the last id of each prompt, `(B, hidden_dim)`.
+            `(hidden, state)` after the last position of each prompt, `(B, hidden_dim)`.
         """
         raise NotImplementedError
 
-    def levels(self) -> list[list[keras.layers.Layer]]:
-        """The layers from the embedding up, those of a level together."""
+    def layer_groups(self) -> list[list[keras.layers.Layer]]:
+        """Returns the layers from the bottom up, grouped by depth.
+
+        The first group is at the depth of the embedding: the positions, if there are any.
+        """
         raise NotImplementedError
 
     def require_causal(self) -> None:
-        """Raises ValueError where a position depends on later ones, so that no step exists."""
+        """Raises ValueError if a position depends on later ones, so that there is no step."""
         if not self.causal:
             raise ValueError(
                 f"{self.name} reads a sequence in both directions: it has no step function. "
@@ -77,29 +104,23 @@ class Backbone(keras.layers.Layer):
             )
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return (*input_shape, self.hidden_dim)
+        return (*input_shape[:-1], self.hidden_dim)
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "vocabulary_size": self.vocabulary_size,
             "hidden_dim": self.hidden_dim,
             "dropout": self.dropout_rate,
         }
 
 
-def at_end(hidden: Tensor, length: Tensor) -> Tensor:
-    """The vectors at the last positions: `(B, T, D)` and lengths `(B,)` to `(B, D)`."""
+def take_last(hidden: Tensor, length: Tensor) -> Tensor:
+    """Returns the vectors at the last positions: `(B, T, D)` and lengths `(B,)` to `(B, D)`."""
     last = ops.expand_dims(length - 1, axis=(1, 2))
     return ops.squeeze(ops.take_along_axis(hidden, last, axis=1), axis=1)
 
 
-def within(token_ids: Tensor, length: Tensor) -> Tensor:
-    """`(B, T)` boolean, True where an id is one of the first `length`."""
-    places = ops.arange(ops.shape(token_ids)[1], dtype="int32")
-    return ops.expand_dims(places, axis=0) < ops.expand_dims(length, axis=1)
-
-
-def not_padding(token_ids: Tensor) -> Tensor:
-    """Boolean, True where an id is a token."""
-    return ops.not_equal(token_ids, 0)
+def length_mask(size: int | Tensor, length: Tensor) -> Tensor:
+    """Returns `(B, size)` boolean, True at the first `length`, `(B,)`, positions of each row."""
+    positions = ops.arange(size, dtype="int32")
+    return ops.expand_dims(positions, axis=0) < ops.expand_dims(length, axis=1)

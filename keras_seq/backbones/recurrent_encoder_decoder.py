@@ -5,7 +5,6 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_seq.backbones.backbone import not_padding
 from keras_seq.backbones.encoder_decoder import EncoderDecoder, Memory
 from keras_seq.backbones.recurrent import CELLS
 from keras_seq.errors import require_positive
@@ -17,7 +16,7 @@ from keras_seq.typing import State, Tensor
 class RecurrentEncoderDecoder(EncoderDecoder):
     """A bidirectional encoder, and a decoder whose first layer attends to it.
 
-        h_t = cell(embedding(y_t), h_{t-1})
+        h_t = cell(y_t, h_{t-1})
         c_t = attention(h_t, encoded)
         x_t = tanh(W [h_t; c_t])                             (Luong et al. 2015, equation 5)
 
@@ -28,17 +27,15 @@ class RecurrentEncoderDecoder(EncoderDecoder):
     (and `c`).
 
     Args:
-        vocabulary_size: Number of token ids; 0 is padding, at the end of a sequence.
-        hidden_dim: Width, even: the encoder's directions share it.
+        hidden_dim: Width, even: the encoder's two directions share it.
         cell: "rnn" or "lstm".
-        num_layers: Recurrent layers of the encoder, and as many of the decoder.
-        num_heads: Heads of the attention.
-        dropout: Share dropped. Training only.
+        num_layers: Number of recurrent layers of the encoder, and of the decoder.
+        num_heads: Number of heads of the attention.
+        dropout: Share of the activations dropped, in training only.
     """
 
     def __init__(
         self,
-        vocabulary_size: int,
         hidden_dim: int = 256,
         cell: str = "lstm",
         num_layers: int = 1,
@@ -47,7 +44,7 @@ class RecurrentEncoderDecoder(EncoderDecoder):
         **kwargs: Any,
     ) -> None:
         require_positive(num_layers=num_layers, num_heads=num_heads)
-        super().__init__(vocabulary_size, hidden_dim, dropout, **kwargs)
+        super().__init__(hidden_dim, dropout, **kwargs)
         if cell not in CELLS:
             raise ValueError(f"cell is one of {sorted(CELLS)}. Received: {cell!r}")
         if hidden_dim % 2 or hidden_dim % num_heads:
@@ -55,7 +52,7 @@ class RecurrentEncoderDecoder(EncoderDecoder):
                 "hidden_dim is even and divides by num_heads. Received: "
                 f"hidden_dim={hidden_dim}, num_heads={num_heads}"
             )
-        self.cell = cell
+        self.kind = self.cell = cell
         self.num_layers = num_layers
         self.num_heads = num_heads
         policy = self.dtype_policy
@@ -78,89 +75,86 @@ class RecurrentEncoderDecoder(EncoderDecoder):
         ]
 
     def build(self, input_shape: tuple[tuple[int | None, ...], ...]) -> None:
-        width = self.hidden_dim
-        self.embedding.build(input_shape[0])
-        source, target = ((*shape, width) for shape in input_shape)
+        source, target = input_shape
         for layer in self.encoder_layers:
             layer.build(source)
         for layer in self.decoder_layers:
             layer.build(target)
         self.attention_layer.build(target, source)
-        self.combine.build((*target[:-1], 2 * width))
+        self.combine.build((*target[:-1], 2 * self.hidden_dim))
         for bridge in self.bridges:
-            bridge.build((None, width))
+            bridge.build((None, self.hidden_dim))
 
-    def encode(self, source_ids: Tensor, training: bool = False) -> Memory:
-        mask = not_padding(source_ids)
-        hidden = self.dropout(self.embedded(source_ids), training=training)
+    def encode(self, source: Tensor, source_mask: Tensor, training: bool = False) -> Memory:
+        hidden = self.dropout(source, training=training)
         for layer in self.encoder_layers:
             # Zeros where the source is padding.
-            hidden = self.dropout(layer(hidden, mask=mask, training=training), training=training)
-        count = ops.sum(ops.cast(mask, hidden.dtype), axis=1, keepdims=True)
+            hidden = layer(hidden, mask=source_mask, training=training)
+            hidden = self.dropout(hidden, training=training)
+        count = ops.sum(ops.cast(source_mask, hidden.dtype), axis=1, keepdims=True)
         keys, values = self.attention_layer.project_key_value(hidden)
         return {
-            "source_ids": source_ids,
             "memory_key": keys,
             "memory_value": values,
             "memory_mean": ops.sum(hidden, axis=1) / ops.maximum(count, 1),
         }
 
-    def _combined(self, hidden: Tensor, context: Tensor) -> Tensor:
+    def _combine(self, hidden: Tensor, context: Tensor) -> Tensor:
         return self.combine(ops.concatenate([hidden, context], axis=-1))
 
-    def decode(self, target_ids: Tensor, memory: Memory, training: bool = False) -> Tensor:
+    def decode(
+        self, target: Tensor, memory: Memory, source_mask: Tensor, training: bool = False
+    ) -> Tensor:
         state = self.initial_state(memory, 0)
-        hidden = self.dropout(self.embedded(target_ids), training=training)
+        hidden = self.dropout(target, training=training)
         for i, layer in enumerate(self.decoder_layers):
-            values = tuple(state[name] for name in self._names(i))
+            values = tuple(state[name] for name in self._state_names(i))
             new, _ = layer.scan(hidden, values, training=training)
             if i == 0:
                 query = self.attention_layer.project_query(new)
-                context = self.attention_layer.attend(query, *_pair(memory), _seen(memory))
-                new = self._combined(new, context)
+                mask = _key_mask(source_mask)
+                context = self.attention_layer.attend(query, *_key_value(memory), mask)
+                new = self._combine(new, context)
             else:
                 new = hidden + new
             hidden = self.dropout(new, training=training)
         return hidden
 
-    def initial_state(self, memory: Memory, max_length: int | None) -> State:
+    def initial_state(self, memory: Memory, cache_length: int | None) -> State:
         state = {}
         for i, bridge in enumerate(self.bridges):
             first = bridge(memory["memory_mean"])
-            others = [ops.zeros_like(first)] * (len(self._names(i)) - 1)
-            state |= dict(zip(self._names(i), [first, *others], strict=True))
+            others = [ops.zeros_like(first)] * (len(self._state_names(i)) - 1)
+            state |= dict(zip(self._state_names(i), [first, *others], strict=True))
         return state
 
     def step(
-        self, token_ids: Tensor, state: State, memory: Memory, beams: int = 1
+        self, inputs: Tensor, state: State, memory: Memory, source_mask: Tensor, beams: int = 1
     ) -> tuple[Tensor, State]:
-        hidden = self.embedded(token_ids)
-        new_state = {}
+        hidden, new_state = inputs, {}
         for i, layer in enumerate(self.decoder_layers):
-            names = self._names(i)
+            names = self._state_names(i)
             new, values = layer.step(hidden, tuple(state[name] for name in names))
             new_state |= dict(zip(names, values, strict=True))
             if i == 0:
                 context = self.attention_layer.attend_per_row(
-                    new, _pair(memory), _seen(memory), beams
+                    new, _key_value(memory), _key_mask(source_mask), beams
                 )
-                hidden = self._combined(new, context)
+                hidden = self._combine(new, context)
             else:
                 hidden = hidden + new
         return hidden, new_state
 
-    def attention(self, target_ids: Tensor, memory: Memory) -> Tensor:
-        """The mean over all heads."""
-        names = self._names(0)
+    def cross_attention(self, target: Tensor, memory: Memory, source_mask: Tensor) -> Tensor:
+        """Returns the mean over all heads, `(B, T, S)` float32."""
         state = self.initial_state(memory, 0)
-        hidden, _ = self.decoder_layers[0].scan(
-            self.embedded(target_ids), tuple(state[name] for name in names)
-        )
+        values = tuple(state[name] for name in self._state_names(0))
+        hidden, _ = self.decoder_layers[0].scan(target, values)
         query = self.attention_layer.project_query(hidden)
-        weights = self.attention_layer.scores(query, memory["memory_key"], _seen(memory))
+        weights = self.attention_layer.scores(query, memory["memory_key"], _key_mask(source_mask))
         return ops.cast(ops.mean(weights, axis=1), "float32")
 
-    def _names(self, i: int) -> list[str]:
+    def _state_names(self, i: int) -> list[str]:
         return [f"layer_{i}_{name}" for name in CELLS[self.cell].state_names]
 
     def get_config(self) -> dict[str, Any]:
@@ -172,10 +166,9 @@ class RecurrentEncoderDecoder(EncoderDecoder):
         }
 
 
-def _pair(memory: Memory) -> tuple[Tensor, Tensor]:
+def _key_value(memory: Memory) -> tuple[Tensor, Tensor]:
     return memory["memory_key"], memory["memory_value"]
 
 
-def _seen(memory: Memory) -> Tensor:
-    """Which keys a query sees: `(B, 1, 1, S)`."""
-    return not_padding(memory["source_ids"])[:, None, None, :]
+def _key_mask(source_mask: Tensor) -> Tensor:
+    return source_mask[:, None, None, :]  # (B, 1, 1, S)

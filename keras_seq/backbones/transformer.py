@@ -1,11 +1,11 @@
-"""Transformer blocks over an embedding."""
+"""Stacked Transformer blocks."""
 
 from typing import Any
 
 import keras
 from keras import ops
 
-from keras_seq.backbones.backbone import Backbone, at_end, not_padding, within
+from keras_seq.backbones.backbone import Backbone, length_mask, take_last
 from keras_seq.errors import require_positive
 from keras_seq.layers import (
     LayerNormalization,
@@ -22,25 +22,25 @@ POSITIONS = ("learned", "rotary", "sinusoidal")
 
 @keras.saving.register_keras_serializable("keras_seq")
 class TransformerBackbone(Backbone):
-    """An embedding with positions and `num_layers` pre-norm Transformer blocks.
+    """Positions and `num_layers` pre-norm Transformer blocks.
 
     The state is the position and, for each layer, a cache of keys and values.
 
     Args:
-        vocabulary_size: Number of token ids; 0 is padding, at the end of a sequence.
-        hidden_dim: Width.
-        num_layers: Blocks.
-        num_heads: Heads of each block's attention.
-        intermediate_dim: Width of the feed-forward network; 4 × `hidden_dim` by default.
+        hidden_dim: Width of the inputs and the hidden vectors.
+        num_layers: Number of blocks.
+        num_heads: Number of heads of each block's attention.
+        intermediate_dim: Width of the feed-forward networks; 4 × `hidden_dim` by default.
         max_length: Number of positions: the longest sequence.
         positions: "learned", "sinusoidal" or "rotary".
-        causal: Position t sees positions up to t. Only such a backbone has a `step`.
-        dropout: Share dropped. Training only.
+        causal: Position t attends to positions up to t. Only such a backbone has a `step`.
+        dropout: Share of the activations dropped, in training only.
     """
+
+    kind = "transformer"
 
     def __init__(
         self,
-        vocabulary_size: int,
         hidden_dim: int = 128,
         num_layers: int = 2,
         num_heads: int = 4,
@@ -52,7 +52,7 @@ class TransformerBackbone(Backbone):
         **kwargs: Any,
     ) -> None:
         require_positive(num_layers=num_layers, num_heads=num_heads, max_length=max_length)
-        super().__init__(vocabulary_size, hidden_dim, dropout, **kwargs)
+        super().__init__(hidden_dim, dropout, **kwargs)
         if positions not in POSITIONS:
             raise ValueError(f"positions is one of {POSITIONS}. Received: {positions!r}")
         if hidden_dim % num_heads:
@@ -67,9 +67,6 @@ class TransformerBackbone(Backbone):
         self.position_kind = positions
         self.causal = causal
         policy = self.dtype_policy
-        self.embedding = keras.layers.Embedding(
-            vocabulary_size, hidden_dim, dtype=policy, name="embedding"
-        )
         options = {"max_length": max_length, "dtype": policy, "name": "positions"}
         if positions == "rotary":
             self.positions = RotaryPositions(head_dim=hidden_dim // num_heads, **options)
@@ -91,40 +88,45 @@ class TransformerBackbone(Backbone):
         self.norm = LayerNormalization(epsilon=1e-5, dtype=policy, name="norm")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        self.embedding.build(input_shape)
-        shape = (*input_shape, self.hidden_dim)
+        if input_shape[-1] != self.hidden_dim:
+            raise ValueError(
+                f"{self.name} reads vectors of its own width, {self.hidden_dim}. Received: "
+                f"{input_shape[-1]}"
+            )
         for layer in (self.positions, *self.blocks, self.norm):
-            layer.build(shape)
+            layer.build(input_shape)
 
-    def call(self, token_ids: Tensor, training: bool = False) -> Tensor:
-        """Maps `(B, T)` int32 to `(B, T, hidden_dim)`."""
-        # Padding stands at the end, where a causal block does not look from any token.
-        mask = None if self.causal else not_padding(token_ids)
-        hidden = self.positions(self.embedding(token_ids))
-        hidden = self.dropout(hidden, training=training)
-        rotation = self.positions.rotation(ops.shape(token_ids)[1])
+    def call(self, inputs: Tensor, mask: Tensor | None = None, training: bool = False) -> Tensor:
+        """Maps `(B, T, hidden_dim)` to the same shape."""
+        if self.causal:
+            mask = None  # Padding stands at the end: a token never attends to it.
+        hidden = self.dropout(self.positions(inputs), training=training)
+        rotation = self.positions.rotation(ops.shape(inputs)[1])
         for block in self.blocks:
             hidden = block(hidden, mask=mask, training=training, rotation=rotation)
         return self.norm(hidden)
 
-    def initial_state(self, batch_size: int | Tensor, max_length: int | None) -> State:
+    def initial_state(self, batch_size: int | Tensor, cache_length: int | None) -> State:
         self.require_causal()
-        if max_length is not None and max_length > self.max_length:
+        if cache_length is not None and cache_length > self.max_length:
             raise ValueError(
-                f"{self.name} has {self.max_length} positions. Received: max_length={max_length}"
+                f"{self.name} has {self.max_length} positions. Received: "
+                f"cache_length={cache_length}"
             )
         state = {"position": ops.zeros((batch_size,), dtype="int32")}
-        if max_length is None:
+        if cache_length is None:
             state["mask"] = empty_mask(batch_size)
         for i, block in enumerate(self.blocks):
-            keys, values = block.initial_state(batch_size, max_length)
+            keys, values = block.initial_state(batch_size, cache_length)
             state |= {f"layer_{i}_key": keys, f"layer_{i}_value": values}
         return state
 
-    def step(self, token_ids: Tensor, state: State) -> tuple[Tensor, State]:
+    def step(
+        self, inputs: Tensor, state: State, mask: Tensor | None = None
+    ) -> tuple[Tensor, State]:
         self.require_causal()
         position = state["position"]
-        hidden = self.positions(self.embedding(token_ids), position=position)
+        hidden = self.positions(inputs, position=position)
         rotation = self.positions.rotation(position=position)
         new_state = {"position": position + 1}
         if "mask" in state:
@@ -139,23 +141,28 @@ class TransformerBackbone(Backbone):
         return self.norm(hidden), new_state
 
     def prefill(
-        self, token_ids: Tensor, length: Tensor, max_length: int | None
+        self,
+        inputs: Tensor,
+        length: Tensor,
+        cache_length: int | None,
+        mask: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         self.require_causal()
-        hidden = self.positions(self.embedding(token_ids))
-        rotation = self.positions.rotation(ops.shape(token_ids)[1])
+        hidden = self.positions(inputs)
+        rotation = self.positions.rotation(ops.shape(inputs)[1])
         state = {"position": length}
-        if max_length is None:
-            # Not what only fills a row up, (B, 1, 1, T).
-            state["mask"] = ops.expand_dims(within(token_ids, length), axis=(1, 2))
+        if cache_length is None:
+            # Padding is not attended to, (B, 1, 1, T).
+            is_prompt = length_mask(ops.shape(inputs)[1], length)
+            state["mask"] = ops.expand_dims(is_prompt, axis=(1, 2))
         for i, block in enumerate(self.blocks):
-            hidden, (keys, values) = block.prefill(hidden, max_length, rotation)
+            hidden, (keys, values) = block.prefill(hidden, cache_length, rotation)
             state |= {f"layer_{i}_key": keys, f"layer_{i}_value": values}
-        return self.norm(at_end(hidden, length)), state
+        return self.norm(take_last(hidden, length)), state
 
-    def levels(self) -> list[list[keras.layers.Layer]]:
+    def layer_groups(self) -> list[list[keras.layers.Layer]]:
         *lower, top = ([block] for block in self.blocks)
-        return [[self.embedding, self.positions], *lower, [*top, self.norm]]
+        return [[self.positions], *lower, [*top, self.norm]]
 
     def get_config(self) -> dict[str, Any]:
         return {

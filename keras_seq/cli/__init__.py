@@ -8,7 +8,7 @@ from keras_seq.cli import demo, evaluate, predict, train
 from keras_seq.console import run_command
 
 DESCRIPTION = """\
-Trains sequence models and uses them; `python -m export` makes them run anywhere.
+Trains sequence models and uses them. `python -m export` makes them run anywhere.
 
   keras-seq demo                                         everything once, on film reviews
   keras-seq train classify --data reviews.csv            learn from your own labelled texts

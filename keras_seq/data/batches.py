@@ -13,8 +13,8 @@ import numpy as np
 from keras_seq.errors import UserError
 from keras_seq.text.token_rows import TokenRows
 
-SHORTEST = 16  # no bucket is shorter
-FEWEST = 8  # a bucket with fewer batches an epoch is not worth a compilation
+MIN_BUCKET_LENGTH = 16  # no bucket is shorter
+MIN_BATCHES_PER_BUCKET = 8  # a bucket with fewer batches an epoch is not worth a compilation
 
 
 class Batch(NamedTuple):
@@ -38,7 +38,7 @@ class Batches:
     """
 
     steps_per_epoch: int
-    share_that_counts = 1.0  # of an epoch's rows: those whose weight is not 0
+    weighted_fraction = 1.0  # the share of an epoch's rows whose weight is not 0
 
     def __init__(self) -> None:
         self._current: tuple[int, Any] | None = None
@@ -51,8 +51,12 @@ class Batches:
         raise NotImplementedError
 
     def tokens(self, batch: Batch) -> int:
-        """How many tokens of a batch are no padding."""
+        """Counts the tokens of a batch that are not padding."""
         return int(np.count_nonzero(batch.x[batch.weight > 0]))
+
+    def describe(self) -> str:
+        """Returns what a step reads, in words."""
+        raise NotImplementedError
 
     def __len__(self) -> int:
         return self.steps_per_epoch
@@ -91,6 +95,9 @@ class TextBatches(Batches):
         self.buckets = Buckets(lengths, lambda _: self.batch_size, max_length)
         self.steps_per_epoch = self.buckets.batches
 
+    def describe(self) -> str:
+        return f"{self.batch_size} texts"
+
     def _epoch(self, epoch: int) -> list[tuple[np.ndarray, int]]:
         return self.buckets.order(np.random.default_rng((self.seed, epoch)))
 
@@ -117,7 +124,7 @@ class HeldOutBatches(Batches):
         self.rows, self.targets = tokens, targets
         self.batch_size, self.max_length = batch_size, max_length
         self.steps_per_epoch = -(-len(tokens) // batch_size)
-        self.share_that_counts = len(tokens) / (self.steps_per_epoch * batch_size)
+        self.weighted_fraction = len(tokens) / (self.steps_per_epoch * batch_size)
 
     def _epoch(self, epoch: int) -> None:
         return None
@@ -191,6 +198,9 @@ class PackedBatches(Batches):
     def tokens(self, batch: Batch) -> int:
         return batch.x.size
 
+    def describe(self) -> str:
+        return f"{self.batch_size} × {self.block} tokens"
+
 
 class HeldOutBlocks(Batches):
     """A long row of tokens once, in blocks one after another; y is x moved on by one token.
@@ -214,7 +224,7 @@ class HeldOutBlocks(Batches):
             )
         self.blocks = (len(tokens) - 1) // self.block
         self.steps_per_epoch = -(-self.blocks // batch_size)
-        self.share_that_counts = self.blocks / (self.steps_per_epoch * batch_size)
+        self.weighted_fraction = self.blocks / (self.steps_per_epoch * batch_size)
 
     def _epoch(self, epoch: int) -> None:
         return None
@@ -227,61 +237,6 @@ class HeldOutBlocks(Batches):
         ids = ids.astype("int32")
         weight = np.repeat(real.astype("float32")[:, None], self.block, axis=1)
         return Batch(ids[:, :-1], ids[:, 1:], weight)
-
-
-class MaskedBatches(Batches):
-    """Blocks in which a share of the tokens is hidden; what stood there is to be told.
-
-    `x` is the block `(B, T)` and the places chosen in it, rising, `(B, K)`; `y` what stood there.
-    Of the tokens chosen, 80 % are hidden, 10 % are another token and 10 % stay (Devlin et al. 2019,
-    BERT). Every row has K = T · share places; those beyond the tokens that it has weigh 0, and the
-    others so much more.
-
-    Args:
-        blocks: `PackedBatches` or `HeldOutBlocks`.
-        vocabulary_size: Ids below are drawn, from `first` on.
-        mask: The id that hides.
-        first: The least id that a text has; what is less is never hidden.
-        seed: Of what is chosen.
-        share: Of the tokens; one a row at least.
-    """
-
-    def __init__(
-        self,
-        blocks: Batches,
-        vocabulary_size: int,
-        mask: int,
-        first: int,
-        seed: int,
-        share: float = 0.15,
-    ) -> None:
-        super().__init__()
-        self.blocks, self.seed, self.share = blocks, seed, share
-        self.vocabulary_size, self.mask, self.first = vocabulary_size, mask, first
-        self.steps_per_epoch = len(blocks)
-        self.share_that_counts = blocks.share_that_counts
-
-    def __getitem__(self, step: int) -> Batch:
-        x, _, weight = self.blocks[step]
-        generator = np.random.default_rng((self.seed, step, 2))
-        count = max(1, round(self.share * x.shape[1]))
-        order = generator.random(x.shape) + (x < self.first)
-        places = np.sort(np.argpartition(order, count - 1, axis=1)[:, :count], axis=1)
-        stood = np.take_along_axis(x, places, axis=1)
-        kind = generator.random(places.shape)
-        other = generator.integers(self.first, self.vocabulary_size, places.shape, dtype="int32")
-        seen = np.where(kind < 0.8, self.mask, np.where(kind < 0.9, other, stood))
-        told = stood >= self.first
-        hidden = x.copy()
-        np.put_along_axis(hidden, places, np.where(told, seen, stood), axis=1)
-        weight = np.take_along_axis(weight, places, axis=1) * told
-        weight *= count / np.maximum(told.sum(axis=1, keepdims=True), 1)
-        return Batch(
-            (hidden.astype("int32"), places.astype("int32")), stood, weight.astype("float32")
-        )
-
-    def tokens(self, batch: Batch) -> int:
-        return batch.x[0].size
 
 
 class Buckets:
@@ -301,12 +256,12 @@ class Buckets:
 
     def __init__(self, lengths: np.ndarray, batch_size: Any, longest: int, step: int = 0) -> None:
         boundaries = [longest]
-        while boundaries[0] > max(SHORTEST, step):
+        while boundaries[0] > max(MIN_BUCKET_LENGTH, step):
             shorter = boundaries[0] - step if step else -(-boundaries[0] // 2)
             boundaries.insert(0, shorter)
         while len(boundaries) > 1:
             smallest = np.count_nonzero(lengths <= boundaries[0])
-            if smallest >= FEWEST * batch_size(boundaries[0]):
+            if smallest >= MIN_BATCHES_PER_BUCKET * batch_size(boundaries[0]):
                 break
             boundaries.pop(0)
         self.sizes = [(boundary, batch_size(boundary)) for boundary in boundaries]

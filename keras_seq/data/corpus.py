@@ -1,55 +1,54 @@
-"""Labelled texts, and how they are held out."""
+"""Examples to learn from and to report on, and the one way in which some are held out."""
 
+import dataclasses
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 from keras_seq.errors import UserError
 
 
 @dataclass(frozen=True)
-class LabelledTexts:
-    """Texts and their labels, in the same order."""
-
-    texts: list[str]
-    labels: list[str]
+class Examples:
+    """Base: columns of equal length, one a field; the first decides what is held out together."""
 
     def __post_init__(self) -> None:
-        if len(self.texts) != len(self.labels):
-            raise ValueError(f"{len(self.texts)} texts and {len(self.labels)} labels")
+        lengths = {name: len(column) for name, column in self._columns().items()}
+        if len(set(lengths.values())) > 1:
+            counts = " and ".join(f"{length} {name}" for name, length in lengths.items())
+            raise ValueError(f"Columns differ in length: {counts}")
+
+    def _columns(self) -> dict[str, list[str]]:
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     def __len__(self) -> int:
-        return len(self.texts)
+        return len(next(iter(self._columns().values())))
 
-    def take(self, indices: Sequence[int]) -> "LabelledTexts":
-        """The examples at `indices`."""
-        return LabelledTexts([self.texts[i] for i in indices], [self.labels[i] for i in indices])
+    def take(self, indices: Sequence[int]) -> Self:
+        """Returns the examples at `indices`."""
+        columns = self._columns().values()
+        return type(self)(*([column[i] for i in indices] for column in columns))
 
-    def classes(self) -> tuple[str, ...]:
-        """The labels that occur: sorted, as numbers where all are whole numbers."""
-        found = set(self.labels)
-        if all(label.lstrip("-").isdecimal() for label in found):
-            return tuple(sorted(found, key=int))
-        return tuple(sorted(found))
+    def at_most(self, count: int) -> Self:
+        """Returns `count` of the examples, or a few more, selected as by `hold_out`.
 
-    def at_most(self, count: int) -> "LabelledTexts":
-        """`count` of the examples, or a few more, chosen as by `hold_out`; all where no more are.
-
-        The choice of a lower count is part of that of a higher one.
+        All are returned where there are no more. A smaller selection is part of a larger one.
         """
         return self if count >= len(self) else self.hold_out(count)[1]
 
-    def hold_out(self, count: int) -> tuple["LabelledTexts", "LabelledTexts"]:
+    def hold_out(self, count: int) -> tuple[Self, Self]:
         """Splits off `count` examples: `(rest, held_out)`.
 
-        An example is chosen by the SHA-1 of its text, so the split is the same on every machine,
-        whatever the order of the file, and equal texts stay on one side: where the last texts
-        chosen are equal to others, those come along and a few more than `count` are held out.
+        Examples are selected by the SHA-1 of their first column, so the split is the same on every
+        machine, whatever the order of the file, and equal texts stay on one side: where the last
+        texts selected are equal to others, a few more than `count` are held out.
 
         Raises:
             UserError: If nothing would be left on one side.
         """
-        keys = [hashlib.sha1(text.encode("utf-8", "surrogatepass")).digest() for text in self.texts]
+        texts = next(iter(self._columns().values()))
+        keys = [hashlib.sha1(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
         order = sorted(range(len(self)), key=lambda i: keys[i])
         while 0 < count < len(order) and keys[order[count]] == keys[order[count - 1]]:
             count += 1
@@ -58,26 +57,56 @@ class LabelledTexts:
                 f"Of {len(self)} examples ({len(set(keys))} different texts) {count} cannot be "
                 "held out. Give more examples."
             )
-        chosen = set(order[:count])
-        rest = [i for i in range(len(self)) if i not in chosen]
-        return self.take(rest), self.take(sorted(chosen))
+        selected = set(order[:count])
+        rest = [i for i in range(len(self)) if i not in selected]
+        return self.take(rest), self.take(sorted(selected))
 
 
 @dataclass(frozen=True)
+class Texts(Examples):
+    """Texts without labels."""
+
+    texts: list[str]
+
+
+@dataclass(frozen=True)
+class LabelledTexts(Examples):
+    """Texts and their labels, in the same order."""
+
+    texts: list[str]
+    labels: list[str]
+
+    def classes(self) -> tuple[str, ...]:
+        """Returns the labels that occur, sorted; as numbers where all are whole numbers."""
+        labels = set(self.labels)
+        if all(label.lstrip("-").isdecimal() for label in labels):
+            return tuple(sorted(labels, key=int))
+        return tuple(sorted(labels))
+
+
+@dataclass(frozen=True)
+class Pairs(Examples):
+    """Texts and their translations, in the same order."""
+
+    sources: list[str]
+    targets: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Corpus:
-    """A data set for classification.
+    """A data set: what a model learns from and what its results are reported on.
 
     Attributes:
-        name: Of the data set or the file.
-        train: To learn from.
-        held_out: Never seen in training; results are reported on it.
+        name: Name of the data set, the file or the folder.
+        train: Examples to learn from.
+        held_out: Examples that are never seen in training, nor selected by; results are reported
+            on them.
+        validation: Examples that select the best epoch; None where training splits them off.
+        details: What else a task needs to know of its data, such as the languages, by name.
     """
 
     name: str
-    train: LabelledTexts
-    held_out: LabelledTexts
-
-    def classes(self) -> tuple[str, ...]:
-        """The labels of both, sorted as by `LabelledTexts.classes`."""
-        labels = self.train.labels + self.held_out.labels
-        return LabelledTexts(labels, labels).classes()
+    train: Any
+    held_out: Any
+    validation: Any = None
+    details: dict[str, Any] = dataclasses.field(default_factory=dict)

@@ -85,7 +85,7 @@ def _columns(
             f"{path}: the name of a data file ends in {', '.join(FORMATS)}. "
             f"Received: {path.suffix or 'no ending'}"
         )
-    for line, row in _rows(path, decoded(path), columns):
+    for line, row in _rows(path, read_utf8(path), columns):
         if any(row.get(None) or ()):
             raise UserError(
                 f"{path}, line {line}: the row has more cells than there are columns, such as "
@@ -112,7 +112,7 @@ def _columns(
         yield line, [str(row[column]) for column in columns]
 
 
-def decoded(path: Path) -> str:
+def read_utf8(path: Path) -> str:
     """The text of a file in UTF-8.
 
     Raises:

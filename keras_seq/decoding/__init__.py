@@ -1,23 +1,27 @@
-"""From a step function to tokens: greedy, sampling and beam search, written once."""
+"""From a step function to tokens: greedy, sampling and beam search, written once.
 
-from keras_seq.decoding.beam import NO_CHANCE, Hypothesis, beam_search
-from keras_seq.decoding.generation import generate, proceed
-from keras_seq.decoding.margins import margins
-from keras_seq.decoding.repetition import penalise, penalised, tokens_seen
-from keras_seq.decoding.sampling import next_token
-from keras_seq.decoding.settings import LEAST_TOP_P, Sampling
+Importing the package imports no Keras: `Sampling` and `Hypothesis` are plain data.
+"""
 
-__all__ = [
-    "LEAST_TOP_P",
-    "NO_CHANCE",
-    "Hypothesis",
-    "Sampling",
-    "beam_search",
-    "generate",
-    "margins",
-    "next_token",
-    "penalise",
-    "penalised",
-    "proceed",
-    "tokens_seen",
-]
+from keras_seq._lazy import lazy_names
+
+_HOMES = {
+    "LEAST_TOP_P": "settings",
+    "NO_CHANCE": "hypothesis",
+    "Hypothesis": "hypothesis",
+    "Sampling": "settings",
+    "beam_search": "beam",
+    "generate": "generation",
+    "sampling_margins": "margins",
+    "next_token": "sampling",
+    "apply_repetition_penalty": "repetition",
+    "with_repetition_penalty": "repetition",
+    "continue_generation": "generation",
+    "mark_previous_tokens": "repetition",
+}
+
+__all__ = list(_HOMES)
+
+__getattr__, __dir__ = lazy_names(
+    __name__, {name: f"keras_seq.decoding.{home}" for name, home in _HOMES.items()}
+)

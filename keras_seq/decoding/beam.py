@@ -1,32 +1,14 @@
 """Beam search: the likeliest whole continuations, several at once."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from keras import ops
 
 from keras_seq.decoding.generation import Step
+from keras_seq.decoding.hypothesis import NEVER, NO_CHANCE
 from keras_seq.lookup import take
 from keras_seq.typing import State, Tensor
-
-NEVER = -1e9
-NO_CHANCE = NEVER / 2  # The score of what is not there is lower.
-
-
-@dataclass(frozen=True)
-class Hypothesis:
-    """A text that a search found.
-
-    Attributes:
-        text: Without what it follows.
-        score: See `beam_search`; higher is better.
-        ended: Whether the model ended it. False where the most tokens allowed cut it.
-    """
-
-    text: str
-    score: float
-    ended: bool
 
 
 def beam_search(
@@ -41,23 +23,23 @@ def beam_search(
     end: int,
     no_repeat: int = 0,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The `beams` best continuations of each row that were found.
+    """Finds the `beams` best continuations of each row.
 
     A continuation of n tokens, its end included, has the score (Wu et al. 2016, equation 14)
 
         log P / ((5 + n) / 6)^α
 
-    At each step of the 2 K best continuations those that end, and are among the K best, are kept,
-    and the K best that do not end go on; a row is over once K have ended. With one beam it is the
-    greedy choice.
+    Each step looks at the 2 K best continuations: those that end, and are among the K best, are
+    finished; the K best that do not end continue. A row is done once K have ended. With one beam
+    the search is greedy.
 
     Args:
         step: `step(token, state) -> (logits, state)` on rows `(B · K,)`.
         logits: `(B, V)` after the prompt.
-        state: After the prompt, of B rows.
+        state: The state after the prompt, of B rows.
         beams: K.
-        size: N, the tokens of a continuation at most.
-        max_new_tokens: `()` int32, N at most: what has not ended there is cut.
+        size: N, the largest number of tokens of a continuation.
+        max_new_tokens: `()` int32, at most N: a continuation that has not ended there is cut.
         min_new_tokens: `()` int32: no continuation has fewer tokens, its end not counted; None for
             any.
         length_penalty: α, `()` float32; 0 prefers short ones.
@@ -94,7 +76,7 @@ def beam_search(
         halves = (ops.reshape(z, (-1, beams, size)) for z in (x, y))
         return ops.reshape(ops.concatenate(list(halves), axis=1), (-1, size))
 
-    def proceed(
+    def should_continue(
         i: Tensor, ids: Tensor, alive: Tensor, done_ids: Tensor, done: Tensor, *_: Any
     ) -> Tensor:
         return ops.logical_and(i < max_new_tokens, ops.min(done) < NO_CHANCE)
@@ -144,7 +126,7 @@ def beam_search(
         return (i + 1, ids, alive, done_ids, done, logits, *(state[name] for name in names))
 
     count, ids, alive, done_ids, done, *_ = ops.while_loop(
-        proceed,
+        should_continue,
         turn,
         (
             ops.zeros((), "int32"),
@@ -156,7 +138,7 @@ def beam_search(
             *(repeated(state[name]) for name in names),
         ),
     )
-    # What has not ended stands behind what has.
+    # Continuations that have not ended stand behind those that have.
     cut = alive / penalty(count)
     scores = ops.concatenate([done, cut], axis=1)
     _, which = ops.top_k(ops.concatenate([done, cut + NO_CHANCE], axis=1), beams)

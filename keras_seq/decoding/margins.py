@@ -1,21 +1,21 @@
-"""How near a drawn number was to giving another token. Plain NumPy, in double precision."""
+"""How near a random number was to selecting another token, in NumPy and double precision."""
 
 import numpy as np
 
 
-def margins(
+def sampling_margins(
     logits: np.ndarray, uniforms: np.ndarray, temperature: float, top_k: int, top_p: float
 ) -> np.ndarray:
-    """The least change of a probability that may change the token of `next_token`.
+    """Returns the smallest change of a probability that may change the token of `next_token`.
 
-    Two engines round otherwise, so the same number may give another token in one of them where it
-    falls next to a boundary of the distribution: where the sum of probabilities passes `uniform`,
-    or where a token is just among the likeliest kept.
+    Two engines round differently, so the same number may select another token in one of them next
+    to a boundary of the distribution: where the sum of probabilities passes `uniform`, or where a
+    token is just among the likeliest ones.
 
     Args:
         logits: `(…, V)`.
         uniforms: `(…)`.
-        temperature: As for `next_token`; with 0 nothing is drawn, and the margin is infinite.
+        temperature: As for `next_token`; with 0 nothing is sampled, and the margin is infinite.
         top_k: As for `next_token`.
         top_p: As for `next_token`.
 
@@ -33,9 +33,9 @@ def margins(
     kept = (before < top_p) & ((rank < top_k) | (top_k == 0)) | (rank == 0)
     least = np.where(kept, ranked, 2).min(axis=-1, keepdims=True)
     reached = np.cumsum(np.where(p >= least, p, 0), axis=-1)
-    found = np.abs(reached / reached[..., -1:] - uniforms[..., None]).min(axis=-1)
+    margins = np.abs(reached / reached[..., -1:] - uniforms[..., None]).min(axis=-1)
     if top_p < 1:
-        found = np.minimum(found, np.abs(before[..., 1:] - top_p).min(axis=-1))
+        margins = np.minimum(margins, np.abs(before[..., 1:] - top_p).min(axis=-1))
     if 0 < top_k < p.shape[-1]:
-        found = np.minimum(found, ranked[..., top_k - 1] - ranked[..., top_k])
-    return found
+        margins = np.minimum(margins, ranked[..., top_k - 1] - ranked[..., top_k])
+    return margins

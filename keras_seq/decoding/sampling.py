@@ -1,4 +1,4 @@
-"""One token out of a distribution, by a number that the caller draws."""
+"""Sampling one token from a distribution, by a random number that the caller gives."""
 
 from keras import ops
 
@@ -8,17 +8,17 @@ from keras_seq.typing import Tensor
 def next_token(
     logits: Tensor, uniform: Tensor, temperature: Tensor, top_k: Tensor, top_p: Tensor
 ) -> Tensor:
-    """Chooses a token for each row; the same numbers always choose the same tokens.
+    """Selects a token for each row; the same numbers always select the same tokens.
 
-    The probabilities are softmax(logits / temperature), of the `top_k` likeliest tokens only (Fan
-    et al. 2018), of these only the likeliest that reach `top_p` together (Holtzman et al. 2020).
-    The token is the first at which the sum of the kept probabilities, over ascending ids, exceeds
-    `uniform` times their whole. Tokens that tie with the last one kept are kept, too.
+    The probabilities are softmax(logits / temperature), restricted to the `top_k` likeliest tokens
+    (Fan et al. 2018) and to the likeliest of these whose probabilities add up to `top_p` (Holtzman
+    et al. 2020). The token is the first at which the sum of these probabilities, over ascending
+    ids, exceeds `uniform` times their total. Tokens that tie with the last one stay, too.
 
     Args:
         logits: `(B, V)` float.
         uniform: `(B,)` float32 in [0, 1).
-        temperature: `()` float32; 0 takes the likeliest token.
+        temperature: `()` float32; 0 selects the likeliest token.
         top_k: `()` int32; 0 for all.
         top_p: `()` float32 in (0, 1].
 
@@ -34,7 +34,7 @@ def next_token(
 
 
 def _likeliest(logits: Tensor) -> Tensor:
-    """The first of the largest. (keras.ops.argmax of floats takes bits apart, as TFLite cannot.)"""
+    """Returns the first largest. (keras.ops.argmax of floats uses bit operations.)"""
     is_largest = ops.equal(logits, ops.max(logits, axis=-1, keepdims=True))
     return ops.cast(ops.argmax(ops.cast(is_largest, "int32"), axis=-1), "int32")
 
@@ -51,6 +51,6 @@ def _sampled(logits: Tensor, uniform: Tensor, top_k: Tensor, top_p: Tensor) -> T
     p = ops.where(p >= least, p, 0.0)
     reached = ops.cumsum(p, axis=-1)
     target = ops.expand_dims(uniform, axis=-1) * reached[:, -1:]
-    # Rounding may lift the target to the whole; the last one kept is the most there is.
+    # Rounding may lift the target to the total: the last token kept is the limit.
     last = ops.max(ops.where(p > 0, rank, 0), axis=-1)
     return ops.minimum(ops.sum(ops.cast(reached <= target, "int32"), axis=-1), last)

@@ -1,4 +1,4 @@
-"""How tokens are chosen, as a user says it."""
+"""How tokens are sampled, as a user says it. Plain data: imports NumPy only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,15 +13,16 @@ LEAST_TOP_P = 1e-6
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """How the next token is drawn, and what ends a text.
+    """How the next token is sampled, and what ends a text.
 
     Attributes:
-        temperature: Divides the logits: 0 takes the likeliest token, 1 the model's distribution.
-        top_k: Draw from the so many likeliest tokens; 0 for all.
-        top_p: Draw from the likeliest tokens that have this probability together.
-        repetition_penalty: Above 1, tokens that were there before are less likely.
-        stop: Texts that end a text; they are not part of it.
-        seed: Of what is drawn: the same seed gives the same text. None for another each time.
+        temperature: Divisor of the logits: 0 selects the likeliest token, 1 samples from the
+            model's distribution.
+        top_k: Sample from this many likeliest tokens; 0 for all.
+        top_p: Sample from the likeliest tokens whose probabilities add up to this.
+        repetition_penalty: Above 1, earlier tokens become less likely.
+        stop: Texts that end the output; they are not part of it.
+        seed: Random seed: the same seed gives the same text. None for another text each time.
 
     Raises:
         UserError: If a value is outside of its range.

@@ -1,4 +1,4 @@
-"""Ctrl-C, and the signal that a cluster ends a job with, as a wish that is seen between steps."""
+"""Turns SIGINT and SIGTERM into a flag that is polled between steps."""
 
 import contextlib
 import signal
@@ -10,18 +10,18 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(KeyboardInterrupt):
-    """A run that was told to stop, and has saved its state. The message says how to go on."""
+    """A run was told to stop and has saved its state. The message says how to resume it."""
 
 
-class StopWish:
-    """Whether a signal has come; the second one of a kind acts at once, as it does by default."""
+class StopSignal:
+    """Whether a signal was received. A second one of the same kind acts immediately."""
 
     def __init__(self) -> None:
         self.received = False
 
     @contextlib.contextmanager
-    def listening(self) -> Iterator["StopWish"]:
-        """Takes the signals while inside; only the main thread can."""
+    def listening(self) -> Iterator["StopSignal"]:
+        """Receives the signals inside the block; only the main thread can."""
         if threading.current_thread() is not threading.main_thread():
             yield self
             return

@@ -6,9 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_seq.training.settings import SCHEDULES
 from keras_seq.typing import Tensor
-
-SCHEDULES = ("constant", "inverse_sqrt", "cosine")
 
 
 @keras.saving.register_keras_serializable("keras_seq")

@@ -1,15 +1,15 @@
-"""The folder that a training run keeps everything in.
+"""The folder that holds everything about a training run.
 
 RUN/
   config.json         task, data and settings
-  tokenizer.model     the SentencePiece model, where there is one, and
+  tokenizer.model     the SentencePiece model, if there is one
   tokenizer.json      the tokenizer for the Hugging Face libraries
-  initial.keras       the model whose backbone the run began with, where there is one
-  model.keras         the best epoch's model, tokenizer and labels inside
+  initial.keras       the model that the run began with, if there is one
+  model.keras         the best epoch's model, with its tokenizer and labels
   checkpoints/        the whole state of training, the last two
-  metrics.jsonl       a line an epoch
-  steps.jsonl         a line every few steps
-  curve.png           both, drawn
+  metrics.jsonl       one line per epoch
+  steps.jsonl         one line every few steps
+  curve.png           both, plotted
   events/             both, for TensorBoard
   evaluation.json     results on the held-out examples
 """
@@ -21,7 +21,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from keras_seq import presets
 from keras_seq.errors import UserError
 from keras_seq.text import SentencePieceTokenizer
 from keras_seq.training.checkpoints import Checkpoints
@@ -47,12 +46,12 @@ class Run:
 
     @classmethod
     def new(cls, path: str | Path | None, name: str, writes: bool = True) -> "Run":
-        """A run to be made in `path`, by default `runs/NAME-TIME`; `start` makes the folder.
+        """Returns a run that `start` will make in `path`, by default `runs/NAME-TIME`.
 
         Args:
-            path: Its folder.
-            name: Of the default folder.
-            writes: Whether this process will write it; another of several may have begun.
+            path: The run's folder.
+            name: Name of the default folder.
+            writes: Whether this process writes the folder; another of several may have begun.
 
         Raises:
             UserError: If `path` is there and not empty.
@@ -64,7 +63,7 @@ class Run:
         return run
 
     def start(self, config: dict[str, Any], tokenizer: Any, initial: Any = None) -> None:
-        """Makes the folder and writes what is about to be trained; the config comes last."""
+        """Makes the folder and writes what is about to be trained, the config last."""
         self.path.mkdir(parents=True, exist_ok=True)
         if initial is not None:
             initial.save(self.initial_path)
@@ -73,25 +72,20 @@ class Run:
         write_file(self.path / "tokenizer.json", tokenizer.to_json().encode())
         write_json(self.config_path, config)
 
-    def initial(self, init_from: str) -> Any:
-        """The model that the run begins with: `init_from`, or its own copy, once it has one."""
-        found, _ = find_model(self.initial_path if self.started else init_from)
-        return found
-
     @property
     def started(self) -> bool:
-        """Whether the folder says what is trained."""
+        """Whether the folder exists and has a config."""
         return self.config_path.is_file()
 
     def save_model(self, model: Any) -> None:
-        """Keeps `model` as the best one, to be used: the optimizer is in the checkpoints."""
+        """Saves `model` as the best one, without its optimizer, which is in the checkpoints."""
         partial = self.path / f".partial-{self.model_path.name}"
-        uncompiled(model).save(partial)
+        copy_uncompiled(model).save(partial)
         os.replace(partial, self.model_path)
 
     @classmethod
     def resume(cls, path: str | Path, task: str) -> "Run":
-        """The run in `path`, to go on with.
+        """Opens the run in `path` to resume it.
 
         Raises:
             UserError: If it is not a run folder, or of another task.
@@ -100,18 +94,18 @@ class Run:
         if not run.started:
             raise UserError(
                 f"{run.path} is not a run folder: it has no config.json. If it was stopped before "
-                f"training began, begin again: keras-seq train {task} …"
+                f"training began, start again: keras-seq train {task} …"
             )
         if run.config["task"] != task:
             raise UserError(
-                f"{run.path} is a run of another task. Go on with: keras-seq train "
+                f"{run.path} is a run of another task. Resume it with: keras-seq train "
                 f"{run.config['task']} --resume {run.path}"
             )
         return run
 
     @classmethod
     def open(cls, path: str | Path) -> "Run":
-        """The run in `path`.
+        """Opens the run in `path`.
 
         Raises:
             UserError: If it is not a run folder, or its training has not saved a model yet.
@@ -125,14 +119,14 @@ class Run:
             )
         if not run.model_path.is_file():
             raise UserError(
-                f"{run.path} has no model.keras: its training did not finish an epoch. Go on with: "
-                f"keras-seq train {run.config.get('task', 'classify')} --resume {run.path}"
+                f"{run.path} has no model.keras: its training did not finish an epoch. Resume it "
+                f"with: keras-seq train {run.config.get('task', 'TASK')} --resume {run.path}"
             )
         return run
 
     @classmethod
     def newest(cls) -> "Run":
-        """The run below `runs/` that saved its model last.
+        """Opens the run below `runs/` that saved its model last.
 
         Raises:
             UserError: If there is none.
@@ -147,7 +141,7 @@ class Run:
 
     @property
     def config(self) -> dict[str, Any]:
-        """What was trained, on what, with which settings."""
+        """The run's task, data and settings."""
         try:
             return json.loads(self.config_path.read_text("utf-8"))
         except ValueError as error:
@@ -155,37 +149,21 @@ class Run:
 
     @property
     def evaluation(self) -> dict[str, Any]:
-        """Results on the held-out examples; empty where there are none yet."""
+        """Results on the held-out examples; empty until there are any."""
         if not self.evaluation_path.is_file():
             return {}
         return json.loads(self.evaluation_path.read_text("utf-8"))
 
 
-def find_model(path: str | Path) -> tuple[Any, Run | None]:
-    """The model of a run folder, with its run, or of a model file, or of a preset.
-
-    Raises:
-        UserError: If there is none, or it cannot be read.
-    """
-    from keras_seq.loading import MODEL_FILES
-    from keras_seq.models import load_model
-
-    is_preset = str(path).startswith(presets.PREFIX)
-    if is_preset or Path(path).suffix in MODEL_FILES or (Path(path) / "saved_model.pb").is_file():
-        return load_model(path, compile=False), None
-    run = Run.open(path)
-    return load_model(run.model_path), run
-
-
-def uncompiled(model: Any) -> Any:
-    """A copy of `model` without optimizer, loss and metrics."""
+def copy_uncompiled(model: Any) -> Any:
+    """Returns a copy of `model` without optimizer, loss and metrics."""
     copy = type(model).from_config(model.get_config())
     copy.set_weights(model.get_weights())
     return copy
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes `value` as `write_file` writes."""
+    """Writes `value` as JSON, as `write_file` does."""
     write_file(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
 
 

@@ -1,4 +1,4 @@
-"""One training run of any model: `fit`, and all that must not be lost."""
+"""The training loop of any model: `fit`, checkpoints, records and the best epoch."""
 
 import contextlib
 import math
@@ -12,17 +12,17 @@ from keras_seq.data.batches import Batches
 from keras_seq.data.feed import feed
 from keras_seq.errors import OutOfMemoryError, UserError
 from keras_seq.training.devices import Devices
-from keras_seq.training.interrupts import Interrupted, StopWish
+from keras_seq.training.interrupts import Interrupted, StopSignal
 from keras_seq.training.journal import Journal
 from keras_seq.training.progress import Progress
-from keras_seq.training.run import Run, uncompiled
+from keras_seq.training.run import Run, copy_uncompiled
 from keras_seq.training.settings import TrainingSettings
 
-RECORDS = 100  # lines of steps.jsonl at most, about
+MAX_LOG_LINES = 100  # of steps.jsonl, about
 READ_SECONDS = 0.05  # between two looks at the loss, for which the device must be waited for
 
 
-def train(
+def fit(
     model: keras.Model,
     batches: Batches,
     validation: Batches,
@@ -30,60 +30,60 @@ def train(
     settings: TrainingSettings,
     devices: Devices,
     monitor: str = "accuracy",
-    visible: bool = True,
+    verbose: bool = True,
     scores: Callable[[], Mapping[str, float]] = dict,
 ) -> None:
-    """Trains a compiled model, from the run's last checkpoint where there is one.
+    """Trains a compiled model, from the run's last checkpoint if there is one.
 
-    After each epoch the model is evaluated; the best one is kept in the run folder. Checkpoints are
-    taken by the clock and after each epoch.
+    The model is evaluated after each epoch, and the best one is kept in the run folder. Checkpoints
+    are taken by the clock and after each epoch.
 
     Args:
-        model: Compiled, with the optimizer of `settings`.
-        batches: To learn from.
-        validation: To choose the best epoch by.
-        run: The run, begun.
-        settings: How.
-        devices: On which; used inside `devices.use`.
-        monitor: The metric that chooses: the loss at its least, another at its most.
-        visible: Show the progress.
-        scores: Of the model after each epoch, beside what it is compiled with: numbers by name.
+        model: The model, compiled with the optimizer of `settings`.
+        batches: Batches to learn from.
+        validation: Batches that select the best epoch.
+        run: The run, started.
+        settings: The settings.
+        devices: The devices; the function is called inside `devices.use`.
+        monitor: The metric that selects the best epoch: the lowest loss, or the highest of another.
+        verbose: Show the progress.
+        scores: Returns further metrics of the model after each epoch, by name.
 
     Raises:
-        UserError: If the loss is not a finite number, or the memory does not suffice.
+        UserError: If the loss is not a finite number, or there is too little memory.
         Interrupted: After Ctrl-C or SIGTERM; the state is saved.
     """
     model.optimizer.build(model.trainable_variables)
-    with StopWish().listening() as stop:
-        conductor = _Conductor(
+    with StopSignal().listening() as stop:
+        loop = _TrainingLoop(
             model, batches, validation, run, settings, devices, monitor, stop, scores
         )
-        if not conductor.resume(visible):
+        if not loop.resume(verbose):
             return
         try:
             model.fit(
-                feed(batches, conductor.step, devices.share, conductor.token_counts.__setitem__),
-                steps_per_epoch=conductor.total - conductor.step,
-                callbacks=[conductor],
+                feed(batches, loop.step, devices.share, loop.token_counts.__setitem__),
+                steps_per_epoch=loop.total - loop.step,
+                callbacks=[loop],
                 shuffle=False,
                 verbose=0,
             )
         except Exception as error:
             if _is_out_of_memory(error):
                 raise OutOfMemoryError(
-                    f"The memory does not suffice for batches of {settings.batch_size} rows. Lower "
+                    f"There is too little memory for batches of {settings.batch_size} rows. Lower "
                     "--batch-size (--accumulate makes up for it) or --max-length, or use "
                     "--precision mixed_bfloat16."
                 ) from error
             raise
         finally:
-            conductor.close()
+            loop.close()
 
 
-class _Conductor(keras.callbacks.Callback):
-    """Does between two steps what has to be done.
+class _TrainingLoop(keras.callbacks.Callback):
+    """Records, evaluates and saves between steps.
 
-    To Keras the whole run is one epoch, so that it can go on in the middle of one of ours.
+    Keras sees the whole run as one epoch, so that it can resume in the middle of one of ours.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class _Conductor(keras.callbacks.Callback):
         settings: TrainingSettings,
         devices: Devices,
         monitor: str,
-        stop: StopWish,
+        stop: StopSignal,
         scores: Callable[[], Mapping[str, float]],
     ) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class _Conductor(keras.callbacks.Callback):
         self.monitor, self.stop, self.scores = monitor, stop, scores
         self.steps_per_epoch = len(batches)
         self.total = settings.epochs * self.steps_per_epoch
-        self.record_every = max(1, self.total // RECORDS)
+        self.record_every = max(1, self.total // MAX_LOG_LINES)
         self.token_counts: dict[int, int] = {}
         self.step = self.saved_step = 0
         self.best: float | None = None
@@ -112,8 +112,8 @@ class _Conductor(keras.callbacks.Callback):
         self.finished = False
         self.epoch_means, self.record_means = _Means(), _Means()
 
-    def resume(self, visible: bool) -> bool:
-        """Takes up the last checkpoint's state; says whether anything is left to do."""
+    def resume(self, verbose: bool) -> bool:
+        """Restores the last checkpoint; returns whether anything is left to do."""
         notes = self.run.checkpoints.restore(self._state())
         if notes is not None:
             self.step = self.saved_step = notes["step"]
@@ -121,7 +121,7 @@ class _Conductor(keras.callbacks.Callback):
             self.finished = notes["finished"]
             self.epoch_means = _Means(**notes["epoch_means"])
             self.record_means = _Means(**notes["record_means"])
-        visible = visible and self.devices.chief
+        visible = verbose and self.devices.chief
         self.journal = Journal(self.run.path, self.step) if self.devices.chief else None
         self.progress = Progress(self.total, self.steps_per_epoch, self.step, visible)
         self.folded = self.step
@@ -130,7 +130,7 @@ class _Conductor(keras.callbacks.Callback):
         if self.finished:
             self.progress.line(f"The run was finished after step {self.step:,}.")
         elif self.step:
-            self.progress.line(f"Going on after step {self.step:,} of {self.total:,}")
+            self.progress.line(f"Resuming after step {self.step:,} of {self.total:,}")
         return not self.finished
 
     def close(self) -> None:
@@ -145,7 +145,7 @@ class _Conductor(keras.callbacks.Callback):
         epoch_ends = self.step % self.steps_per_epoch == 0
         record = epoch_ends or self.step % self.record_every == 0
         due = now - self.saved_at >= self.settings.checkpoint_seconds and not self.shared
-        # Asked once: a signal that comes further down is seen after the next step, which saves.
+        # Read once: a signal that comes further down is seen after the next step, which saves.
         stopping = self.stop.received
         save = epoch_ends or due or stopping
         if not (record or save or now - self.read_at >= READ_SECONDS):
@@ -153,12 +153,12 @@ class _Conductor(keras.callbacks.Callback):
         self.read_at = now
         values = {name: float(value) for name, value in logs.items()}
         self._require_finite(values["loss"])
-        means = self.epoch_means.with_more(values, self.step - self.folded)
+        means = self.epoch_means.add(values, self.step - self.folded)
         self.progress.update(self.step, self.unseen_tokens, means.values())
         self.unseen_tokens = 0
         if record or save:
-            # Keras's own running means begin anew, so that none of them is lost with a process.
-            self.record_means = self.record_means.with_more(values, self.step - self.folded)
+            # Keras's own running means start again, so that none of them is lost with a process.
+            self.record_means = self.record_means.add(values, self.step - self.folded)
             self.epoch_means, self.folded = means, self.step
             self.model.reset_metrics()
         if record:
@@ -169,15 +169,15 @@ class _Conductor(keras.callbacks.Callback):
             self._save()
         if stopping:
             raise Interrupted(
-                f"Stopped after step {self.step:,} of {self.total:,}; nothing is lost. Go on with: "
-                f"keras-seq train {self.run.config['task']} --resume {self.run.path}"
+                f"Stopped after step {self.step:,} of {self.total:,}; nothing is lost. Resume "
+                f"with: keras-seq train {self.run.config['task']} --resume {self.run.path}"
             )
         if self.finished:
             self.model.stop_training = True
 
     @property
     def shared(self) -> bool:
-        """Whether several processes train, whose clocks differ: they save at an epoch's end."""
+        """Whether several processes train: their clocks differ, so they save after each epoch."""
         return self.devices.processes > 1
 
     def _state(self) -> list[keras.Variable]:
@@ -200,8 +200,8 @@ class _Conductor(keras.callbacks.Callback):
         if self.devices.chief:
             self.run.save_model(self.model)
             return
-        # A copy is made in all processes together.
-        uncompiled(self.model)
+        # All processes make the copy together.
+        copy_uncompiled(self.model)
 
     def _learning_rate(self) -> float:
         return float(self.model.optimizer.learning_rate)
@@ -238,15 +238,15 @@ class _Conductor(keras.callbacks.Callback):
         epoch = self.step // self.steps_per_epoch
         results = self.epoch_means.values()
         with self._averaged_weights():
-            found = self.model.evaluate(
+            metrics = self.model.evaluate(
                 feed(self.validation, share=self.devices.share),
                 steps=len(self.validation),
                 return_dict=True,
                 verbose=0,
             )
-            results |= {f"val_{name}": float(value) for name, value in found.items()}
-            # Keras divides by all rows, those that only fill up the last batch too.
-            results["val_loss"] /= self.validation.share_that_counts
+            results |= {f"val_{name}": float(value) for name, value in metrics.items()}
+            # Keras divides by all rows, including those that only fill up the last batch.
+            results["val_loss"] /= self.validation.weighted_fraction
             results |= {f"val_{name}": value for name, value in self.scores().items()}
             value = results[f"val_{self.monitor}"]
             sign = -1 if self.monitor == "loss" else 1
@@ -268,14 +268,14 @@ class _Conductor(keras.callbacks.Callback):
         )
         if stopped_early and self.step < self.total:
             self.progress.line(
-                f"No better result in {self.waited} epochs: the run ends (--patience)."
+                f"No better result in {self.waited} epochs: training stops (--patience)."
             )
         self.epoch_means = _Means()
         self.model.reset_metrics()
 
     @contextlib.contextmanager
     def _averaged_weights(self) -> Iterator[None]:
-        """Inside, the model has the moving average of its weights, if there is one."""
+        """Inside, the model has the moving average of its weights, if one is kept."""
         if not self.settings.average:
             yield
             return
@@ -299,8 +299,8 @@ class _Means:
         self.steps = steps
         self.sums = sums or {}
 
-    def with_more(self, means: dict[str, float], steps: int) -> "_Means":
-        """These, and `steps` more steps with those means."""
+    def add(self, means: dict[str, float], steps: int) -> "_Means":
+        """Returns the means over these steps and `steps` more."""
         sums = {name: self.sums.get(name, 0.0) + mean * steps for name, mean in means.items()}
         return _Means(self.steps + steps, sums)
 

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from keras_seq.backbones import RecurrentEncoderDecoder, TransformerEncoderDecoder
+from tests.token_models import TokenEncoderDecoder
 
 S, T, V, D = 7, 5, 20, 8
 G = np.random.default_rng(0)
@@ -10,16 +11,20 @@ SOURCE = G.integers(1, V, (3, S)).astype("int32")
 TARGET = G.integers(1, V, (3, T)).astype("int32")
 SOURCE[1, 4:] = SOURCE[2, 1:] = TARGET[1, 3:] = 0
 
-MODELS = {
-    "rnn": lambda: RecurrentEncoderDecoder(V, D, "rnn", num_heads=2),
-    "lstm": lambda: RecurrentEncoderDecoder(V, D, "lstm", num_layers=2, num_heads=2),
-    "transformer": lambda: TransformerEncoderDecoder(V, D, 2, 2, max_length=8),
+BACKBONES = {
+    "rnn": lambda: RecurrentEncoderDecoder(D, "rnn", num_heads=2),
+    "lstm": lambda: RecurrentEncoderDecoder(D, "lstm", num_layers=2, num_heads=2),
+    "transformer": lambda: TransformerEncoderDecoder(D, 2, 2, max_length=8),
 }
 
 
-@pytest.fixture(params=MODELS)
+def of_tokens(name):
+    return TokenEncoderDecoder(BACKBONES[name](), V)
+
+
+@pytest.fixture(params=BACKBONES)
 def model(request):
-    made = MODELS[request.param]()
+    made = of_tokens(request.param)
     made((SOURCE, TARGET))
     made.set_weights([G.normal(size=w.shape) / 2 for w in made.get_weights()])
     return made
@@ -74,7 +79,7 @@ def test_a_target_sees_the_source_and_no_later_token(model):
 
 def test_attention_is_what_decides(model):
     """Weights of 0 where the source is padding; all of it where only one token is read."""
-    weights = np.asarray(model.attention(TARGET, model.encode(SOURCE)))
+    weights = np.asarray(model.cross_attention(TARGET, model.encode(SOURCE)))
     assert weights.shape == (3, T, S)
     np.testing.assert_allclose(weights.sum(axis=2), 1, rtol=1e-5)
     assert (weights[1, :, 4:] == 0).all()
@@ -83,16 +88,17 @@ def test_attention_is_what_decides(model):
 
 
 def test_saved_and_loaded(model):
-    again = type(model).from_config(model.get_config())
+    again = type(model.backbone).from_config(model.get_config())
+    again = TokenEncoderDecoder(again, V)
     again((SOURCE, TARGET))
     again.set_weights(model.get_weights())
     np.testing.assert_array_equal(again((SOURCE, TARGET)), model((SOURCE, TARGET)))
-    assert model.compute_output_shape(((3, S), (3, T))) == (3, T, D)
+    assert model.compute_output_shape(((3, S, D), (3, T, D))) == (3, T, D)
 
 
 def test_the_equations_of_a_recurrent_one():
     """One row in NumPy, without padding."""
-    model = RecurrentEncoderDecoder(V, D, "rnn", num_heads=2)
+    model = of_tokens("rnn")
     model((SOURCE, TARGET))
     model.set_weights([G.normal(size=w.shape) / 2 for w in model.get_weights()])
 
@@ -142,20 +148,20 @@ def test_the_equations_of_a_recurrent_one():
         context = context + weights[-1] @ values @ array(layer.output_kernel)[head]
     expected = dense(model.combine, np.concatenate([hidden, context], axis=1))
     np.testing.assert_allclose(model((SOURCE, TARGET))[0], expected, atol=1e-5)
-    found = model.attention(TARGET, model.encode(SOURCE))[0]
+    found = model.cross_attention(TARGET, model.encode(SOURCE))[0]
     np.testing.assert_allclose(found, np.mean(weights, axis=0), atol=1e-6)
 
 
 def test_wrong_sizes():
     with pytest.raises(ValueError, match="hidden_dim=8, num_heads=3"):
-        TransformerEncoderDecoder(V, 8, num_heads=3)
+        TransformerEncoderDecoder(8, num_heads=3)
     with pytest.raises(ValueError, match="hidden_dim=9"):
-        RecurrentEncoderDecoder(V, 9)
+        RecurrentEncoderDecoder(9)
     with pytest.raises(ValueError, match="gru"):
-        RecurrentEncoderDecoder(V, 8, "gru")
-    model = MODELS["transformer"]()
+        RecurrentEncoderDecoder(8, "gru")
+    model = of_tokens("transformer")
     model((SOURCE, TARGET))
-    with pytest.raises(ValueError, match="8 positions. Received: max_length=9"):
+    with pytest.raises(ValueError, match="8 positions. Received: cache_length=9"):
         model.initial_state(model.encode(SOURCE), 9)
     with pytest.raises(ValueError, match="8 positions"):
         model((np.ones((1, 9), "int32"), TARGET[:1]))

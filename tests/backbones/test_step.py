@@ -4,24 +4,31 @@ import pytest
 import tensorflow as tf
 
 from keras_seq.backbones import RecurrentBackbone, TransformerBackbone
+from keras_seq.embeddings import TokenEmbedding, token_mask
 from keras_seq.layers.lowering import Lowering, use_lowering
+from tests.token_models import TokenBackbone
 
 T = 8
 TOKEN_IDS = np.random.default_rng(0).integers(1, 30, (3, T)).astype("int32")
 TOKEN_IDS[1, 5:] = TOKEN_IDS[2, 1:] = 0
 
+
+def recurrent(*arguments, dim=None, **options):
+    return TokenBackbone(RecurrentBackbone(*arguments, **options), 30, dim)
+
+
+def transformer(*arguments, **options):
+    return TokenBackbone(TransformerBackbone(*arguments, max_length=T, **options), 30)
+
+
 BACKBONES = {
-    "rnn": lambda: RecurrentBackbone(30, 6, "rnn"),
-    "rnn of 2 layers": lambda: RecurrentBackbone(30, 6, "rnn", num_layers=2, embedding_dim=4),
-    "lstm": lambda: RecurrentBackbone(30, 6, "lstm"),
-    "lstm of 2 layers": lambda: RecurrentBackbone(30, 6, "lstm", num_layers=2, embedding_dim=4),
-    "transformer": lambda: TransformerBackbone(30, 8, 2, 2, max_length=T, causal=True),
-    "sinusoidal": lambda: TransformerBackbone(
-        30, 8, 1, 2, max_length=T, causal=True, positions="sinusoidal"
-    ),
-    "rotary": lambda: TransformerBackbone(
-        30, 8, 2, 2, max_length=T, causal=True, positions="rotary"
-    ),
+    "rnn": lambda: recurrent(6, "rnn"),
+    "rnn of 2 layers": lambda: recurrent(6, "rnn", num_layers=2, dim=4),
+    "lstm": lambda: recurrent(6, "lstm"),
+    "lstm of 2 layers": lambda: recurrent(6, "lstm", num_layers=2, dim=4),
+    "transformer": lambda: transformer(8, 2, 2, causal=True),
+    "sinusoidal": lambda: transformer(8, 1, 2, causal=True, positions="sinusoidal"),
+    "rotary": lambda: transformer(8, 2, 2, causal=True, positions="rotary"),
 }
 
 
@@ -68,7 +75,7 @@ def test_prefilling_is_stepping(make, compiled, max_length):
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm"])
 def test_padding_leaves_a_recurrent_state_alone(cell):
-    backbone = RecurrentBackbone(30, 6, cell)
+    backbone = recurrent(6, cell)
     backbone(TOKEN_IDS)
     _, state = backbone.step(TOKEN_IDS[:, 0], backbone.initial_state(3, T))
     _, after = backbone.step(np.zeros(3, "int32"), state)
@@ -88,8 +95,8 @@ def test_no_later_token_is_seen():
 
 def test_what_reads_both_ways_has_no_step():
     for backbone, word in (
-        (RecurrentBackbone(30, 6, bidirectional=True), "bidirectional=False"),
-        (TransformerBackbone(30, 8, max_length=T), "causal=True"),
+        (recurrent(6, bidirectional=True), "bidirectional=False"),
+        (transformer(8), "causal=True"),
     ):
         backbone(TOKEN_IDS)
         for call in (
@@ -103,11 +110,11 @@ def test_what_reads_both_ways_has_no_step():
 
 def test_errors_say_what_was_received():
     for make, word in (
-        (lambda: RecurrentBackbone(0, 6), "vocabulary_size.*0"),
-        (lambda: RecurrentBackbone(30, 6, cell="gru"), "'gru'"),
-        (lambda: RecurrentBackbone(30, 7, bidirectional=True), "hidden_dim=7"),
-        (lambda: TransformerBackbone(30, 9, num_heads=4), "hidden_dim=9"),
-        (lambda: TransformerBackbone(30, 8, positions="alibi"), "'alibi'"),
+        (lambda: RecurrentBackbone(6, cell="gru"), "'gru'"),
+        (lambda: RecurrentBackbone(7, bidirectional=True), "hidden_dim=7"),
+        (lambda: TransformerBackbone(9, num_heads=4), "hidden_dim=9"),
+        (lambda: TransformerBackbone(8, positions="alibi"), "'alibi'"),
+        (lambda: TransformerBackbone(8)(np.ones((1, 2, 6), "float32")), "own width, 8.*6"),
         (lambda: BACKBONES["transformer"]().initial_state(1, T + 1), "9"),
     ):
         with pytest.raises(ValueError, match=word):
@@ -208,25 +215,28 @@ def test_a_shorter_cache_gives_the_same():
 def test_saved_and_loaded(name, tmp_path):
     backbone = drawn(name)
     ids = keras.Input((None,), dtype="int32")
-    model = keras.Model(ids, backbone(ids))
+    vectors = backbone.embedding(ids)
+    model = keras.Model(ids, backbone.backbone(vectors, mask=token_mask(ids)))
     model.save(tmp_path / "m.keras")
     loaded = keras.saving.load_model(tmp_path / "m.keras")
     np.testing.assert_array_equal(loaded(TOKEN_IDS), model(TOKEN_IDS))
+    (embedding,) = (layer for layer in loaded.layers if isinstance(layer, TokenEmbedding))
     again = loaded.layers[-1]
     assert again.get_config() == backbone.get_config()
-    hidden, _ = again.step(TOKEN_IDS[:, 0], again.initial_state(3, T))
+    hidden, _ = again.step(embedding(TOKEN_IDS[:, 0]), again.initial_state(3, T))
     np.testing.assert_allclose(hidden, model(TOKEN_IDS)[:, 0], atol=1e-5)
 
 
 @pytest.mark.parametrize("name", BACKBONES)
 def test_output_shape(name):
     backbone = BACKBONES[name]()
-    assert backbone.compute_output_shape(TOKEN_IDS.shape) == tuple(backbone(TOKEN_IDS).shape)
+    shape = (*TOKEN_IDS.shape, backbone.hidden_dim)
+    assert backbone.compute_output_shape(shape) == tuple(backbone(TOKEN_IDS).shape)
 
 
 @pytest.mark.parametrize("kind", [RecurrentBackbone, TransformerBackbone])
 def test_dropout_is_for_training(kind):
-    backbone = kind(30, 8, dropout=0.5)
+    backbone = TokenBackbone(kind(8, dropout=0.5), 30)
     plain = np.asarray(backbone(TOKEN_IDS))
     assert np.abs(plain - backbone(TOKEN_IDS, training=True)).max() > 1e-3
     np.testing.assert_array_equal(plain, backbone(TOKEN_IDS))
@@ -235,18 +245,17 @@ def test_dropout_is_for_training(kind):
 @pytest.mark.parametrize("kind", [RecurrentBackbone, TransformerBackbone])
 @pytest.mark.parametrize(
     ("name", "received"),
-    [("vocabulary_size", -5), ("vocabulary_size", 30.0), ("hidden_dim", 0), ("hidden_dim", None),
-     ("num_layers", 0), ("num_layers", -1)],
+    [("hidden_dim", 0), ("hidden_dim", None), ("num_layers", 0), ("num_layers", -1)],
 )  # fmt: skip
 def test_bad_numbers_are_named(kind, name, received):
     with pytest.raises(ValueError, match=f"{name}.*{received}"):
-        kind(**{"vocabulary_size": 30, "hidden_dim": 8, name: received})
+        kind(**{"hidden_dim": 8, name: received})
 
 
 @pytest.mark.parametrize(("name", "received"), [("num_heads", 0), ("max_length", -7)])
 def test_bad_numbers_of_a_transformer_are_named(name, received):
     with pytest.raises(ValueError, match=f"{name}.*{received}"):
-        TransformerBackbone(30, 8, **{name: received})
+        TransformerBackbone(8, **{name: received})
 
 
 def test_a_sequence_longer_than_the_positions_is_named():

@@ -102,7 +102,7 @@ def test_held_out_batches_have_every_row_once_in_order():
     assert [batch.x.shape for batch in found] == [(8, 50)] * 3
     counted = np.concatenate([batch.y[batch.weight > 0] for batch in found])
     np.testing.assert_array_equal(counted, targets)
-    assert batches.share_that_counts == 21 / 24
+    assert batches.weighted_fraction == 21 / 24
     assert sum(batches.tokens(batch) for batch in found) == rows.lengths.sum()
 
 
@@ -144,7 +144,7 @@ def test_held_out_blocks_are_read_once():
     counted = np.concatenate([batch.x[batch.weight[:, 0] > 0] for batch in found])
     np.testing.assert_array_equal(counted.reshape(-1), np.arange(90))
     assert all((batch.y == batch.x + 1).all() for batch in found)
-    assert batches.share_that_counts == 9 / 12
+    assert batches.weighted_fraction == 9 / 12
     assert HeldOutBlocks(np.arange(5), 4, 10)[0].x.shape == (4, 4)
     with pytest.raises(UserError, match="There are 1 tokens"):
         HeldOutBlocks(np.arange(1), 4, 10)

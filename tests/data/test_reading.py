@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from keras_seq.data import read_labelled_texts
+from keras_seq.data.reading import read_labelled_texts
 from keras_seq.errors import UserError
 
 ROWS = [("好看，值得再看一遍", "好"), ('said "no", then\nleft', "坏"), ("  spaces kept  ", "好")]

@@ -6,15 +6,18 @@ import tensorflow as tf
 
 from keras_seq.backbones import RecurrentBackbone, TransformerBackbone
 from keras_seq.decoding import generate, next_token
+from tests.token_models import TokenBackbone
 
 V, LENGTH, END = 20, 16, 3
 G = np.random.default_rng(3)
 HEAD = G.normal(size=(8, V)).astype("float32") * 3
 HEAD[:, 0] = -100  # padding is never produced
 BACKBONES = {
-    "rnn": lambda: RecurrentBackbone(V, 8, "rnn"),
-    "lstm": lambda: RecurrentBackbone(V, 8, "lstm", num_layers=2),
-    "transformer": lambda: TransformerBackbone(V, 8, 2, 2, max_length=LENGTH, causal=True),
+    "rnn": lambda: TokenBackbone(RecurrentBackbone(8, "rnn"), V),
+    "lstm": lambda: TokenBackbone(RecurrentBackbone(8, "lstm", num_layers=2), V),
+    "transformer": lambda: TokenBackbone(
+        TransformerBackbone(8, 2, 2, max_length=LENGTH, causal=True), V
+    ),
 }
 PROMPTS = np.array([[4, 5, 6], [7, 8, 0], [9, 0, 0]], "int32")
 LENGTHS = np.array([3, 2, 1], "int32")

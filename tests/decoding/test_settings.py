@@ -1,7 +1,12 @@
 import numpy as np
 import tensorflow as tf
 
-from keras_seq.decoding import margins, next_token, penalised, tokens_seen
+from keras_seq.decoding import (
+    mark_previous_tokens,
+    next_token,
+    sampling_margins,
+    with_repetition_penalty,
+)
 from keras_seq.uniforms import random_uniforms
 
 
@@ -18,10 +23,12 @@ def test_what_was_seen_is_less_likely():
     def step(token, state):
         return tf.constant([[2.0, -1.0, 0.5, 3.0]]), state
 
-    seen = tokens_seen(np.array([[3]], "int32"), 4)
-    logits, state = penalised(step, np.float32(2))(np.array([1], "int32"), {"seen": seen})
+    seen = mark_previous_tokens(np.array([[3]], "int32"), 4)
+    logits, state = with_repetition_penalty(step, np.float32(2))(
+        np.array([1], "int32"), {"previous_tokens": seen}
+    )
     np.testing.assert_array_equal(logits, [[2.0, -2.0, 0.5, 1.5]])
-    np.testing.assert_array_equal(state["seen"], [[0, 1, 0, 1]])
+    np.testing.assert_array_equal(state["previous_tokens"], [[0, 1, 0, 1]])
 
 
 def test_within_the_margin_the_token_stays():
@@ -31,7 +38,7 @@ def test_within_the_margin_the_token_stays():
     uniforms = generator.random(400).astype("float32")
     for top_k, top_p in ((0, 1.0), (5, 1.0), (0, 0.8)):
         numbers = np.float32(0.9), np.int32(top_k), np.float32(top_p)
-        found = margins(logits, uniforms, 0.9, top_k, top_p)
+        found = sampling_margins(logits, uniforms, 0.9, top_k, top_p)
         tokens = next_token(logits, uniforms, *numbers).numpy()
         for sign in (-1, 1):
             moved = np.clip(uniforms + sign * found * 0.99, 0, 1 - 1e-7).astype("float32")

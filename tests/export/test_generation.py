@@ -8,7 +8,7 @@ import export
 from export import cli, formats, runtime
 from export.formats import tflite
 from keras_seq.backbones import RecurrentBackbone, TransformerBackbone
-from keras_seq.decoding import margins
+from keras_seq.decoding import sampling_margins
 from keras_seq.errors import UserError
 from keras_seq.models import TextGenerator
 from keras_seq.text import ByteTokenizer, SentencePieceTokenizer
@@ -310,7 +310,9 @@ def test_a_token_may_differ_only_next_to_a_boundary(exported):
     assert on < 1e-5 < between
     greedy = signature.margins({**inputs, "temperature": np.float32(0)}, outputs)
     assert np.isinf(greedy).all()
-    assert margins(logits, np.array([middle]), 1.0, 0, 1.0)[0] == pytest.approx(between, rel=1e-2)
+    assert sampling_margins(logits, np.array([middle]), 1.0, 0, 1.0)[0] == pytest.approx(
+        between, rel=1e-2
+    )
 
 
 def test_some_of_the_signatures(tmp_path):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import export
-from keras_seq import data
+from keras_seq.tasks import load_corpus
 from keras_seq.uniforms import random_uniforms
 
 HERE = Path(__file__).resolve().parent
@@ -58,9 +58,11 @@ def expected(built, tmp_path_factory):
         export.load(models / name, "tflite", threads=1)
         for name in ("sentiment", "shakespeare", "en-de")
     )
-    reviews = [text[:400] for text in data.load("movie_reviews").held_out.texts[:INPUTS]]
+    reviews = [
+        text[:400] for text in load_corpus("classify", "movie_reviews").held_out.texts[:INPUTS]
+    ]
     probabilities = sentiment.classify_text(reviews)["probabilities"].tolist()
-    (play,) = data.load_texts("tinyshakespeare").held_out
+    (play,) = load_corpus("generate", "tinyshakespeare").held_out
     written = []
     for i in range(INPUTS):
         start = 37 * i
@@ -71,7 +73,7 @@ def expected(built, tmp_path_factory):
             "length": 24,
         }
         written.append({**one, "text": continued(shakespeare, **one)})
-    pairs = data.load_pairs("multi30k", source="en", target="de").held_out
+    pairs = load_corpus("translate", "multi30k", source="en", target="de").held_out
     sources = [text.strip() for text in pairs.sources if text.count(".") == 1][:INPUTS]
     found = en_de.translate_text(sources)
     translated = []

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-# KILLS=20 pytest tests/training/test_lost.py is thorough.
+# KILLS=20 pytest tests/training/test_resume_after_kill.py is thorough.
 KILLS = int(os.environ.get("KILLS", "3"))
 EPOCHS = 3 if KILLS <= 3 else 24
 SETTINGS = ["--backbone", "lstm", "--epochs", str(EPOCHS), "--vocabulary-size", "1500"]
@@ -121,7 +121,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(reference, reviews_file, tmp_path):
     process.send_signal(signal.SIGINT)
     errors = process.communicate(timeout=60)[1]
     assert process.returncode == 130
-    assert f"Go on with: keras-seq train classify --resume {run}" in errors
+    assert f"Resume with: keras-seq train classify --resume {run}" in errors
     (checkpoint,) = (run / "checkpoints").glob("step-*.npz")
     # And the disk was full when the next one was written: cut short, it does not count.
     later = checkpoint.with_name("step-0000000999.npz")

@@ -13,8 +13,10 @@ import pytest
 
 from keras_seq.data.batches import Batch, Batches
 from keras_seq.errors import UserError
-from keras_seq.training import Devices, Interrupted, Run, TrainingSettings, train
+from keras_seq.training import Devices, Interrupted, Run, TrainingSettings
 from keras_seq.training.journal import Journal
+from keras_seq.training.optimizers import build_optimizer
+from keras_seq.training.trainer import fit
 
 G = np.random.default_rng(3)
 W = G.normal(size=(4, 1))
@@ -55,8 +57,8 @@ def run_in(path, settings, batches, model=None, validation=None, **options):
     run = Run(path)
     run.start({"task": "regress", "settings": {}}, NoTokenizer())
     model = model or linear()
-    model.compile(settings.optimizer(settings.epochs * len(batches)), "mse", **options)
-    train(model, batches, validation or batches, run, settings, Devices(), "loss", visible=False)
+    model.compile(build_optimizer(settings, settings.epochs * len(batches)), "mse", **options)
+    fit(model, batches, validation or batches, run, settings, Devices(), "loss", verbose=False)
     return model, [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
 
 
@@ -76,7 +78,7 @@ def test_epoch_means_are_those_of_keras(tmp_path):
     settings = TrainingSettings(epochs=2, learning_rate=0.01, checkpoint_seconds=0)
     _, epochs = run_in(tmp_path, settings, Rows())
     plain = linear()
-    plain.compile(settings.optimizer(20), "mse")
+    plain.compile(build_optimizer(settings, 20), "mse")
     rows = Rows()
     history = plain.fit(rows.x, rows.y, batch_size=8, epochs=2, shuffle=False, verbose=0).history
     np.testing.assert_allclose([line["loss"] for line in epochs], history["loss"], rtol=1e-5)
@@ -92,9 +94,9 @@ def test_accumulated_batches_are_one_large_batch(tmp_path):
 
 
 def test_clipping_and_decay_are_the_optimizer_s(tmp_path):
-    optimizer = TrainingSettings(clip_norm=0.5, weight_decay=0.1).optimizer(10)
+    optimizer = build_optimizer(TrainingSettings(clip_norm=0.5, weight_decay=0.1), 10)
     assert (optimizer.global_clipnorm, optimizer.weight_decay) == (0.5, 0.1)
-    assert TrainingSettings().optimizer(10).global_clipnorm is None
+    assert build_optimizer(TrainingSettings(), 10).global_clipnorm is None
 
 
 def test_the_averaged_weights_are_evaluated_and_kept_but_not_trained(tmp_path):
@@ -104,7 +106,7 @@ def test_the_averaged_weights_are_evaluated_and_kept_but_not_trained(tmp_path):
     _, epochs = run_in(tmp_path / "b", settings, Rows())
     rows, steps = Rows(), []
     walked = linear()
-    walked.compile(settings.optimizer(20), "mse")
+    walked.compile(build_optimizer(settings, 20), "mse")
     walked.optimizer.use_ema = False
     average = None
     for step in range(20):
@@ -137,8 +139,8 @@ def test_early_stopping(tmp_path):
     assert [line["epoch"] for line in epochs] == [1, 2, 3, 4]
     run = Run(tmp_path)
     model = linear()
-    model.compile(settings.optimizer(500), "mse")
-    train(model, Rows(), far, run, settings, Devices(), "loss", visible=False)
+    model.compile(build_optimizer(settings, 500), "mse")
+    fit(model, Rows(), far, run, settings, Devices(), "loss", verbose=False)
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 4  # it had ended
 
 
@@ -152,7 +154,7 @@ def test_a_signal_while_a_step_is_recorded_loses_nothing(tmp_path, monkeypatch):
     with pytest.raises(Interrupted, match=f"after step 6 of 30.*--resume {tmp_path}"):
         run_in(tmp_path, settings, Rows())
     model = linear()
-    model.compile(settings.optimizer(30), "mse")
+    model.compile(build_optimizer(settings, 30), "mse")
     model.optimizer.build(model.trainable_variables)
     notes = Run(tmp_path).checkpoints.restore([*model.variables, *model.optimizer.variables])
     assert notes["step"] == 6
@@ -166,7 +168,7 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
     assert "The state after step 6 is kept" in str(error.value)
     assert all(word in str(error.value) for word in ("--learning-rate", "--clip-norm"))
     model = linear()
-    model.compile(settings.optimizer(30), "mse")
+    model.compile(build_optimizer(settings, 30), "mse")
     model.optimizer.build(model.trainable_variables)
     notes = Run(tmp_path).checkpoints.restore([*model.variables, *model.optimizer.variables])
     assert notes["step"] == 6
@@ -200,7 +202,7 @@ sys.exit(run_command(run))
     )
     assert process.returncode == 2, process.stderr[-2000:]
     message = process.stderr.strip().splitlines()[-1]
-    assert message.startswith("error: The memory does not suffice for batches of 4096 rows.")
+    assert message.startswith("error: There is too little memory for batches of 4096 rows.")
     assert "--batch-size" in message
 
 

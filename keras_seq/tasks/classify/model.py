@@ -1,6 +1,6 @@
-"""A text classifier: text in, probabilities of labels out."""
+"""The text classifier: text in, probabilities of labels out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -8,20 +8,21 @@ import numpy as np
 from keras import ops
 
 from keras_seq.backbones import Backbone
-from keras_seq.backbones.backbone import not_padding
+from keras_seq.embeddings import TokenEmbedding, token_mask
 from keras_seq.errors import UserError
 from keras_seq.layers import Dropout
-from keras_seq.signature import UNREAD, Entry, Signature, TensorSpec
+from keras_seq.signature import Entry
+from keras_seq.tasks.classify.signatures import ClassifierSignatures
+from keras_seq.tasks.text_model import SignatureMixin, TextModel
 from keras_seq.text import Tokenizer
 from keras_seq.text.token_rows import tokenize_to_matrix
-from keras_seq.text.utf8 import pack_texts, to_bytes, truncate
 from keras_seq.typing import Tensor
 
 POOLINGS = ("max", "mean")
 
 
 @keras.saving.register_keras_serializable("keras_seq")
-class TextClassifier(keras.Model):
+class TextClassifier(SignatureMixin, TextModel):
     """A backbone, a pooling over its positions, and a softmax over the labels.
 
     `fit`, `evaluate` and `predict` take texts (a list of strings, or a `tf.data.Dataset` of texts
@@ -29,20 +30,19 @@ class TextClassifier(keras.Model):
     and labels inside the file; `keras.saving.load_model` gives the classifier back.
 
     Args:
-        backbone: A `keras_seq.backbones` backbone, of the tokenizer's vocabulary size.
+        backbone: A `keras_seq.backbones` backbone.
         tokenizer: A `keras_seq.text` tokenizer.
         labels: Names of the classes.
-        max_length: Token ids read of a text; the rest of a longer one is cut off.
+        max_length: Number of tokens of a text that are read; a longer text is truncated.
         pooling: "max" or "mean" over the positions that are not padding.
-        dropout: Share of the pooled features dropped. Training only.
+        dropout: Share of the pooled features dropped, in training only.
+        embedding: A `TokenEmbedding`; by default a new one of the backbone's width.
 
     Example:
 
     ```python
     tokenizer = keras_seq.text.SentencePieceTokenizer.train(texts)
-    backbone = keras_seq.backbones.RecurrentBackbone(
-        tokenizer.vocabulary_size, 128, cell="lstm", bidirectional=True
-    )
+    backbone = keras_seq.backbones.RecurrentBackbone(128, cell="lstm", bidirectional=True)
     classifier = keras_seq.models.TextClassifier(backbone, tokenizer, ["negative", "positive"])
     classifier.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     classifier.fit(texts, labels, epochs=2)
@@ -52,6 +52,7 @@ class TextClassifier(keras.Model):
 
     task = "classify"
     entry = Entry("classify_text")
+    signatures_class = ClassifierSignatures
 
     def __init__(
         self,
@@ -61,6 +62,7 @@ class TextClassifier(keras.Model):
         max_length: int = 256,
         pooling: str = "max",
         dropout: float = 0.0,
+        embedding: TokenEmbedding | None = None,
         **kwargs: Any,
     ) -> None:
         labels = [str(label) for label in labels]
@@ -68,21 +70,13 @@ class TextClassifier(keras.Model):
             raise UserError(f"labels are two different names or more. Received: {labels}")
         if pooling not in POOLINGS:
             raise ValueError(f"pooling is one of {POOLINGS}. Received: {pooling!r}")
-        if tokenizer.vocabulary_size > backbone.vocabulary_size:
-            raise ValueError(
-                f"The tokenizer has {tokenizer.vocabulary_size} ids, the backbone an embedding of "
-                f"{backbone.vocabulary_size}: build it with the tokenizer's vocabulary_size."
-            )
-        limit = getattr(backbone, "max_length", max_length)
+        limit = backbone.max_length or max_length
         if not 0 < max_length <= limit:
             raise ValueError(
                 f"max_length must be from 1 to the backbone's {limit}. Received: {max_length}"
             )
-        super().__init__(**kwargs)
-        self.backbone = backbone
-        self.tokenizer = tokenizer
+        super().__init__(backbone, tokenizer, max_length, embedding, **kwargs)
         self.labels = labels
-        self.max_length = max_length
         self.pooling = pooling
         self.dropout_rate = dropout
         self.dropout = Dropout(dropout)
@@ -93,15 +87,15 @@ class TextClassifier(keras.Model):
         self.build((None, max_length))
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        if not self.backbone.built:
-            self.backbone.build((None, None))
+        self.build_parts()
         self.head.build((None, self.backbone.hidden_dim))
         self.built = True
 
     def call(self, token_ids: Tensor, training: bool = False) -> Tensor:
         """Maps `(B, T)` int32 to probabilities `(B, C)` float32."""
-        hidden = self.backbone(token_ids, training=training)  # (B, T, D)
-        mask = ops.expand_dims(not_padding(token_ids), axis=2)  # (B, T, 1)
+        mask = token_mask(token_ids)  # (B, T)
+        hidden = self.backbone(self.embedding(token_ids), mask=mask, training=training)  # (B, T, D)
+        mask = ops.expand_dims(mask, axis=2)  # (B, T, 1)
         if self.pooling == "max":
             pooled = ops.max(ops.where(mask, hidden, ops.cast(-3e4, hidden.dtype)), axis=1)
             pooled = ops.where(ops.any(mask, axis=1), pooled, ops.zeros_like(pooled))
@@ -112,7 +106,7 @@ class TextClassifier(keras.Model):
         return self.head(self.dropout(pooled, training=training))
 
     def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> keras.callbacks.History:
-        """Trains. As `keras.Model.fit`, with texts and label names welcome."""
+        """Trains as `keras.Model.fit`, also on texts and label names."""
         x, y = self.preprocess(x, y)
         validation = kwargs.get("validation_data")
         if isinstance(validation, (tuple, list)):
@@ -122,26 +116,26 @@ class TextClassifier(keras.Model):
         return super().fit(x, y, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
-        """Computes the loss and the metrics. As `keras.Model.evaluate`, texts welcome."""
-        # Keras evaluates through this method while it fits, with data that is prepared already.
+        """Computes the loss and the metrics as `keras.Model.evaluate`, also on texts."""
+        # Keras also calls this method in `fit`, with data that is prepared already.
         if x is not None:
             x, y = self.preprocess(x, y)
         return super().evaluate(x, y, **kwargs)
 
     def predict(self, x: Any, **kwargs: Any) -> np.ndarray:
-        """Probabilities `(N, C)` float32 of texts or token ids. As `keras.Model.predict`."""
+        """Returns probabilities `(N, C)` float32 of texts or token ids."""
         x = self.preprocess(x)[0]
         if isinstance(x, (list, np.ndarray)) and len(x) == 0:
             return np.zeros((0, len(self.labels)), "float32")
         return super().predict(x, **kwargs)
 
     def preprocess(self, x: Any, y: Any = None) -> tuple[Any, Any]:
-        """Texts to token ids `(N, max_length)` int32 and label names to indices `(N,)` int32.
+        """Converts texts to token ids `(N, max_length)` int32, label names to indices `(N,)` int32.
 
-        What is in that form already stays as it is.
+        Token ids and indices are returned as they are.
 
         Raises:
-            UserError: If `x` is a single string, or a label is none of the classifier's.
+            UserError: If `x` is a single string, or a label is not the classifier's.
         """
         if type(x).__module__.startswith("tensorflow") and hasattr(x, "element_spec"):
             return self._preprocess_dataset(x), y
@@ -186,86 +180,17 @@ class TextClassifier(keras.Model):
 
         return dataset.map(prepare, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
-    def signatures(self, sizes: Mapping[str, int] | None = None) -> tuple[Signature, ...]:
-        """`classify`: token_ids `[B, T]` int32 to probabilities `[B, C]` float32; `classify_text`:
-        text `[B, L]` uint8 in UTF-8 and its length in bytes `[B]` int32 to the same, of its first
-        `sizes["T"]` tokens, and how many bytes stand behind these.
-        """
-        most = (sizes or {}).get("T", self.max_length)
-        probabilities = TensorSpec("probabilities", "float32", ("B", len(self.labels)))
-
-        def classify(token_ids: Tensor) -> dict[str, Tensor]:
-            return {"probabilities": self(token_ids, training=False)}
-
-        def classify_text(text: Tensor, length: Tensor) -> dict[str, Tensor]:
-            token_ids = self.tokenizer.token_ids(text, length, most)
-            return {**classify(token_ids), "unread": self.tokenizer.unread(token_ids, length)}
-
-        largest = self.backbone.vocabulary_size - 1
-        token_ids = TensorSpec("token_ids", "int32", ("B", "T"), minimum=0, maximum=largest)
-        text = TensorSpec("text", "uint8", ("B", "L")), TensorSpec("length", "int32", ("B",))
-        return (
-            Signature("classify", (token_ids,), (probabilities,), classify),
-            Signature("classify_text", text, (probabilities, UNREAD), classify_text),
-        )
-
-    def signature_inputs(
-        self, texts: Sequence[str | bytes], sizes: Mapping[str, int]
-    ) -> dict[str, dict[str, np.ndarray]]:
-        """The inputs of each signature for `texts`, cut to `sizes["T"]` ids, `sizes["L"]` bytes."""
-        text, length = pack_texts([truncate(to_bytes(text), sizes["L"]) for text in texts])
-        return {
-            "classify": {"token_ids": tokenize_to_matrix(self.tokenizer, texts, sizes["T"])},
-            "classify_text": {"text": text, "length": length},
-        }
-
-    def random_inputs(
-        self, count: int, seed: int, sizes: Mapping[str, int]
-    ) -> dict[str, dict[str, np.ndarray]]:
-        """`count` rows of random token ids for each signature, from empty to `sizes["T"]`, and the
-        texts that random ids stand for.
-        """
-        generator = np.random.default_rng(seed)
-        shape = (count, sizes["T"])
-        token_ids = generator.integers(1, self.tokenizer.vocabulary_size, shape, dtype="int32")
-        lengths = np.linspace(0, sizes["T"], count).round()
-        token_ids[np.arange(sizes["T"]) >= lengths[:, None]] = 0
-        texts = self.tokenizer.decode_bytes(token_ids)
-        return self.signature_inputs(texts, sizes) | {"classify": {"token_ids": token_ids}}
-
-    def limits(self, sizes: Mapping[str, int]) -> dict[str, int]:
-        """The largest size of each dimension of a signature that has one, whatever is asked for."""
-        # A character has four bytes at most: so the last token is whole, too.
-        longest = self.tokenizer.bytes_a_token * self.max_length + 3
-        return {"T": self.max_length, "L": longest}
-
     def describe(self) -> dict[str, Any]:
-        """Backbone and sizes, for the manifest of a bundle."""
-        backbone = self.backbone
-        return {
-            "backbone": getattr(backbone, "cell", "transformer"),
-            "bidirectional": not backbone.causal,
-            "vocabulary_size": backbone.vocabulary_size,
-            "hidden_dim": backbone.hidden_dim,
-            "parameters": int(self.count_params()),
-        }
+        """Returns the backbone and the sizes, for the manifest of a bundle."""
+        return {**super().describe(), "bidirectional": not self.backbone.causal}
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "backbone": keras.saving.serialize_keras_object(self.backbone),
-            "tokenizer": keras.saving.serialize_keras_object(self.tokenizer),
             "labels": self.labels,
-            "max_length": self.max_length,
             "pooling": self.pooling,
             "dropout": self.dropout_rate,
         }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "TextClassifier":
-        for part in ("backbone", "tokenizer"):
-            config[part] = keras.saving.deserialize_keras_object(config[part])
-        return cls(**config)
 
 
 def _is_text(values: Any) -> bool:

@@ -1,4 +1,4 @@
-"""A language model: what follows a text."""
+"""The text generator: it continues a text."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, cached_property, partial
@@ -9,23 +9,24 @@ import numpy as np
 from keras import ops
 
 from keras_seq.backbones import Backbone
-from keras_seq.backbones.backbone import within
+from keras_seq.backbones.backbone import length_mask
 from keras_seq.compiling import compile_function
 from keras_seq.decoding import (
     NO_CHANCE,
     Hypothesis,
     Sampling,
+    apply_repetition_penalty,
     beam_search,
     generate,
+    mark_previous_tokens,
     next_token,
-    penalise,
-    penalised,
-    tokens_seen,
+    with_repetition_penalty,
 )
+from keras_seq.embeddings import TokenEmbedding, token_mask
 from keras_seq.errors import UserError
-from keras_seq.tasks.exportable import Exported
 from keras_seq.tasks.generate.signatures import ENTRY, GeneratorSignatures
 from keras_seq.tasks.language_modeling.model import LanguageModel, mask_special_tokens
+from keras_seq.tasks.text_model import SignatureMixin
 from keras_seq.text import Tokenizer
 from keras_seq.text.streaming import TextStream
 from keras_seq.text.token_rows import pad_rows
@@ -38,24 +39,26 @@ MAX_BATCH_ROWS = 64  # Rows generated in one call: a Transformer's caches are la
 
 
 @keras.saving.register_keras_serializable("keras_seq")
-class TextGenerator(Exported, LanguageModel):
+class TextGenerator(SignatureMixin, LanguageModel):
     """A causal backbone and a softmax over the vocabulary.
 
     Trained with token ids `(B, T)` as `x` and the same moved on by one as `y`. What is generated
     follows the beginning token and the prompt, so that an empty prompt begins a text.
 
     Args:
-        backbone: A causal `keras_seq.backbones` backbone, of the tokenizer's vocabulary size.
+        backbone: A causal `keras_seq.backbones` backbone.
         tokenizer: A `keras_seq.text` tokenizer.
-        max_length: Tokens of a prompt and of what follows it, together: of a Transformer at most
-            its positions. A recurrent backbone goes on for ever; there it is what is exported.
+        max_length: Number of tokens of a prompt and its continuation together, at most the
+            positions of a Transformer. A recurrent backbone has no limit; there it is the size
+            that is exported.
         tie_embeddings: The softmax shares its weights with the embedding (Press & Wolf 2017).
+        embedding: A `TokenEmbedding`; by default a new one of the backbone's width.
 
     Example:
 
     ```python
     tokenizer = keras_seq.text.ByteTokenizer()
-    backbone = keras_seq.backbones.RecurrentBackbone(tokenizer.vocabulary_size, 256)
+    backbone = keras_seq.backbones.RecurrentBackbone(256)
     model = keras_seq.models.TextGenerator(backbone, tokenizer, max_length=256)
     model.compile("adam", keras_seq.training.CrossEntropy(from_logits=True))
     model.fit(token_ids[:, :-1], token_ids[:, 1:])
@@ -65,7 +68,6 @@ class TextGenerator(Exported, LanguageModel):
 
     task = "generate"
     entry = ENTRY
-    labels = ()
     signatures_class = GeneratorSignatures
 
     def __init__(
@@ -74,18 +76,21 @@ class TextGenerator(Exported, LanguageModel):
         tokenizer: Tokenizer,
         max_length: int = 256,
         tie_embeddings: bool = False,
+        embedding: TokenEmbedding | None = None,
         **kwargs: Any,
     ) -> None:
         backbone.require_causal()
-        super().__init__(backbone, tokenizer, max_length, tie_embeddings, **kwargs)
+        super().__init__(backbone, tokenizer, max_length, tie_embeddings, embedding, **kwargs)
 
-    def prefill(self, token_ids: Tensor, length: Tensor, slots: int | None) -> tuple[Tensor, State]:
+    def prefill(
+        self, token_ids: Tensor, length: Tensor, cache_length: int | None
+    ) -> tuple[Tensor, State]:
         """The beginning token and a prompt, all at once.
 
         Args:
             token_ids: `(B, T)` int32.
             length: `(B,)` int32, from 0: how many ids of each row are its prompt.
-            slots: Positions of a Transformer's cache, more than T; None for one that grows.
+            cache_length: Positions of a Transformer's cache, more than T; None for one that grows.
 
         Returns:
             `(logits, state)`: `(B, V)` of the first token after the prompt, and named tensors,
@@ -93,33 +98,38 @@ class TextGenerator(Exported, LanguageModel):
         """
         beginning = ops.full_like(ops.expand_dims(length, axis=1), BEGINNING)
         token_ids = ops.concatenate([beginning, token_ids], axis=1)
-        hidden, state = self.backbone.prefill(token_ids, length + 1, slots)
+        hidden, state = self.backbone.prefill(
+            self.embedding(token_ids), length + 1, cache_length, token_mask(token_ids)
+        )
         return self.logits(hidden), {"position": length + 1, **state}
 
     def step(self, token: Tensor, state: State) -> tuple[Tensor, State]:
         """One token of each row, `(B,)` int32, after `prefill` or another step: `(logits, state)`,
         the logits `(B, V)` being those of the token after it.
         """
-        hidden, new_state = self.backbone.step(token, state)
+        hidden, new_state = self.backbone.step(self.embedding(token), state, token_mask(token))
         return self.logits(hidden), {"position": state["position"] + 1, **new_state}
 
-    def choosing_step(self, token: Tensor, state: State) -> tuple[Tensor, State]:
+    def masked_step(self, token: Tensor, state: State) -> tuple[Tensor, State]:
         """`step`, with logits to choose a token by."""
         logits, state = self.step(token, state)
         return mask_special_tokens(logits), state
 
-    def choosing_step_within(self, slots: int, token: Tensor, state: State) -> tuple[Tensor, State]:
-        """`choosing_step` in a cache of `slots` positions, whose last one stands for any behind it:
-        where a row has no place left, what comes of the step is not looked at.
-        """
-        position = ops.minimum(state["position"], slots - 1)
-        return self.choosing_step(token, {**state, "position": position})
+    def masked_step_in_cache(
+        self, cache_length: int, token: Tensor, state: State
+    ) -> tuple[Tensor, State]:
+        """Computes a `masked_step` in a cache of `cache_length` positions.
 
-    def choosing_prefill(
-        self, token_ids: Tensor, length: Tensor, slots: int | None
+        The last position stands for any behind it: the result is unused where a row has none left.
+        """
+        position = ops.minimum(state["position"], cache_length - 1)
+        return self.masked_step(token, {**state, "position": position})
+
+    def masked_prefill(
+        self, token_ids: Tensor, length: Tensor, cache_length: int | None
     ) -> tuple[Tensor, State]:
         """`prefill`, with logits to choose a token by."""
-        logits, state = self.prefill(token_ids, length, slots)
+        logits, state = self.prefill(token_ids, length, cache_length)
         return mask_special_tokens(logits), state
 
     def generate(
@@ -148,7 +158,7 @@ class TextGenerator(Exported, LanguageModel):
             UserError: If a value is outside of its range, or a prompt too long.
         """
         settings = _settings(sampling)
-        rows = self._encoded(prompts, max_new_tokens, truncate)
+        rows = self._encode_prompts(prompts, max_new_tokens, truncate)
         # Each row takes what it has place for: what others may write is not its concern.
         rooms = [self._most_new([row], max_new_tokens) for row in rows]
         most = max(rooms, default=1)
@@ -157,18 +167,18 @@ class TextGenerator(Exported, LanguageModel):
         texts = []
         for start in range(0, len(rows), MAX_BATCH_ROWS):
             some = slice(start, start + MAX_BATCH_ROWS)
-            written = self._generated(rows[some], uniforms[some], most, settings)
+            written = self._generate_ids(rows[some], uniforms[some], most, settings)
             for ids, room in zip(written, rooms[some], strict=True):
                 stream = TextStream(settings.stop)
                 text = stream.feed(self.tokenizer.decode_bytes([ids[:room]])[0])
                 texts.append(text + stream.finish())
         return texts
 
-    def _generated(
+    def _generate_ids(
         self, rows: list[list[int]], uniforms: np.ndarray, most: int, settings: Sampling
     ) -> list[list[int]]:
         """The ids that follow each row."""
-        token_ids, length = self._padded(rows)
+        token_ids, length = self._pad(rows)
         # So many rows as are compiled for: the last one again, which ends when it ends.
         again = np.minimum(np.arange(_power_of_two(len(rows))), len(rows) - 1)
         found = self.generate_compiled(
@@ -177,12 +187,12 @@ class TextGenerator(Exported, LanguageModel):
         ids, count = (ops.convert_to_numpy(x)[: len(rows)] for x in found)
         return [row[:n].tolist() for row, n in zip(ids, count, strict=True)]
 
-    def search(
+    def beam_search(
         self,
         prompts: Sequence[str | bytes],
         max_new_tokens: int | None = None,
         *,
-        beams: int = 4,
+        num_beams: int = 4,
         length_penalty: float = 0.0,
         truncate: bool = False,
     ) -> list[list[Hypothesis]]:
@@ -191,33 +201,33 @@ class TextGenerator(Exported, LanguageModel):
         Args:
             prompts: Texts, of any lengths.
             max_new_tokens: As for `generate`; by default what the longest prompt leaves.
-            beams: How many are followed at once, and returned.
+            num_beams: Number of continuations that are followed at once, and returned.
             length_penalty: α of `keras_seq.decoding.beam_search`; 0 compares probabilities, more
                 prefers longer texts.
             truncate: As for `generate`.
 
         Returns:
-            For each prompt `beams` of them, or as many as there are.
+            For each prompt `num_beams` of them, or as many as there are.
 
         Raises:
             UserError: If a value is outside of its range, or a prompt too long.
         """
-        vocabulary = self.backbone.vocabulary_size
-        if not isinstance(beams, (int, np.integer)) or not 1 <= beams <= vocabulary // 2:
+        vocabulary = self.embedding.vocabulary_size
+        if not isinstance(num_beams, (int, np.integer)) or not 1 <= num_beams <= vocabulary // 2:
             raise UserError(
-                f"beams is a whole number from 1 to {vocabulary // 2}, half the vocabulary. "
-                f"Received: {beams!r}"
+                f"num_beams is a whole number from 1 to {vocabulary // 2}, half the vocabulary. "
+                f"Received: {num_beams!r}"
             )
         if not 0 <= length_penalty < float("inf"):
             raise UserError(f"length_penalty is 0 or more. Received: {length_penalty!r}")
-        rows = self._encoded(prompts, max_new_tokens, truncate)
+        rows = self._encode_prompts(prompts, max_new_tokens, truncate)
         most = self._most_new(rows, max_new_tokens)
         found = []
-        rows_per_call = max(1, MAX_BATCH_ROWS // beams)
+        rows_per_call = max(1, MAX_BATCH_ROWS // num_beams)
         # One call does not repay what XLA takes to compile.
-        run = self._searches(beams, _size(most), len(rows) > rows_per_call)
+        run = self._search_functions(num_beams, _size(most), len(rows) > rows_per_call)
         for start in range(0, len(rows), rows_per_call):
-            token_ids, length = self._padded(rows[start : start + rows_per_call])
+            token_ids, length = self._pad(rows[start : start + rows_per_call])
             given = (token_ids, length, np.int32(most), np.float32(length_penalty))
             found += zip(*map(ops.convert_to_numpy, run(*given)), strict=True)
         return [
@@ -233,7 +243,7 @@ class TextGenerator(Exported, LanguageModel):
         return self.tokenizer.decode([row[:n].tolist() for row, n in zip(ids, count, strict=True)])
 
     @cached_property
-    def _searches(self) -> Any:
+    def _search_functions(self) -> Any:
         """From beams, size and `jit` to a beam search as one function: token_ids `(B, T)`,
         length `(B,)`, and scalars: max_new_tokens, length penalty.
         """
@@ -241,10 +251,12 @@ class TextGenerator(Exported, LanguageModel):
 
     def _compiled_search(self, beams: int, size: int, jit: bool) -> Any:
         def run(token_ids: Tensor, length: Tensor, most: Tensor, length_penalty: Tensor) -> tuple:
-            slots = self._slots(token_ids, size)
-            logits, state = self.choosing_prefill(token_ids, length, slots)
+            cache_length = self._cache_length(token_ids, size)
+            logits, state = self.masked_prefill(token_ids, length, cache_length)
             least = ops.zeros((), "int32")
-            step = partial(self.choosing_step_within, slots)  # A search steps its last tokens, too.
+            step = partial(
+                self.masked_step_in_cache, cache_length
+            )  # A search steps its last tokens, too.
             return beam_search(step, logits, state, beams, size, most, least, length_penalty, END)
 
         return compile_function(self, run, jit)
@@ -272,11 +284,11 @@ class TextGenerator(Exported, LanguageModel):
             UserError: If a value is outside of its range, or the prompt too long.
         """
         settings = _settings(sampling)
-        rows = self._encoded([prompt], max_new_tokens, truncate)
+        rows = self._encode_prompts([prompt], max_new_tokens, truncate)
         return self._stream(rows, self._most_new(rows, max_new_tokens), settings)
 
     def _stream(self, rows: list[list[int]], most: int, settings: Sampling) -> Iterator[str]:
-        token_ids, length = self._padded(rows)
+        token_ids, length = self._pad(rows)
         numbers = _numbers(settings)
         text = TextStream(settings.stop)
         first, *others = random_uniforms(1, most, settings.seed)[0]
@@ -291,12 +303,12 @@ class TextGenerator(Exported, LanguageModel):
             if text.stopped or not others:
                 break
             uniform = np.array([others.pop(0)])
-            token, state = self._proceed(token, state, uniform, *numbers)
+            token, state = self._decode_one(token, state, uniform, *numbers)
         piece = text.finish()
         if piece:
             yield piece
 
-    def _encoded(
+    def _encode_prompts(
         self, prompts: Sequence[str | bytes], max_new_tokens: int | None, truncate: bool
     ) -> list[list[int]]:
         if isinstance(prompts, (str, bytes)):
@@ -327,8 +339,8 @@ class TextGenerator(Exported, LanguageModel):
 
     @property
     def is_bounded(self) -> bool:
-        """Whether there is place for so many tokens only."""
-        return hasattr(self.backbone, "max_length")
+        """Whether the backbone has a limited number of positions."""
+        return self.backbone.max_length is not None
 
     def _most_new(self, rows: list[list[int]], max_new_tokens: int | None) -> int:
         if max_new_tokens is not None:
@@ -336,7 +348,7 @@ class TextGenerator(Exported, LanguageModel):
         longest = max(map(len, rows), default=0) if self.is_bounded else 0
         return self.max_length - longest
 
-    def _padded(self, rows: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+    def _pad(self, rows: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
         """Ids `(B, T)`, T being one of a few sizes, and their numbers `(B,)`."""
         length = np.array([len(row) for row in rows], "int32")
         size = _size(int(length.max(initial=0)))
@@ -344,10 +356,10 @@ class TextGenerator(Exported, LanguageModel):
             size = min(size, self.backbone.max_length - 1)
         return pad_rows(rows, size), length
 
-    def _slots(self, token_ids: Tensor, new: int) -> int:
+    def _cache_length(self, token_ids: Tensor, new: int) -> int:
         """Positions of the cache for prompts `(B, T)` and `new` tokens."""
-        slots = token_ids.shape[1] + new
-        return min(slots, self.backbone.max_length) if self.is_bounded else slots
+        cache_length = token_ids.shape[1] + new
+        return min(cache_length, self.backbone.max_length) if self.is_bounded else cache_length
 
     @cached_property
     def generate_compiled(self) -> Any:
@@ -365,20 +377,24 @@ class TextGenerator(Exported, LanguageModel):
             top_p: Tensor,
             penalty: Tensor,
         ) -> tuple[Tensor, Tensor]:
-            slots = self._slots(token_ids, uniforms.shape[1])
-            logits, state = self._begun(token_ids, length, penalty, slots)
-            step = penalised(self.choosing_step, penalty)
+            cache_length = self._cache_length(token_ids, uniforms.shape[1])
+            logits, state = self._begun(token_ids, length, penalty, cache_length)
+            step = with_repetition_penalty(self.masked_step, penalty)
             return generate(step, logits, state, uniforms, most, temperature, top_k, top_p, END)
 
         return compile_function(self, run)
 
     def _begun(
-        self, token_ids: Tensor, length: Tensor, penalty: Tensor, slots: int
+        self, token_ids: Tensor, length: Tensor, penalty: Tensor, cache_length: int
     ) -> tuple[Tensor, State]:
-        logits, state = self.choosing_prefill(token_ids, length, slots)
-        prompt = ops.where(within(token_ids, length), token_ids, 0)
-        seen = tokens_seen(prompt, logits.shape[-1])
-        return penalise(logits, seen, penalty), {**state, "seen": seen}
+        logits, state = self.masked_prefill(token_ids, length, cache_length)
+        is_prompt = length_mask(ops.shape(token_ids)[1], length)
+        prompt = ops.where(is_prompt, token_ids, 0)
+        previous = mark_previous_tokens(prompt, logits.shape[-1])
+        return apply_repetition_penalty(logits, previous, penalty), {
+            **state,
+            "previous_tokens": previous,
+        }
 
     @cached_property
     def _begin(self) -> Any:
@@ -391,14 +407,14 @@ class TextGenerator(Exported, LanguageModel):
             top_p: Tensor,
             penalty: Tensor,
         ) -> tuple[Tensor, State]:
-            slots = self._slots(token_ids, self.max_length)
-            logits, state = self._begun(token_ids, length, penalty, slots)
+            cache_length = self._cache_length(token_ids, self.max_length)
+            logits, state = self._begun(token_ids, length, penalty, cache_length)
             return next_token(logits, uniform, temperature, top_k, top_p), state
 
         return compile_function(self, run, jit=False)
 
     @cached_property
-    def _proceed(self) -> Any:
+    def _decode_one(self) -> Any:
         def run(
             token: Tensor,
             state: State,
@@ -408,20 +424,10 @@ class TextGenerator(Exported, LanguageModel):
             top_p: Tensor,
             penalty: Tensor,
         ) -> tuple[Tensor, State]:
-            logits, state = penalised(self.choosing_step, penalty)(token, state)
+            logits, state = with_repetition_penalty(self.masked_step, penalty)(token, state)
             return next_token(logits, uniform, temperature, top_k, top_p), state
 
         return compile_function(self, run, jit=False)
-
-    def describe(self) -> dict[str, Any]:
-        """Backbone and sizes, for the manifest of a bundle."""
-        backbone = self.backbone
-        return {
-            "backbone": getattr(backbone, "cell", "transformer"),
-            "vocabulary_size": backbone.vocabulary_size,
-            "hidden_dim": backbone.hidden_dim,
-            "parameters": int(self.count_params()),
-        }
 
 
 def _settings(values: Mapping[str, Any]) -> Sampling:

@@ -10,7 +10,14 @@ import numpy as np
 from keras import ops
 
 from keras_seq.compiling import compile_function
-from keras_seq.decoding import LEAST_TOP_P, Sampling, generate, margins, next_token, proceed
+from keras_seq.decoding import (
+    LEAST_TOP_P,
+    Sampling,
+    continue_generation,
+    generate,
+    next_token,
+    sampling_margins,
+)
 from keras_seq.errors import UserError
 from keras_seq.layers.cache import loop_cache_length
 from keras_seq.signature import UNREAD, Entry, Signature, TensorSpec
@@ -57,9 +64,9 @@ class GeneratorSignatures:
             UserError: If the model has not so many positions.
         """
         prompt, new = self._sizes(sizes or {})
-        slots = prompt + new
-        vocabulary = self._model.backbone.vocabulary_size
-        _, state = self._model.prefill(np.zeros((1, 1), "int32"), np.ones(1, "int32"), slots)
+        cache_length = prompt + new
+        vocabulary = self._model.embedding.vocabulary_size
+        _, state = self._model.prefill(np.zeros((1, 1), "int32"), np.ones(1, "int32"), cache_length)
         states = tuple(
             TensorSpec(name, keras.backend.standardize_dtype(value.dtype), ("B", *value.shape[1:]))
             for name, value in state.items()
@@ -67,7 +74,7 @@ class GeneratorSignatures:
         names = list(state)
 
         def prefill(token_ids: Tensor, length: Tensor) -> dict[str, Tensor]:
-            logits, state = self._model.prefill(token_ids, length, slots)
+            logits, state = self._model.prefill(token_ids, length, cache_length)
             return {"logits": logits, **state}
 
         def decode(token: Tensor, **state: Tensor) -> dict[str, Tensor]:
@@ -76,11 +83,11 @@ class GeneratorSignatures:
 
         def generated(token_ids: Tensor, length: Tensor, *given: Tensor) -> tuple[Tensor, Tensor]:
             uniforms, *numbers = given
-            room = loop_cache_length(slots)
+            room = loop_cache_length(cache_length)
             if room is None:  # No more than the longest prompt, either.
                 token_ids = token_ids[:, : ops.max(length)]
-            logits, state = self._model.choosing_prefill(token_ids, length, room)
-            return generate(self._model.choosing_step, logits, state, uniforms, *numbers, END)
+            logits, state = self._model.masked_prefill(token_ids, length, room)
+            return generate(self._model.masked_step, logits, state, uniforms, *numbers, END)
 
         def generate_ids(
             token_ids: Tensor, length: Tensor, uniforms: Tensor, **numbers: Tensor
@@ -101,7 +108,7 @@ class GeneratorSignatures:
             text: Tensor, length: Tensor, uniform: Tensor, **numbers: Tensor
         ) -> dict[str, Tensor]:
             token_ids, count = self._prompt_of(text, length, prompt)
-            logits, state = self._model.choosing_prefill(token_ids, count, slots)
+            logits, state = self._model.masked_prefill(token_ids, count, cache_length)
             token = next_token(logits, uniform, *map(numbers.get, SAMPLING))
             token = ops.where(ops.equal(token, END), 0, token)
             unread = self._model.tokenizer.unread(token_ids, length)
@@ -110,13 +117,17 @@ class GeneratorSignatures:
 
         def decode_text(token: Tensor, uniforms: Tensor, **given: Tensor) -> dict[str, Tensor]:
             state = {name: given[name] for name in names}
-            room = self._room(state["position"], slots)
+            room = self._room(state["position"], cache_length)
             numbers = map(given.get, SETTINGS)
-            step = partial(self._standing_step, slots)
-            ids, token, state = proceed(step, token, state, uniforms, *numbers, END, room)
+            step = partial(self._step_with_fixed_cache, cache_length)
+            ids, token, state = continue_generation(
+                step, token, state, uniforms, *numbers, END, room
+            )
             # Where a row does not go on, what it knows does not depend on how long others did.
             position = state.pop("position")
-            goes_on = token > 0 if room is None else ops.logical_and(token > 0, position < slots)
+            goes_on = (
+                token > 0 if room is None else ops.logical_and(token > 0, position < cache_length)
+            )
             state = {name: _of_rows(value, goes_on) for name, value in state.items()}
             state["position"] = position
             text, length = self._model.tokenizer.text(ids)
@@ -165,10 +176,10 @@ class GeneratorSignatures:
                 decode_text,
                 partial(
                     self._margins_of_following,
-                    slots,
+                    cache_length,
                     compile_function(
                         self._model,
-                        partial(self._standing_step, slots),
+                        partial(self._step_with_fixed_cache, cache_length),
                         jit=False,
                         dynamic_shapes=True,
                     ),
@@ -187,15 +198,15 @@ class GeneratorSignatures:
             ),
         )
 
-    def _room(self, position: Tensor, slots: int) -> Tensor | None:
+    def _room(self, position: Tensor, cache_length: int) -> Tensor | None:
         """How many steps each row has places for, `(B,)` int32; None for any number."""
-        return slots - position if self._model.is_bounded else None
+        return cache_length - position if self._model.is_bounded else None
 
-    def _standing_step(
-        self, slots: int, token: Tensor, state: Mapping[str, Tensor]
+    def _step_with_fixed_cache(
+        self, cache_length: int, token: Tensor, state: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """A step in which a row that has ended stands still."""
-        logits, new_state = self._model.choosing_step_within(slots, token, state)
+        logits, new_state = self._model.masked_step_in_cache(cache_length, token, state)
         position = state["position"] + ops.cast(token > 0, "int32")
         return logits, {**new_state, "position": position}
 
@@ -315,7 +326,9 @@ class GeneratorSignatures:
         for i, uniforms in enumerate(inputs["uniforms"]):
             chosen = min(outputs["length"][i] + 1, new.shape[1])
             of_new = logits[i, length[i] : length[i] + chosen]
-            found[i, :chosen] = margins(of_new, uniforms[:chosen], temperature, top_k, top_p)
+            found[i, :chosen] = sampling_margins(
+                of_new, uniforms[:chosen], temperature, top_k, top_p
+            )
         return found
 
     def _margins_of_text(
@@ -340,28 +353,30 @@ class GeneratorSignatures:
     def _margins_of_first(self, prompt: int, inputs: Arrays, outputs: Arrays) -> np.ndarray:
         """For `prefill_text`: of the token that a byte belongs to."""
         token_ids, length = self._read(inputs["text"], inputs["length"], prompt)
-        logits, _ = self._model.choosing_prefill(token_ids, length, prompt + 1)
-        found = margins(_array(logits), inputs["uniform"], *map(inputs.get, SAMPLING))
+        logits, _ = self._model.masked_prefill(token_ids, length, prompt + 1)
+        found = sampling_margins(_array(logits), inputs["uniform"], *map(inputs.get, SAMPLING))
         return self._of_bytes(found[:, None], outputs["token"][:, None], outputs["text"].shape)
 
     def _margins_of_following(
-        self, slots: int, step: Any, inputs: Arrays, outputs: Arrays
+        self, cache_length: int, step: Any, inputs: Arrays, outputs: Arrays
     ) -> np.ndarray:
         """For `decode_text`: of the token that a byte belongs to, or of the one before it.
 
-        `step` is a `_standing_step` in a cache of `slots` positions.
+        `step` is a `_step_with_fixed_cache` in a cache of `cache_length` positions.
         """
         sampling = [inputs[name] for name in SAMPLING]
         token = inputs["token"]
         state = {name: inputs[name] for name in inputs if name in outputs and name != "token"}
         new = np.zeros_like(inputs["uniforms"], "int32")
         found = np.full(new.shape, np.inf)
-        room = self._room(state["position"], slots)
+        room = self._room(state["position"], cache_length)
         for i in range(min(inputs["max_new_tokens"], new.shape[1])):
             token = token if room is None else np.where(room > i, token, 0)
             logits, state = step(token, state)
             uniform = inputs["uniforms"][:, i]
-            found[:, i] = np.where(token > 0, margins(_array(logits), uniform, *sampling), np.inf)
+            found[:, i] = np.where(
+                token > 0, sampling_margins(_array(logits), uniform, *sampling), np.inf
+            )
             chosen = _array(next_token(logits, uniform, *sampling))
             new[:, i] = token = np.where((chosen == END) | (token == 0), 0, chosen)
         return self._of_bytes(found, new, outputs["text"].shape)

@@ -1,1 +1,1 @@
-"""Tasks."""
+"""What tasks that learn a language from texts without labels share."""

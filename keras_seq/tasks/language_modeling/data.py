@@ -1,99 +1,59 @@
-"""Texts without labels, to learn a language from: files, folders of them, columns of tables."""
+"""Texts to learn a language from: files, folders of them, columns of tables."""
 
 import contextlib
 import sysconfig
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from keras_seq.data.corpus import LabelledTexts
+from keras_seq.data.corpus import Corpus, Texts
 from keras_seq.data.download import RemoteFile, locate
-from keras_seq.data.reading import FORMATS, decoded, read_column
+from keras_seq.data.movie_reviews import load_movie_reviews
+from keras_seq.data.reading import FORMATS, read_column, read_utf8
+from keras_seq.data.source import DataSet, DataSource
 from keras_seq.errors import UserError
-from keras_seq.tasks.classify.data import load
+from keras_seq.options import option
 
 HELD_OUT_SHARE = 0.1
-WHOLE = 20  # From so many texts on, whole ones are held out.
+MIN_TEXTS_TO_SPLIT_BY_TEXT = 20  # With fewer, the end of each text is held out.
 SUFFIXES = (".txt", ".md", ".rst", ".py")  # In a folder, these must be texts; others may be.
+PROMPT_CHARACTERS = 60  # Length of the prompts that a generator is compared on.
 
 
 @dataclass(frozen=True)
-class TextCorpus:
-    """Texts to learn from, and texts to try what was learnt on.
+class TextSource(DataSource):
+    """A data set of texts by its name, or the user's own.
 
-    Attributes:
-        name: Of the data set, the file or the folder.
-        train: To learn from.
-        held_out: Never seen in training; results are reported on them.
+    That is a text file; a folder of them, each a text of its own; or a `.csv`, `.tsv` or `.jsonl`
+    file with a column of texts. A tenth of the texts is held out, selected by their hash; of fewer
+    than 20 texts, the last tenth of each.
     """
 
-    name: str
-    train: list[str]
-    held_out: list[str]
+    text_column: str = option("text", "column of the text", metavar="NAME", kw_only=True)
+
+    def read(self) -> Texts:
+        """Reads all texts in the user's own file or folder."""
+        path = Path(self.name_or_path)
+        if not path.exists():
+            raise UserError(
+                f"{self.name_or_path!r} is neither a data set nor a file or folder. Data sets: "
+                f"{self.describe_data_sets()}."
+            )
+        if path.suffix.lower() in FORMATS and not path.is_dir():
+            return Texts(read_column(path, self.text_column))
+        if self.text_column != "text":
+            raise UserError(
+                f"{path} is not a table ({', '.join(FORMATS)}): it has no columns. Received: the "
+                f"column {self.text_column!r}"
+            )
+        return Texts(_read_folder(path) if path.is_dir() else [read_utf8(path)])
+
+    def split(self) -> Corpus:
+        """Reads the user's own texts and holds a tenth out."""
+        return _split(Path(self.name_or_path).name, self.read().texts)
 
 
-@dataclass(frozen=True)
-class TextSource:
-    """A data set of the registry.
-
-    Attributes:
-        description: A line for `--help` and error messages.
-        load: `load(data_dir) -> TextCorpus`.
-    """
-
-    description: str
-    load: Callable[[str | Path | None], TextCorpus]
-
-
-def load_texts(
-    name_or_path: str, *, text_column: str = "text", data_dir: str | Path | None = None
-) -> TextCorpus:
-    """A data set by its name in `TEXT_SOURCES`, or what the user has.
-
-    Args:
-        name_or_path: A name; a text file; a folder of them, each a text of its own; or a `.csv`,
-            `.tsv` or `.jsonl` file with a column of texts.
-        text_column: Name of that column.
-        data_dir: Where public data sets lie.
-
-    Returns:
-        Of fewer than 20 texts the last tenth of each is held out, else a tenth of the texts, chosen
-        by their hash.
-
-    Raises:
-        UserError: If there is none of these, or no text in it, or it is not UTF-8.
-    """
-    if name_or_path in TEXT_SOURCES:
-        return TEXT_SOURCES[name_or_path].load(data_dir)
-    name = Path(name_or_path).name
-    return TextCorpus(name, *_split(name, read_texts(name_or_path, text_column)))
-
-
-def read_texts(path: str | Path, text_column: str = "text") -> list[str]:
-    """All texts in a file or a folder, as `load_texts` reads them.
-
-    Raises:
-        UserError: If there are none.
-    """
-    path = Path(path)
-    if not path.exists():
-        known = "; ".join(f"{name}: {source.description}" for name, source in TEXT_SOURCES.items())
-        raise UserError(
-            f"{str(path)!r} is neither a data set nor a file or folder. Data sets: {known}."
-        )
-    if path.suffix.lower() in FORMATS and not path.is_dir():
-        return read_column(path, text_column)
-    if text_column != "text":
-        raise UserError(
-            f"{path} is no table ({', '.join(FORMATS)}): it has no columns. Received: the column "
-            f"{text_column!r}"
-        )
-    if path.is_dir():
-        return _folder(path)
-    return [decoded(path)]
-
-
-def _folder(path: Path) -> list[str]:
+def _read_folder(path: Path) -> list[str]:
     files = sorted(file for file in path.rglob("*") if file.is_file())
     files = [f for f in files if not any(p.startswith(".") for p in f.relative_to(path).parts)]
     texts = []
@@ -102,35 +62,40 @@ def _folder(path: Path) -> list[str]:
         is_text = file.suffix.lower() in SUFFIXES
         with contextlib.suppress(UnicodeDecodeError):
             if content.strip() and (is_text or (b"\0" not in content and content.decode())):
-                texts.append(decoded(file))
+                texts.append(read_utf8(file))
     if not texts:
         raise UserError(f"{path} has no texts in UTF-8. It has {len(files)} files of other kinds.")
     return texts
 
 
-def _split(name: str, texts: list[str]) -> tuple[list[str], list[str]]:
+def _split(name: str, texts: list[str]) -> Corpus:
     texts = [text for text in texts if text.strip()]
-    if len(texts) >= WHOLE:
-        examples = LabelledTexts(texts, [""] * len(texts))
-        rest, held_out = examples.hold_out(round(len(texts) * HELD_OUT_SHARE))
-        return rest.texts, held_out.texts
+    if len(texts) >= MIN_TEXTS_TO_SPLIT_BY_TEXT:
+        train, held_out = Texts(texts).hold_out(round(len(texts) * HELD_OUT_SHARE))
+        return Corpus(name=name, train=train, held_out=held_out)
     ends = [round(len(text) * (1 - HELD_OUT_SHARE)) for text in texts]
-    train = [text[:end] for text, end in zip(texts, ends, strict=True)]
-    held_out = [text[end:] for text, end in zip(texts, ends, strict=True)]
-    if not any(train) or not any(held_out):
+    train = Texts([text[:end] for text, end in zip(texts, ends, strict=True)])
+    held_out = Texts([text[end:] for text, end in zip(texts, ends, strict=True)])
+    if not any(train.texts) or not any(held_out.texts):
         length = sum(map(len, texts))
         raise UserError(
             f"{name} has {length} characters of text: too few to learn from and to hold out a "
             "tenth. Give more text."
         )
-    return train, held_out
+    return Corpus(name=name, train=train, held_out=held_out)
 
 
-def pieces(texts: Sequence[str], count: int, size: int) -> list[str]:
-    """`count` pieces of `size` characters at most, spread evenly over all the texts."""
-    places = [(text, i) for text in texts for i in range(0, max(1, len(text) - size), max(1, size))]
-    chosen = [places[i * len(places) // count] for i in range(min(count, len(places)))]
-    return [text[i : i + size] for text, i in chosen]
+def select_pieces(texts: Sequence[str], count: int, size: int) -> list[str]:
+    """Returns `count` pieces of at most `size` characters, spread evenly over all the texts."""
+    starts = [(text, i) for text in texts for i in range(0, max(1, len(text) - size), max(1, size))]
+    selected = [starts[i * len(starts) // count] for i in range(min(count, len(starts)))]
+    return [text[i : i + size] for text, i in selected]
+
+
+def select_held_out_prompts(corpus: Corpus, count: int) -> tuple[Sequence[str], str]:
+    """Returns at most `count` prompts from the held-out texts, and what they are."""
+    prompts = select_pieces(corpus.held_out.texts, count, PROMPT_CHARACTERS)
+    return prompts, f"held-out prompts of {corpus.name}"
 
 
 _SHAKESPEARE = RemoteFile(
@@ -140,28 +105,30 @@ _SHAKESPEARE = RemoteFile(
 )
 
 
-def _tinyshakespeare(data_dir: str | Path | None) -> TextCorpus:
-    text = locate(_SHAKESPEARE, data_dir).read_text("utf-8")
+def _load_tinyshakespeare(source: DataSource) -> Corpus:
+    text = locate(_SHAKESPEARE, source.data_dir).read_text("utf-8")
     end = int(0.9 * len(text))
-    return TextCorpus("tinyshakespeare", [text[:end]], [text[end:]])
+    return Corpus(name="tinyshakespeare", train=Texts([text[:end]]), held_out=Texts([text[end:]]))
 
 
-def _python(data_dir: str | Path | None) -> TextCorpus:
-    """The modules of this Python's standard library; no two versions have the same."""
+def _load_python(source: DataSource) -> Corpus:
+    """Loads the modules of this Python's standard library; they differ from version to version."""
     files = sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py"))
     texts = [file.read_text("utf-8") for file in files if not file.name.startswith("_")]
-    return TextCorpus("python", *_split("python", texts))
+    return _split("python", texts)
 
 
-def _movie_reviews(data_dir: str | Path | None) -> TextCorpus:
-    corpus = load("movie_reviews", data_dir=data_dir)
-    return TextCorpus(corpus.name, corpus.train.texts, corpus.held_out.texts)
+def _load_movie_reviews(source: DataSource) -> Corpus:
+    corpus = load_movie_reviews(source)
+    train, held_out = Texts(corpus.train.texts), Texts(corpus.held_out.texts)
+    return Corpus(name=corpus.name, train=train, held_out=held_out)
 
 
-TEXT_SOURCES = {
-    "python": TextSource("the source of Python's standard library, on every machine", _python),
-    "tinyshakespeare": TextSource(
-        "1.1 million characters of Shakespeare's plays, the last tenth held out", _tinyshakespeare
+TextSource.data_sets = {
+    "python": DataSet("the source of Python's standard library, on every machine", _load_python),
+    "tinyshakespeare": DataSet(
+        "1.1 million characters of Shakespeare's plays, the last tenth held out",
+        _load_tinyshakespeare,
     ),
-    "movie_reviews": TextSource("20,000 film reviews, without labels, and 5,000", _movie_reviews),
+    "movie_reviews": DataSet("20,000 film reviews, without labels, and 5,000", _load_movie_reviews),
 }

@@ -1,4 +1,4 @@
-"""The picture of where a translator looked."""
+"""Plots where a translator looks."""
 
 import warnings
 from pathlib import Path
@@ -16,23 +16,25 @@ MORE_LETTERS = (
 )
 
 
-def require_picture(path: str | Path) -> None:
-    """Raises UserError where no picture can be drawn: before there is one."""
+def require_plot_path(path: str | Path) -> None:
+    """Raises UserError if no plot can be saved at `path`."""
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
-        raise UserError(f"A picture's name ends in {', '.join(SUFFIXES)}. Received: {path}")
+        raise UserError(f"The name of a plot ends in {', '.join(SUFFIXES)}. Received: {path}")
     if not path.parent.is_dir():
-        raise UserError(f"There is no folder {path.parent} to draw {path.name} in. Make it first.")
+        raise UserError(f"There is no folder {path.parent} to save {path.name} in. Make it first.")
 
 
-def draw_attention(path: str | Path, found: dict[str, Any]) -> None:
-    """Draws what `Translator.attention` gives: a row for each token written, a column for each
-    token read, the darker the more.
+def plot_attention(path: str | Path, attention: dict[str, Any]) -> None:
+    """Plots what `Translator.attention` returns: a row for each token written, a column for each
+    token read; darker means more attention.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    source, target = ([_shown(token) for token in found[side]] for side in ("source", "target"))
+    source, target = (
+        [_escape(token) for token in attention[side]] for side in ("source", "target")
+    )
     size = (2 + 0.32 * len(source), 1.6 + 0.32 * len(target))
     # A browser that shows an .svg takes letters from all fonts it has.
     style = {"font.family": _fonts(), "svg.fonttype": "none"}
@@ -40,7 +42,7 @@ def draw_attention(path: str | Path, found: dict[str, Any]) -> None:
         warnings.simplefilter("always")
         figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots()
-        axes.imshow(found["weights"], cmap="Blues", vmin=0, aspect="auto")
+        axes.imshow(attention["weights"], cmap="Blues", vmin=0, aspect="auto")
         axes.set_xticks(range(len(source)), source, rotation=90)
         axes.set_yticks(range(len(target)), target)
         axes.xaxis.tick_top()
@@ -50,18 +52,18 @@ def draw_attention(path: str | Path, found: dict[str, Any]) -> None:
     if missing and Path(path).suffix.lower() != ".svg":
         print_status(
             "No font on this machine has all of these letters: boxes stand for some. Install Noto "
-            "Sans CJK or another that has them, or draw an .svg."
+            "Sans CJK or another that has them, or plot an .svg."
         )
 
 
 def _fonts() -> list[str]:
-    """Matplotlib's own, and those with more letters that this machine has."""
+    """Returns Matplotlib's own font, and those of this machine that have more letters."""
     from matplotlib import font_manager
 
     installed = set(font_manager.get_font_names())
     return ["DejaVu Sans", *(name for name in MORE_LETTERS if name in installed)]
 
 
-def _shown(token: str) -> str:
-    """A token with its spaces to be seen, and nothing that Matplotlib takes for mathematics."""
+def _escape(token: str) -> str:
+    """Returns a token with visible spaces and without what Matplotlib reads as mathematics."""
     return token.replace(" ", "␣").replace("$", r"\$")

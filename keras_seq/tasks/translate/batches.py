@@ -24,7 +24,7 @@ class PairBatches(Batches):
         seed: Of the order.
         beginning: The id that a target begins after.
         end: The id that ends it.
-        draw: The same texts cut in other ways, as a function of the epoch; by default an epoch
+        sample: Segments the same texts in another way in each epoch; by default each epoch
             is made of `tokens`, like any other.
     """
 
@@ -36,20 +36,20 @@ class PairBatches(Batches):
         seed: int,
         beginning: int,
         end: int,
-        draw: Callable[[int], TokenRows] | None = None,
+        sample: Callable[[int], TokenRows] | None = None,
     ) -> None:
         super().__init__()
         self.rows, self.count, self.seed = tokens, len(tokens) // 2, seed
         self.batch_tokens, self.max_length = batch_tokens, max_length
         self.beginning, self.end = beginning, end
-        self.draw = draw or (lambda epoch: tokens)
+        self.sample = sample or (lambda epoch: tokens)
         first = self._epoch(0)
         self._current = (0, first)
         # What other epochs have more is left out of them; what they have less is taken again.
         self.steps_per_epoch = len(first[1])
 
     def _epoch(self, epoch: int) -> tuple[TokenRows, list[tuple[np.ndarray, int]]]:
-        tokens = self.draw(epoch)
+        tokens = self.sample(epoch)
         lengths = tokens.lengths.reshape(2, self.count).max(axis=0)
         buckets = Buckets(
             np.minimum(lengths, self.max_length) + 1,
@@ -59,8 +59,8 @@ class PairBatches(Batches):
         )
         return tokens, buckets.order(np.random.default_rng((self.seed, epoch)))
 
-    def _batch(self, drawn: tuple[TokenRows, list[tuple[np.ndarray, int]]], index: int) -> Batch:
-        tokens, order = drawn
+    def _batch(self, epoch: tuple[TokenRows, list[tuple[np.ndarray, int]]], index: int) -> Batch:
+        tokens, order = epoch
         rows, places = order[index % len(order)]
         batch = self.pairs(tokens, rows, places)
         return batch._replace(weight=batch.weight * (batch.weight.size / batch.weight.sum()))
@@ -70,12 +70,15 @@ class PairBatches(Batches):
         source = tokens.pad(rows, min(places, self.max_length))
         target = tokens.pad(rows + self.count, places - 1)
         read = np.insert(target, 0, self.beginning, axis=1)
-        told = np.pad(target, ((0, 0), (0, 1)))
-        told[np.arange(len(rows)), np.count_nonzero(target, axis=1)] = self.end
-        return Batch((source, read), told, (told > 0).astype("float32"))
+        target_ids = np.pad(target, ((0, 0), (0, 1)))
+        target_ids[np.arange(len(rows)), np.count_nonzero(target, axis=1)] = self.end
+        return Batch((source, read), target_ids, (target_ids > 0).astype("float32"))
+
+    def describe(self) -> str:
+        return f"{self.batch_tokens:,} tokens"
 
     def tokens(self, batch: Batch) -> int:
-        """Of the targets."""
+        """Counts the tokens of the targets."""
         return int(np.count_nonzero(batch.y))
 
 

@@ -1,105 +1,135 @@
-"""Pairs of texts by name, and the user's own by path."""
+"""Pairs of a text and its translation: public data sets by name, and the user's own files."""
 
 import gzip
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Self
 
+from keras_seq.data.corpus import Corpus, Pairs
 from keras_seq.data.download import RemoteFile, locate
-from keras_seq.data.pairs import PairCorpus, Pairs
-from keras_seq.data.reading import FORMATS, decoded, read_columns
+from keras_seq.data.reading import FORMATS, read_columns, read_utf8
+from keras_seq.data.source import DataSet, DataSource
 from keras_seq.errors import UserError
+from keras_seq.options import option
 from keras_seq.tasks.translate.dates import dates
 
-HELD_OUT_SHARE = 0.05  # For validation, and as much again for the results.
+HELD_OUT_SHARE = 0.05  # for validation, and as much again for the results
 
 
 @dataclass(frozen=True)
-class PairSource:
-    """A data set of the registry.
+class PairSource(DataSource):
+    """A data set of pairs by its name, or the user's own.
 
-    Attributes:
-        description: A line for `--help` and error messages.
-        load: `load(source, target, data_dir) -> PairCorpus`; a language of "" is any.
+    That is a `.csv`, `.tsv` or `.jsonl` file with a pair in each row, or two text files with a
+    comma between, "corpus.en,corpus.de", with a pair in the same line of both. A twentieth is held
+    out for validation and as much again for the results, selected by the hash of the source, after
+    pairs with an empty side were dropped.
+
+    `source` and `target` are languages of a data set, or columns of a table. For two text files
+    called corpus.en and corpus.de they say which is which; for others, whose first is the source,
+    they are only names.
     """
 
-    description: str
-    load: Callable[[str, str, str | Path | None], PairCorpus]
+    source: str = option("", "language or column to translate from", metavar="NAME", kw_only=True)
+    target: str = option("", "language or column to translate into", metavar="NAME", kw_only=True)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.source and self.source == self.target:
+            raise UserError(f"Source and target are both {self.source!r}. Name two different ones.")
 
-def load_pairs(
-    name_or_path: str,
-    *,
-    source: str = "",
-    target: str = "",
-    data_dir: str | Path | None = None,
-) -> PairCorpus:
-    """A data set by its name in `PAIR_SOURCES`, or what the user has.
+    def read(self) -> Pairs:
+        """Reads all pairs that the user has, without those with an empty side."""
+        pairs, name, _, _ = self._read_files()
+        return _drop_incomplete(name, pairs)
 
-    Args:
-        name_or_path: A name; a `.csv`, `.tsv` or `.jsonl` file with a pair a row; or two text files
-            with a comma between, "corpus.en,corpus.de", with a pair in the same line of both.
-        source: What is translated from: a language of the data set, or a column, "source" where
-            not given. Of two text files called corpus.en and corpus.de it says which one that is;
-            of others, whose first is the source, it is only a name.
-        target: What is translated into, likewise; the column is "target" where not given.
-        data_dir: Where public data sets lie.
+    def split(self) -> Corpus:
+        """Reads the user's pairs and holds a twentieth out, twice."""
+        pairs, name, source, target = self._read_files()
+        complete = _drop_incomplete(name, pairs)
+        count = max(1, round(len(complete) * HELD_OUT_SHARE))
+        rest, held_out = complete.hold_out(count)
+        train, validation = rest.hold_out(count)
+        dropped = len(pairs) - len(complete)
+        return _corpus(name, train, validation, held_out, source, target, dropped)
 
-    Returns:
-        Of what the user has a twentieth is held out for validation and as much again for the
-        results, chosen by the hash of the source, after pairs with an empty side were dropped.
+    def for_model(self, model: Any) -> Self:
+        """Returns this source in the direction of `model`.
 
-    Raises:
-        UserError: If there is none of these, or no such language or column, or source and target
-            are the same; if the two files have different numbers of lines; if a file is not
-            UTF-8 or has too few pairs.
-    """
-    if source and source == target:
-        raise UserError(f"Source and target are both {source!r}. Name two different ones.")
-    if name_or_path in PAIR_SOURCES:
-        return PAIR_SOURCES[name_or_path].load(source, target, data_dir)
-    pairs, name, source, target = _read(name_or_path, source, target)
-    return _own(name, pairs, source, target)
-
-
-def read_pairs(path: str, *, source: str = "", target: str = "") -> Pairs:
-    """All pairs of what the user has, but for those with an empty side; see `load_pairs`."""
-    pairs, name, _, _ = _read(path, source, target)
-    return _complete(name, pairs)
-
-
-def _read(name_or_path: str, source: str, target: str) -> tuple[Pairs, str, str, str]:
-    """What the user has: pairs, name, source, target."""
-    path = Path(name_or_path)
-    if path.suffix.lower() in FORMATS and path.is_file():
-        source, target = source or "source", target or "target"
-        columns = read_columns(path, (source, target), ("--source", "--target"))
-        return Pairs(*columns), path.name, source, target
-    one, other = _two_files(name_or_path)
-    if one.samefile(other):
-        raise UserError(f"{one} is given twice: give the two sides of the pairs.")
-    # Where the files are called by languages, corpus.en and corpus.de, these say which is which.
-    languages = one.suffix[1:], other.suffix[1:]
-    for given in {source, target} - {"", *languages}:
-        if given.lower() in (language.lower() for language in languages):
+        Raises:
+            UserError: If it is in the other direction.
+        """
+        if model.source != model.target and (
+            self.source == model.target or self.target == model.source
+        ):
             raise UserError(
-                f"{name_or_path}: the languages are {' and '.join(languages)}. Received: {given!r}"
+                f"The model translates from {model.source} to {model.target}. Received: --source "
+                f"{self.source!r} --target {self.target!r}"
             )
-    if languages[0] != languages[1] and {source, target} - {""} <= set(languages):
-        source, target = _chosen(name_or_path, languages, source, target)
-        if source == languages[1]:
-            one, other = other, one
-    return _aligned(one, other), f"{one.name},{other.name}", source, target
+        source, target = self.source or model.source, self.target or model.target
+        return replace(self, source=source, target=target)
+
+    def resolve(self) -> Self:
+        """Returns this source with absolute paths."""
+        paths = self.name_or_path.split(",")
+        if self.data_set or not all(Path(path).exists() for path in paths):
+            return self
+        absolute = ",".join(str(Path(path).absolute()) for path in paths)
+        return replace(self, name_or_path=absolute)
+
+    def _read_files(self) -> tuple[Pairs, str, str, str]:
+        """Returns the user's pairs, their name, source and target."""
+        path, source, target = Path(self.name_or_path), self.source, self.target
+        if path.suffix.lower() in FORMATS and path.is_file():
+            source, target = source or "source", target or "target"
+            columns = read_columns(path, (source, target), ("--source", "--target"))
+            return Pairs(*columns), path.name, source, target
+        first, second = _find_two_files(self.name_or_path)
+        if first.samefile(second):
+            raise UserError(f"{first} is given twice: give the two sides of the pairs.")
+        # Files named by languages, corpus.en and corpus.de, say which is which.
+        languages = first.suffix[1:], second.suffix[1:]
+        for language in {source, target} - {"", *languages}:
+            if language.lower() in (name.lower() for name in languages):
+                raise UserError(
+                    f"{self.name_or_path}: the languages are {' and '.join(languages)}. Received: "
+                    f"{language!r}"
+                )
+        if languages[0] != languages[1] and {source, target} - {""} <= set(languages):
+            source, target = _select_languages(self.name_or_path, languages, source, target)
+            if source == languages[1]:
+                first, second = second, first
+        name = f"{first.name},{second.name}"
+        return _read_aligned(first, second), name, source, target
 
 
-def _two_files(paths: str) -> tuple[Path, Path]:
-    """The files in "A,B", parted at a comma that leaves a file on either side."""
+def select_held_out_sources(corpus: Corpus, count: int) -> tuple[Sequence[str], str]:
+    """Returns at most `count` held-out sources, and what they are."""
+    return corpus.held_out.sources[:count], f"held-out sources of {corpus.name}"
+
+
+def _corpus(
+    name: str,
+    train: Pairs,
+    validation: Pairs,
+    held_out: Pairs,
+    source: str,
+    target: str,
+    dropped: int = 0,
+) -> Corpus:
+    details = {"source": source, "target": target, "dropped": dropped}
+    return Corpus(name=name, train=train, validation=validation, held_out=held_out, details=details)
+
+
+def _find_two_files(paths: str) -> tuple[Path, Path]:
+    """Returns the files in "A,B", split at a comma that leaves a file on either side."""
     parts = paths.split(",")
     for i in range(1, len(parts)):
-        one, other = Path(",".join(parts[:i])), Path(",".join(parts[i:]))
-        if one.is_file() and other.is_file():
-            return one, other
-    known = "; ".join(f"{name}: {source.description}" for name, source in PAIR_SOURCES.items())
+        first, second = Path(",".join(parts[:i])), Path(",".join(parts[i:]))
+        if first.is_file() and second.is_file():
+            return first, second
+    known = PairSource.describe_data_sets()
     missing = "".join(f" There is no file {p!r}." for p in parts if not Path(p).is_file())
     raise UserError(
         f"{paths!r} is neither a data set, nor a .csv, .tsv or .jsonl file, nor two text files "
@@ -107,19 +137,19 @@ def _two_files(paths: str) -> tuple[Path, Path]:
     )
 
 
-def _aligned(one: Path, other: Path) -> Pairs:
-    lines = {path: _lines(decoded(path)) for path in (one, other)}
-    shorter, longer = sorted((one, other), key=lambda path: len(lines[path]))
+def _read_aligned(first: Path, second: Path) -> Pairs:
+    lines = {path: _split_lines(read_utf8(path)) for path in (first, second)}
+    shorter, longer = sorted((first, second), key=lambda path: len(lines[path]))
     if len(lines[shorter]) < len(lines[longer]):
         raise UserError(
-            f"{one} has {len(lines[one])} lines and {other} has {len(lines[other])}: line "
+            f"{first} has {len(lines[first])} lines and {second} has {len(lines[second])}: line "
             f"{len(lines[shorter]) + 1} of {longer} has no partner. Line n of one file must be the "
             "translation of line n of the other."
         )
-    return Pairs(lines[one], lines[other])
+    return Pairs(lines[first], lines[second])
 
 
-def _lines(text: str) -> list[str]:
+def _split_lines(text: str) -> list[str]:
     # Not splitlines(): U+2028 and its like are part of a sentence.
     lines = text.split("\n")
     if not lines[-1]:
@@ -127,9 +157,9 @@ def _lines(text: str) -> list[str]:
     return [line.removesuffix("\r") for line in lines]
 
 
-def _complete(name: str, pairs: Pairs) -> Pairs:
+def _drop_incomplete(name: str, pairs: Pairs) -> Pairs:
     sides = zip(pairs.sources, pairs.targets, strict=True)
-    complete = [i for i, (one, other) in enumerate(sides) if one.strip() and other.strip()]
+    complete = [i for i, (a, b) in enumerate(sides) if a.strip() and b.strip()]
     if not complete:
         raise UserError(
             f"{name}: none of its {len(pairs)} pairs has a text on both sides. Give pairs of a "
@@ -138,26 +168,17 @@ def _complete(name: str, pairs: Pairs) -> Pairs:
     return pairs.take(complete)
 
 
-def _own(name: str, pairs: Pairs, source: str, target: str) -> PairCorpus:
-    kept = _complete(name, pairs)
-    count = max(1, round(len(kept) * HELD_OUT_SHARE))
-    rest, held_out = kept.hold_out(count)
-    train, validation = rest.hold_out(count)
-    dropped = len(pairs) - len(kept)
-    return PairCorpus(name, train, validation, held_out, source, target, dropped)
-
-
-def _chosen(name: str, known: Sequence[str], source: str, target: str) -> tuple[str, str]:
-    """`source` and `target`; where one is "", the first of those known that is not the other."""
-    for given in (source, target):
-        if given and given not in known:
-            raise UserError(f"{name} has no {given!r}. It has: {', '.join(known)}.")
+def _select_languages(name: str, known: Sequence[str], source: str, target: str) -> tuple[str, str]:
+    """Returns source and target; an empty one becomes the first known language but the other."""
+    for language in (source, target):
+        if language and language not in known:
+            raise UserError(f"{name} has no {language!r}. It has: {', '.join(known)}.")
     source = source or next(language for language in known if language != target)
     return source, target or next(language for language in known if language != source)
 
 
-def _unzipped(file: RemoteFile, data_dir: str | Path | None) -> list[str]:
-    return _lines(gzip.decompress(locate(file, data_dir).read_bytes()).decode("utf-8"))
+def _read_gzip(file: RemoteFile, data_dir: str | Path | None) -> list[str]:
+    return _split_lines(gzip.decompress(locate(file, data_dir).read_bytes()).decode("utf-8"))
 
 
 _MULTI30K_LANGUAGES = ("en", "de", "fr")
@@ -175,16 +196,16 @@ _MULTI30K = {
 }
 
 
-def _multi30k(source: str, target: str, data_dir: str | Path | None) -> PairCorpus:
-    source, target = _chosen("multi30k", _MULTI30K_LANGUAGES, source, target)
+def _load_multi30k(data: PairSource) -> Corpus:
+    source, target = _select_languages("multi30k", _MULTI30K_LANGUAGES, data.source, data.target)
 
     def read(split: str, language: str) -> list[str]:
         name = f"{split}.{language}"
         url = f"https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw/{name}.gz"
-        return _unzipped(RemoteFile(f"multi30k/{name}.gz", url, _MULTI30K[name]), data_dir)
+        return _read_gzip(RemoteFile(f"multi30k/{name}.gz", url, _MULTI30K[name]), data.data_dir)
 
     splits = [Pairs(read(split, source), read(split, target)) for split in _MULTI30K_SPLITS]
-    return PairCorpus("multi30k", *splits, source, target)
+    return _corpus("multi30k", *splits, source, target)
 
 
 # No public address has these very splits.
@@ -200,13 +221,12 @@ _TATOEBA_VAL = RemoteFile(
 )
 
 
-def _tatoeba(source: str, target: str, data_dir: str | Path | None) -> PairCorpus:
-    source, target = _chosen("tatoeba", ("en", "zh"), source, target)
+def _load_tatoeba(data: PairSource) -> Corpus:
+    source, target = _select_languages("tatoeba", ("en", "zh"), data.source, data.target)
 
     def read(file: RemoteFile) -> Pairs:
-        english, chinese = zip(
-            *(line.split("\t") for line in _unzipped(file, data_dir)), strict=True
-        )
+        lines = _read_gzip(file, data.data_dir)
+        english, chinese = zip(*(line.split("\t") for line in lines), strict=True)
         return Pairs(list(english), list(chinese))
 
     # By the English side in either direction, as the files are split: no English sentence is in two
@@ -214,29 +234,32 @@ def _tatoeba(source: str, target: str, data_dir: str | Path | None) -> PairCorpu
     splits = [*read(_TATOEBA_TRAIN).hold_out(1_000), read(_TATOEBA_VAL)]
     if source == "zh":
         splits = [Pairs(split.targets, split.sources) for split in splits]
-    return PairCorpus("tatoeba", *splits, source, target)
+    return _corpus("tatoeba", *splits, source, target)
 
 
-def _dates(source: str, target: str, data_dir: str | Path | None) -> PairCorpus:
-    if source == "iso" or target == "text":
+def _load_dates(data: PairSource) -> Corpus:
+    if data.source == "iso" or data.target == "text":
         raise UserError('dates is from "text" to "iso" only. Leave out source and target.')
-    source, target = _chosen("dates", ("text", "iso"), source, target)
+    source, target = _select_languages("dates", ("text", "iso"), data.source, data.target)
     pairs = dates(26_500, seed=0)
-    parts = (range(25_000), range(25_000, 25_500), range(25_500, 26_500))
-    return PairCorpus("dates", *map(pairs.take, parts), source, target)
+    splits = (range(25_000), range(25_000, 25_500), range(25_500, 26_500))
+    return _corpus("dates", *map(pairs.take, splits), source, target)
 
 
-PAIR_SOURCES = {
-    "multi30k": PairSource(
+PairSource.data_sets = {
+    "multi30k": DataSet(
         "29,000 captions of pictures in en, de and fr, 1,014 to validate and 1,000 held out",
-        _multi30k,
+        _load_multi30k,
+        "CC BY-NC-SA 4.0",
     ),
-    "tatoeba": PairSource(
-        "18,055 sentences in en and zh, 1,000 to validate and 1,005 held out", _tatoeba
+    "tatoeba": DataSet(
+        "18,055 sentences in en and zh, 1,000 to validate and 1,005 held out",
+        _load_tatoeba,
+        "CC BY 2.0 FR",
     ),
-    "dates": PairSource(
+    "dates": DataSet(
         "25,000 dates in words of many languages, as ISO 8601 writes them; 500 to validate and "
         "1,000 held out; made on this machine",
-        _dates,
+        _load_dates,
     ),
 }

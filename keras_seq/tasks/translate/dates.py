@@ -5,7 +5,7 @@ from datetime import date
 from functools import cache
 from typing import Any
 
-from keras_seq.data.pairs import Pairs
+from keras_seq.data.corpus import Pairs
 from keras_seq.errors import require_positive
 
 FIRST, LAST = date(1900, 1, 1), date(2099, 12, 31)

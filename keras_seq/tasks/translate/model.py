@@ -1,4 +1,4 @@
-"""An encoder-decoder with a vocabulary: a text in one language to a text in another."""
+"""The translator: a text in one language to a text in another."""
 
 from collections.abc import Sequence
 from functools import cache, cached_property
@@ -11,13 +11,15 @@ from keras import ops
 from keras_seq.backbones import EncoderDecoder
 from keras_seq.compiling import compile_function
 from keras_seq.console import show_progress
-from keras_seq.decoding import NO_CHANCE, Hypothesis, beam_search
+from keras_seq.decoding import Hypothesis, beam_search
+from keras_seq.embeddings import TokenEmbedding, token_mask
 from keras_seq.errors import UserError
 from keras_seq.layers.cache import loop_cache_length
 from keras_seq.layers.language_head import LanguageHead
 from keras_seq.signature import Entry
-from keras_seq.tasks.exportable import Exported
 from keras_seq.tasks.language_modeling.model import mask_special_tokens
+from keras_seq.tasks.text_model import SignatureMixin, TextModel
+from keras_seq.tasks.translate.answers import join_hypotheses, read_hypotheses
 from keras_seq.tasks.translate.signatures import TranslatorSignatures
 from keras_seq.text import Tokenizer
 from keras_seq.text.sentences import parts
@@ -31,7 +33,7 @@ SIZES = 16  # Compiled functions are kept for lengths that are multiples of it.
 
 
 @keras.saving.register_keras_serializable("keras_seq")
-class Translator(Exported, keras.Model):
+class Translator(SignatureMixin, TextModel):
     """An encoder-decoder and a softmax over the vocabulary, which is that of the embedding.
 
     Trained with source ids `(B, S)` and target ids `(B, T)`, which begin with the beginning token,
@@ -49,17 +51,16 @@ class Translator(Exported, keras.Model):
 
     ```python
     tokenizer = keras_seq.text.SentencePieceTokenizer.train(english + german)
-    backbone = keras_seq.backbones.TransformerEncoderDecoder(tokenizer.vocabulary_size, 128)
+    backbone = keras_seq.backbones.TransformerEncoderDecoder(128)
     model = keras_seq.models.Translator(backbone, tokenizer, max_length=100)
     model.compile("adam", keras_seq.training.CrossEntropy(from_logits=True))
     model.fit(*model.preprocess(english, german), epochs=10)
-    model.translate(["A man in a blue shirt."], beam=4)
+    model.translate(["A man in a blue shirt."], num_beams=4)
     ```
     """
 
     task = "translate"
     entry = Entry("translate_text", ("translate_text", "attend_text"))
-    labels = ()
     r_drop = 0.0  # α of `compute_loss`; set it to train with.
     signatures_class = TranslatorSignatures
 
@@ -70,30 +71,27 @@ class Translator(Exported, keras.Model):
         max_length: int = 100,
         source: str = "",
         target: str = "",
+        embedding: TokenEmbedding | None = None,
         **kwargs: Any,
     ) -> None:
-        if tokenizer.vocabulary_size != backbone.vocabulary_size:
-            raise ValueError(
-                f"The tokenizer has {tokenizer.vocabulary_size} ids, the backbone an embedding of "
-                f"{backbone.vocabulary_size}: build it with the tokenizer's vocabulary_size."
-            )
-        limit = getattr(backbone, "max_length", max_length + 1) - 1
+        limit = (backbone.max_length or max_length + 1) - 1
         if not 1 <= max_length <= limit:
             raise ValueError(
                 f"max_length must be from 1 to {limit}: the backbone's positions, and one of them "
                 f"is for the end of a text. Received: {max_length}"
             )
-        super().__init__(**kwargs)
-        self.backbone = backbone
-        self.tokenizer = tokenizer
-        self.max_length = max_length
+        super().__init__(
+            backbone, tokenizer, max_length, embedding, scaled_embedding=True, **kwargs
+        )
         self.source, self.target = source, target
-        self.head = LanguageHead(tokenizer.vocabulary_size, tied=True, name="head")
+        self.head = LanguageHead(self.embedding.vocabulary_size, tied=True, name="head")
         self.build(((None, None), (None, None)))
 
     def build(self, input_shape: Any) -> None:
+        if not self.embedding.built:
+            self.embedding.build((None, None))
         if not self.backbone.built:
-            self.backbone.build(((None, None), (None, None)))
+            self.backbone.build(((None, None, self.embedding.dim),) * 2)
         self.head.build((None, None, self.backbone.hidden_dim))
         self.built = True
 
@@ -102,7 +100,9 @@ class Translator(Exported, keras.Model):
         those of the token after each.
         """
         source_ids, target_ids = inputs
-        hidden = self.backbone((_ended(source_ids), target_ids), training=training)
+        source_ids = append_end(source_ids)
+        vectors = self.embedding(source_ids), self.embedding(target_ids)
+        hidden = self.backbone(vectors, source_mask=token_mask(source_ids), training=training)
         return self.logits(hidden)
 
     def compute_loss(
@@ -131,11 +131,13 @@ class Translator(Exported, keras.Model):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Hidden vectors `(…, D)` to logits `(…, V)` float32."""
-        return self.head(hidden, embeddings=self.backbone.embedding.embeddings)
+        return self.head(hidden, embeddings=self.embedding.embeddings)
 
     def encode(self, source_ids: Tensor) -> State:
-        """What the decoder reads of sources `(B, S)` int32, by name, batch first."""
-        return self.backbone.encode(_ended(source_ids))
+        """Returns what the decoder reads of sources `(B, S)` int32: named tensors, batch first."""
+        source_ids = append_end(source_ids)
+        memory = self.backbone.encode(self.embedding(source_ids), token_mask(source_ids))
+        return {"source_ids": source_ids, **memory}
 
     def begin(self, memory: State, size: int | None) -> tuple[Tensor, State]:
         """The first step of targets of `size` tokens at most: `(logits, state)`; None for a state
@@ -153,10 +155,12 @@ class Translator(Exported, keras.Model):
         """One token of each target, `(B · K,)` int32: `(logits, state)`, the logits `(B · K, V)`
         being those of the token after it. K, `beams`, are the targets of each source.
         """
-        hidden, state = self.backbone.step(token, state, memory, beams)
+        hidden, state = self.backbone.step(
+            self.embedding(token), state, memory, token_mask(memory["source_ids"]), beams
+        )
         return self.logits(hidden), state
 
-    def search(
+    def search_ids(
         self,
         source_ids: Tensor,
         beams: int,
@@ -204,7 +208,7 @@ class Translator(Exported, keras.Model):
         self,
         texts: Sequence[str | bytes],
         *,
-        beam: int = 4,
+        num_beams: int = 4,
         length_penalty: float = 0.6,
         max_new_tokens: int | None = None,
         min_new_tokens: int = 0,
@@ -215,8 +219,8 @@ class Translator(Exported, keras.Model):
 
         Args:
             texts: Of any length; see `split`. ASCII white space around one is not read.
-            beam: How many are followed at once, and returned. 1 takes the likeliest token each
-                time.
+            num_beams: Number of translations that are followed at once, and returned. 1 takes the
+                likeliest token each time.
             length_penalty: α of `keras_seq.decoding.beam_search`: more prefers longer texts.
             max_new_tokens: Tokens of a translation at most, its end being one, by default
                 `max_length`. What has not ended there is cut, and marked as such. Of a text that
@@ -228,15 +232,15 @@ class Translator(Exported, keras.Model):
                 each. An error otherwise.
 
         Returns:
-            For each text `beam` of them, or as many as there are.
+            For each text `num_beams` of them, or as many as there are.
 
         Raises:
             UserError: If a value is outside of its range, or a text too long.
         """
         if isinstance(texts, (str, bytes)):
             raise UserError(f"Give a list of texts. Received one string: {texts[:40]!r}")
-        vocabulary = self.backbone.vocabulary_size
-        _require("beam", beam, 1, vocabulary // 2)
+        vocabulary = self.embedding.vocabulary_size
+        _require("num_beams", num_beams, 1, vocabulary // 2)
         most = self.max_length if max_new_tokens is None else max_new_tokens
         _require("max_new_tokens", most, 1, self.max_length)
         _require("min_new_tokens", min_new_tokens, 0, most - 1)
@@ -249,18 +253,18 @@ class Translator(Exported, keras.Model):
         # Those of about one length together; each result back to its place.
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         results: list[list[Hypothesis]] = [[] for _ in rows]
-        rows_per_call = max(1, MAX_BATCH_ROWS // beam)
+        rows_per_call = max(1, MAX_BATCH_ROWS // num_beams)
         numbers = (np.int32(most), np.int32(min_new_tokens), np.float32(length_penalty))
         # One call does not repay what XLA takes to compile.
-        run = self._searches(beam, no_repeat_ngram, len(rows) > rows_per_call)
+        run = self._search_functions(num_beams, no_repeat_ngram, len(rows) > rows_per_call)
         for start in show_progress(range(0, len(rows), rows_per_call), "Translating"):
             some = order[start : start + rows_per_call]
             source_ids = self._padded([rows[i] for i in some])
             found = map(ops.convert_to_numpy, run(source_ids, *numbers))
             for i, ids, count, scores, ended in zip(some, *found, strict=True):
-                results[i] = self._hypotheses(ids, count, scores, ended)
+                results[i] = self._read_hypotheses(ids, count, scores, ended)
         found = iter(results)
-        return [_joined([next(found) for _ in parts], self.target) for parts in pieces]
+        return [join_hypotheses([next(found) for _ in parts], self.target) for parts in pieces]
 
     def _padded(self, rows: list[list[int]]) -> np.ndarray:
         """Ids `(B, S)`, S being one of a few sizes."""
@@ -287,18 +291,14 @@ class Translator(Exported, keras.Model):
             )
         return parts(text, fits)
 
-    def _hypotheses(
+    def _read_hypotheses(
         self, ids: np.ndarray, count: np.ndarray, scores: np.ndarray, ended: np.ndarray
     ) -> list[Hypothesis]:
-        texts = self.tokenizer.decode([row[:n].tolist() for row, n in zip(ids, count, strict=True)])
-        return [
-            Hypothesis(text, float(score), bool(end))
-            for text, score, end in zip(texts, scores, ended, strict=True)
-            if score > NO_CHANCE
-        ]
+        rows = [row[:n].tolist() for row, n in zip(ids, count, strict=True)]
+        return read_hypotheses(self.tokenizer.decode(rows), scores, ended)
 
     @cached_property
-    def _searches(self) -> Any:
+    def _search_functions(self) -> Any:
         """From beams, n-grams and `jit` to a search as one function: source_ids `(B, S)` and
         scalars, max_new_tokens, min_new_tokens, length penalty.
         """
@@ -306,7 +306,7 @@ class Translator(Exported, keras.Model):
 
     def _compiled_search(self, beams: int, no_repeat: int, jit: bool) -> Any:
         def run(source_ids: Tensor, *numbers: Tensor) -> tuple[Tensor, ...]:
-            return self.search(source_ids, beams, self.max_length, *numbers, no_repeat)
+            return self.search_ids(source_ids, beams, self.max_length, *numbers, no_repeat)
 
         return compile_function(self, run, jit, dynamic_shapes=True)
 
@@ -350,7 +350,9 @@ class Translator(Exported, keras.Model):
         # As long as the source has an end: a target may have no tokens.
         beginning = ops.full_like(memory["source_ids"][:, :1], BEGINNING)
         read = ops.concatenate([beginning, target_ids], axis=1)
-        return self.backbone.attention(read, memory)
+        return self.backbone.cross_attention(
+            self.embedding(read), memory, token_mask(memory["source_ids"])
+        )
 
     def preprocess(
         self, sources: Sequence[str | bytes], targets: Sequence[str | bytes]
@@ -367,60 +369,19 @@ class Translator(Exported, keras.Model):
         return (source_ids, read), told, weight * (weight.size / max(1, weight.sum()))
 
     def describe(self) -> dict[str, Any]:
-        """Backbone, sizes and languages, for the manifest of a bundle."""
-        backbone = self.backbone
-        return {
-            "backbone": getattr(backbone, "cell", "transformer"),
-            "vocabulary_size": backbone.vocabulary_size,
-            "hidden_dim": backbone.hidden_dim,
-            "parameters": int(self.count_params()),
-            "languages": [self.source, self.target],
-        }
+        """Returns backbone, sizes and languages, for the manifest of a bundle."""
+        return {**super().describe(), "languages": [self.source, self.target]}
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "backbone": keras.saving.serialize_keras_object(self.backbone),
-            "tokenizer": keras.saving.serialize_keras_object(self.tokenizer),
-            "max_length": self.max_length,
-            "source": self.source,
-            "target": self.target,
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "Translator":
-        for part in ("backbone", "tokenizer"):
-            config[part] = keras.saving.deserialize_keras_object(config[part])
-        return cls(**config)
+        return {**super().get_config(), "source": self.source, "target": self.target}
 
 
-def _ended(source_ids: Tensor) -> Tensor:
+def append_end(source_ids: Tensor) -> Tensor:
     """Ids `(B, S)` with an end token behind each row: `(B, S + 1)`."""
     count = ops.sum(ops.cast(source_ids > 0, "int32"), axis=1, keepdims=True)
     longer = ops.pad(source_ids, ((0, 0), (0, 1)))
     places = ops.expand_dims(ops.arange(ops.shape(longer)[1], dtype="int32"), axis=0)
     return ops.where(ops.equal(places, count), END, longer)
-
-
-def _joined(found: list[list[Hypothesis]], language: str) -> list[Hypothesis]:
-    """The hypotheses of a text's parts as those of the text."""
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        return [Hypothesis("", 0.0, True)]
-    between = "" if language in ("zh", "ja", "th") else " "
-    return [
-        Hypothesis(
-            between.join(part.text.strip() for part in chosen),
-            sum(part.score for part in chosen),
-            all(part.ended for part in chosen),
-        )
-        # A part that has fewer gives its last one again.
-        for chosen in (
-            [parts[min(k, len(parts) - 1)] for parts in found]
-            for k in range(max(len(parts) for parts in found))
-        )
-    ]
 
 
 def _require(name: str, value: Any, least: int, most: int) -> None:

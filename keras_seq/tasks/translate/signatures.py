@@ -40,7 +40,7 @@ class TranslatorSignatures:
         """
         limits = self.limits(sizes or {})
         read, new, beams = limits["T"], limits["N"], limits["K"]
-        vocabulary = self._model.backbone.vocabulary_size
+        vocabulary = self._model.embedding.vocabulary_size
         memory, longer = (self._model.encode(np.zeros((1, n), "int32")) for n in (1, 2))
         _, state = self._model.begin(memory, new)
 
@@ -67,7 +67,9 @@ class TranslatorSignatures:
             return {"logits": logits, **{name: changed[name] for name in state}}
 
         def search(token_ids: Tensor, max_new_tokens: Tensor, length_penalty: Tensor) -> tuple:
-            return self._model.search(token_ids, beams, new, max_new_tokens, None, length_penalty)
+            return self._model.search_ids(
+                token_ids, beams, new, max_new_tokens, None, length_penalty
+            )
 
         def translate(token_ids: Tensor, **numbers: Tensor) -> dict[str, Tensor]:
             ids, length, scores, ended = search(token_ids, **numbers)
@@ -218,7 +220,7 @@ class TranslatorSignatures:
                     f"{option} is from 1 to the {longest} that the model was trained with. "
                     f"Received: {found[size]}"
                 )
-        beams, most = sizes.get("K", BEAMS), self._model.backbone.vocabulary_size // 2
+        beams, most = sizes.get("K", BEAMS), self._model.embedding.vocabulary_size // 2
         if not 1 <= beams <= most:
             raise UserError(
                 f"--num-beams is from 1 to {most}, half the vocabulary. Received: {beams}"

@@ -1,4 +1,4 @@
-"""A masked language model: what stood where a token is hidden."""
+"""The masked language model: it predicts the tokens that are hidden."""
 
 import keras
 from keras import ops
@@ -9,10 +9,10 @@ from keras_seq.typing import Tensor
 
 @keras.saving.register_keras_serializable("keras_seq")
 class MaskedLanguageModel(LanguageModel):
-    """A backbone that reads both ways and a softmax over the vocabulary (Devlin et al. 2019, BERT).
+    """A bidirectional backbone and a softmax over the vocabulary (Devlin et al. 2019, BERT).
 
-    For pre-training: `keras-seq train classify --init-from` goes on from its backbone. A token is
-    hidden by the tokenizer's unknown id, which no text has. Arguments are those of
+    It serves pre-training: `keras-seq train classify --init-from` starts from its backbone. A token
+    is hidden by the tokenizer's unknown id, which no text has. The arguments are those of
     `LanguageModel`.
     """
 
@@ -21,11 +21,11 @@ class MaskedLanguageModel(LanguageModel):
     def call(self, inputs: Tensor | tuple[Tensor, Tensor], training: bool = False) -> Tensor:
         """Maps `(B, T)` int32 to logits `(B, T, V)` float32.
 
-        Or two inputs, the second `(B, K)` int32, to the logits `(B, K, V)` of those places alone:
-        most of the time goes into logits, and few tokens of a text are hidden.
+        With a second input, positions `(B, K)` int32, it returns the logits `(B, K, V)` of those
+        alone: logits take most of the time, and few tokens are hidden.
         """
         if not isinstance(inputs, list | tuple):
             return super().call(inputs, training=training)
-        token_ids, places = inputs
-        hidden = self.backbone(token_ids, training=training)
-        return self.logits(ops.take_along_axis(hidden, places[:, :, None], axis=1))
+        token_ids, positions = inputs
+        hidden = self.encode(token_ids, training)
+        return self.logits(ops.take_along_axis(hidden, positions[:, :, None], axis=1))

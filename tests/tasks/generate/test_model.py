@@ -6,6 +6,7 @@ import pytest
 
 from keras_seq.backbones import RecurrentBackbone, TransformerBackbone
 from keras_seq.decoding import next_token
+from keras_seq.embeddings import TokenEmbedding
 from keras_seq.errors import UserError
 from keras_seq.models import TextGenerator
 from keras_seq.tasks.language_modeling.model import mask_special_tokens
@@ -17,11 +18,9 @@ LENGTH = 32
 def made(kind):
     tokenizer = ByteTokenizer()
     if kind == "transformer":
-        backbone = TransformerBackbone(
-            tokenizer.vocabulary_size, 16, 2, 2, max_length=LENGTH, positions="rotary", causal=True
-        )
+        backbone = TransformerBackbone(16, 2, 2, max_length=LENGTH, positions="rotary", causal=True)
     else:
-        backbone = RecurrentBackbone(tokenizer.vocabulary_size, 16, kind)
+        backbone = RecurrentBackbone(16, kind)
     model = TextGenerator(backbone, tokenizer, LENGTH, tie_embeddings=True)
     generator = np.random.default_rng(5)
     for variable in model.trainable_variables:
@@ -90,10 +89,10 @@ def test_repetition_penalty(transformer):
 def test_searches_for_the_likeliest(model):
     prompts = ["the people", "", "é"]
     alone = [[text] for text in model.generate(prompts, 6, temperature=0.0)]
-    found = model.search(prompts, 6, beams=1)
+    found = model.beam_search(prompts, 6, num_beams=1)
     assert [[hypothesis.text for hypothesis in row] for row in found] == alone
-    wide = model.search(prompts, 6, beams=5)
-    (lonely,) = model.search(prompts[:1], 6, beams=5)
+    wide = model.beam_search(prompts, 6, num_beams=5)
+    (lonely,) = model.beam_search(prompts[:1], 6, num_beams=5)
     assert [h.text for h in wide[0]] == [h.text for h in lonely]
     for prompt, row, (narrow,) in zip(prompts, wide, found, strict=True):
         assert len(row) == 5
@@ -170,7 +169,7 @@ def test_generation_follows_the_weights():
         ({"seed": -1}, "seed"),
         ({"max_new_tokens": 0}, "max_new_tokens is a whole number, 1 or more. Received: 0"),
         ({"max_new_tokens": LENGTH}, f"max_new_tokens is less than {LENGTH}"),
-        ({"beams": 2}, "temperature, top_k"),
+        ({"num_beams": 2}, "temperature, top_k"),
     ],
 )
 def test_refused_settings(transformer, given, words):
@@ -201,9 +200,13 @@ def test_prompts_that_are_too_long(transformer):
 
 def test_only_causal_backbones_write():
     with pytest.raises(ValueError, match="both directions"):
-        TextGenerator(RecurrentBackbone(260, 8, bidirectional=True), ByteTokenizer())
-    with pytest.raises(ValueError, match="260 ids.*300"):
-        TextGenerator(RecurrentBackbone(300, 8), ByteTokenizer())
+        TextGenerator(RecurrentBackbone(8, bidirectional=True), ByteTokenizer())
+    with pytest.raises(ValueError, match="260 ids.*200"):
+        few = TokenEmbedding(200, 8)
+        TextGenerator(RecurrentBackbone(8), ByteTokenizer(), embedding=few)
+    with pytest.raises(ValueError, match="one width.*embedding 4, backbone 8"):
+        narrow = TokenEmbedding(260, 4)
+        TextGenerator(RecurrentBackbone(8), ByteTokenizer(), 9, True, narrow)
 
 
 def test_one_prompt_after_another_of_any_length():
@@ -213,15 +216,15 @@ def test_one_prompt_after_another_of_any_length():
     for prompt in [*prompts, *reversed(prompts)]:
         expected = greedy(model, prompt, 6)
         assert "".join(model.stream(prompt, 6, temperature=0.0)) == expected
-        (found,) = model.search([prompt], 6, beams=1)
+        (found,) = model.beam_search([prompt], 6, num_beams=1)
         assert found[0].text == expected
 
 
 @pytest.mark.parametrize("count", [None, LENGTH - 3])
 def test_a_search_to_the_last_place(transformer, count):
-    (found,) = transformer.search(["the"], count, beams=1)
+    (found,) = transformer.beam_search(["the"], count, num_beams=1)
     assert found[0].text == greedy(transformer, "the", LENGTH - 3)
-    several = transformer.search(["the"], count, beams=3)[0]
+    several = transformer.beam_search(["the"], count, num_beams=3)[0]
     assert len(several) == 3
 
 

@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 
 from keras_seq.cli import main
-from keras_seq.data.batches import HeldOutBlocks, MaskedBatches
+from keras_seq.data.batches import HeldOutBlocks
+from keras_seq.data.corpus import Texts
 from keras_seq.models import load_model
-from keras_seq.tasks.language_modeling.training import BACKBONES, build_language_model
+from keras_seq.tasks.generate.training import evaluate
+from keras_seq.tasks.language_modeling.settings import BACKBONES
+from keras_seq.tasks.language_modeling.training import build_language_model
+from keras_seq.tasks.unmask.batches import MaskedBatches
+from keras_seq.tasks.unmask.model import MaskedLanguageModel
 from keras_seq.text import ByteTokenizer
-from keras_seq.training import evaluate_generator
 from keras_seq.training.optimizers import LayerwiseAdamW
 
 SMALL = ["--hidden-dim", "32", "--num-layers", "2", "--max-length", "32", "--warmup-steps", "10"]
@@ -61,10 +65,13 @@ def test_predict_says_what_it_cannot_do(trained, runs, capsys):
     for arguments, words in (
         ([str(trained / "generate"), "--prompt", "x" * 40], ("40 tokens", "--truncate")),
         ([str(trained / "generate"), "x", "--temperature", "-1"], ("temperature", "-1")),
-        ([str(trained / "generate"), "x", "--beam", "0"], ("beams", "0")),
-        ([str(trained / "generate"), "x", "--beam", "2", "--seed", "1"], ("--beam", "--seed")),
+        ([str(trained / "generate"), "x", "--num-beams", "0"], ("num_beams", "0")),
+        (
+            [str(trained / "generate"), "x", "--num-beams", "2", "--seed", "1"],
+            ("--num-beams", "--seed"),
+        ),
         ([str(runs["lstm"]), "--prompt", "x"], ("classify", "--prompt")),
-        ([str(runs["lstm"]), "x", "--beam", "2"], ("classify", "--beam")),
+        ([str(runs["lstm"]), "x", "--beam", "2"], ("classify", "--num-beams")),
         ([str(trained / "unmask"), "x"], ("unmask", "--init-from")),
     ):
         assert main(["predict", *arguments]) == 2
@@ -76,7 +83,7 @@ def test_evaluation_counts_every_token_once(trained):
     """Against reading the text again for each token."""
     model = load_model(trained / "generate" / "model.keras")
     text = "one two three four five six seven. one, two and three; " * 2
-    found = evaluate_generator(model, [text], "x")
+    found = evaluate(model, Texts([text]), "x")
     ids = np.array([2, *model.tokenizer.encode([text])[0], 3])
     window, starts = model.max_length, range(0, 10**6, model.max_length // 2)
     total = 0.0
@@ -125,8 +132,8 @@ def test_only_tokens_of_a_text_are_hidden():
 
 @pytest.mark.parametrize("backbone", ["lstm", "transformer"])
 def test_places_alone_have_the_logits_of_all(backbone):
-    settings = BACKBONES[backbone].changed(hidden_dim=8, num_layers=1, num_heads=2, max_length=16)
-    model = build_language_model("unmask", settings, ByteTokenizer())
+    settings = BACKBONES[backbone].replace(hidden_dim=8, num_layers=1, num_heads=2, max_length=16)
+    model = build_language_model(MaskedLanguageModel, settings, ByteTokenizer(), causal=False)
     ids = np.random.default_rng(0).integers(4, 260, (3, 16), dtype="int32")
     places = np.array([[0, 7], [3, 15], [1, 2]], "int32")
     some = keras.ops.convert_to_numpy(model((ids, places)))

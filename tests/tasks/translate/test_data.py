@@ -2,9 +2,11 @@ import json
 
 import pytest
 
-from keras_seq.data import PAIR_SOURCES, Pairs, load_pairs, read_pairs
+from keras_seq.data import Pairs
 from keras_seq.data.reading import read_columns
 from keras_seq.errors import UserError
+from keras_seq.tasks import load_corpus
+from keras_seq.tasks.translate.data import PairSource
 
 ROWS = [(f"sentence {i}", f"Satz {i}") for i in range(200)]
 
@@ -55,31 +57,34 @@ def test_sides_of_different_length_are_refused():
 
 
 def test_multi30k_has_its_usual_splits():
-    corpus = load_pairs("multi30k")
-    assert (corpus.source, corpus.target) == ("en", "de")
+    corpus = load_corpus("translate", "multi30k")
+    assert (corpus.details["source"], corpus.details["target"]) == ("en", "de")
     assert [len(part) for part in parts(corpus)] == [29_000, 1_014, 1_000]
     assert corpus.train.sources[0] == "Two young, White males are outside near many bushes."
     assert corpus.train.targets[0].startswith("Zwei junge weiße Männer sind im Freien")
     assert corpus.held_out.sources[-1].endswith("in the distance.")
     assert corpus.held_out.targets[-1].endswith("im Hintergrund.")
-    assert corpus.dropped == 0
+    assert corpus.details["dropped"] == 0
 
 
 def test_multi30k_between_any_two_languages():
-    corpus = load_pairs("multi30k", source="fr", target="de")
+    corpus = load_corpus("translate", "multi30k", source="fr", target="de")
     assert corpus.train.sources[0].startswith("Deux jeunes hommes blancs")
     assert corpus.train.targets[0].startswith("Zwei junge weiße Männer")
-    into_german = load_pairs("multi30k", target="de")
-    assert (into_german.source, into_german.target) == ("en", "de")
-    from_german = load_pairs("multi30k", source="de")
-    assert (from_german.source, from_german.target) == ("de", "en")
-    into_english = load_pairs("multi30k", target="en")
-    assert (into_english.source, into_english.target) == ("de", "en")
+    into_german = load_corpus("translate", "multi30k", target="de")
+    assert (into_german.details["source"], into_german.details["target"]) == ("en", "de")
+    from_german = load_corpus("translate", "multi30k", source="de")
+    assert (from_german.details["source"], from_german.details["target"]) == ("de", "en")
+    into_english = load_corpus("translate", "multi30k", target="en")
+    assert (into_english.details["source"], into_english.details["target"]) == ("de", "en")
     assert into_english.train.targets[0].startswith("Two young, White males")
 
 
 def test_tatoeba_has_no_english_sentence_in_two_splits():
-    there, back = load_pairs("tatoeba"), load_pairs("tatoeba", source="zh", target="en")
+    there, back = (
+        load_corpus("translate", "tatoeba"),
+        load_corpus("translate", "tatoeba", source="zh", target="en"),
+    )
     assert [len(part) for part in parts(there)] == [18_055, 1_000, 1_005]
     english = [set(part.sources) for part in parts(there)]
     assert sum(map(len, english)) == len(set.union(*english))
@@ -91,11 +96,11 @@ def test_tatoeba_cannot_be_downloaded(monkeypatch, tmp_path):
     monkeypatch.delenv("KERAS_SEQ_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(UserError, match=r"eng-cmn\.train\.tsv\.gz.*no download.*--data-dir"):
-        load_pairs("tatoeba")
+        load_corpus("translate", "tatoeba")
     (tmp_path / "tatoeba").mkdir()
     (tmp_path / "tatoeba" / "eng-cmn.train.tsv.gz").write_bytes(b"another")
     with pytest.raises(UserError, match=r"public file tatoeba/eng-cmn\.train.*Remove this copy"):
-        load_pairs("tatoeba", data_dir=tmp_path)
+        load_corpus("translate", "tatoeba", data_dir=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +116,7 @@ def test_tatoeba_cannot_be_downloaded(monkeypatch, tmp_path):
 )
 def test_refused_languages(name, source, target, words):
     with pytest.raises(UserError, match=words):
-        load_pairs(name, source=source, target=target)
+        load_corpus("translate", name, source=source, target=target)
 
 
 def test_tables(tmp_path):
@@ -119,13 +124,13 @@ def test_tables(tmp_path):
     csv.write_text("source,target\n" + "".join(f"{s},{t}\n" for s, t in ROWS))
     tsv.write_text("de\tid\ten\n" + "".join(f"{t}\t7\t{s}\n" for s, t in ROWS[::-1]))
     jsonl.write_text("".join(json.dumps({"source": s, "to": t}) + "\n" for s, t in ROWS))
-    one = load_pairs(str(csv))
-    two = load_pairs(str(tsv), source="en", target="de")
-    three = load_pairs(str(jsonl), target="to")
+    one = load_corpus("translate", str(csv))
+    two = load_corpus("translate", str(tsv), source="en", target="de")
+    three = load_corpus("translate", str(jsonl), target="to")
     assert [len(part) for part in parts(one)] == [180, 10, 10]
     for corpus, columns in ((one, "source target"), (two, "en de"), (three, "source to")):
         assert sorted(rows(corpus)) == sorted(ROWS)
-        assert f"{corpus.source} {corpus.target}" == columns
+        assert f"{corpus.details['source']} {corpus.details['target']}" == columns
         assert set(corpus.held_out.sources) == set(one.held_out.sources)
         assert set(corpus.validation.sources) == set(one.validation.sources)
     assert two.name == "own.tsv"
@@ -134,12 +139,16 @@ def test_tables(tmp_path):
 def test_aligned_files(aligned):
     one = "\ufeffone\u2028line\r\n\r\nthree\r\nfour\r\nfive\r\n"
     other = "eine\x85Zeile\nzwei\n \ndrei\x0bvier\nfünf"
-    corpus = load_pairs(aligned(one, other), source="en")
+    corpus = load_corpus("translate", aligned(one, other), source="en")
     expected = [("one\u2028line", "eine\x85Zeile"), ("four", "drei\x0bvier"), ("five", "fünf")]
     assert sorted(rows(corpus)) == sorted(expected)
     assert [len(part) for part in parts(corpus)] == [1, 1, 1]
-    assert corpus.dropped == 2
-    assert (corpus.name, corpus.source, corpus.target) == ("corpus.en,corpus.de", "en", "de")
+    assert corpus.details["dropped"] == 2
+    assert (corpus.name, corpus.details["source"], corpus.details["target"]) == (
+        "corpus.en,corpus.de",
+        "en",
+        "de",
+    )
 
 
 def test_aligned_files_below_a_folder_with_a_comma(tmp_path):
@@ -147,7 +156,7 @@ def test_aligned_files_below_a_folder_with_a_comma(tmp_path):
     folder.mkdir()
     for name in ("x.en", "x.de"):
         (folder / name).write_text("one\ntwo\nthree\n")
-    assert len(load_pairs(f"{folder}/x.en,{folder}/x.de").train) == 1
+    assert len(load_corpus("translate", f"{folder}/x.en,{folder}/x.de").train) == 1
 
 
 @pytest.mark.parametrize(
@@ -164,7 +173,7 @@ def test_aligned_files_below_a_folder_with_a_comma(tmp_path):
 )
 def test_refused_aligned_files(aligned, one, other, words):
     with pytest.raises(UserError, match=words):
-        load_pairs(aligned(one, other))
+        load_corpus("translate", aligned(one, other))
 
 
 @pytest.mark.parametrize(
@@ -183,7 +192,7 @@ def test_refused_aligned_files(aligned, one, other, words):
 def test_refused_tables(tmp_path, name, content, words):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=words):
-        load_pairs(str(tmp_path / name))
+        load_corpus("translate", str(tmp_path / name))
 
 
 def test_columns_in_the_order_asked_for(tmp_path):
@@ -196,27 +205,27 @@ def test_columns_in_the_order_asked_for(tmp_path):
 
 def test_refused_names(tmp_path):
     with pytest.raises(UserError, match="neither a data set.*multi30k: .*tatoeba: .*dates: "):
-        load_pairs("multi3k")
+        load_corpus("translate", "multi3k")
     (tmp_path / "corpus.en").write_text("a\n")
     with pytest.raises(UserError) as error:
-        load_pairs(f"{tmp_path}/corpus.en,{tmp_path}/corpus.de")
+        load_corpus("translate", f"{tmp_path}/corpus.en,{tmp_path}/corpus.de")
     assert f"There is no file '{tmp_path}/corpus.de'." in str(error.value)
     assert f"There is no file '{tmp_path}/corpus.en'." not in str(error.value)
 
 
 def test_the_case_of_a_language_is_no_other_name(aligned):
     with pytest.raises(UserError, match="languages are en and de. Received: 'DE'"):
-        load_pairs(aligned("a\nb\n", "A\nB\n"), source="DE")
+        load_corpus("translate", aligned("a\nb\n", "A\nB\n"), source="DE")
 
 
 def test_all_pairs_of_what_the_user_has(aligned):
-    found = read_pairs(aligned("a\n\nc\n", "A\nB\nC\n"), source="de")
+    found = PairSource(aligned("a\n\nc\n", "A\nB\nC\n"), source="de").read()
     assert (found.sources, found.targets) == (["A", "C"], ["a", "c"])
 
 
 def test_descriptions_count_what_there_is():
-    for name, source in PAIR_SOURCES.items():
-        train, validation, held_out = map(len, parts(load_pairs(name)))
+    for name, source in PairSource.data_sets.items():
+        train, validation, held_out = map(len, parts(load_corpus("translate", name)))
         for count in (train, validation, held_out):
             assert f"{count:,} " in source.description
 
@@ -232,8 +241,8 @@ def test_the_endings_of_two_files_say_which_is_which(tmp_path):
         ({"source": "en", "target": "de"}, ("en", "de")),
         ({"source": "English", "target": "German"}, ("English", "German")),
     ):
-        corpus = load_pairs(f"{en},{de}", **given)
-        assert (corpus.source, corpus.target) == expected
+        corpus = load_corpus("translate", f"{en},{de}", **given)
+        assert (corpus.details["source"], corpus.details["target"]) == expected
         assert corpus.train.sources[0].startswith("eins" if expected[0] == "de" else "one")
     with pytest.raises(UserError, match="given twice"):
-        load_pairs(f"{en},{en}")
+        load_corpus("translate", f"{en},{en}")

@@ -6,8 +6,8 @@ import babel
 import pytest
 from babel.dates import parse_pattern
 
-from keras_seq.data import dates as module
-from keras_seq.data import load_pairs
+from keras_seq.tasks import load_corpus
+from keras_seq.tasks.translate import dates as module
 from keras_seq.tasks.translate.dates import LOCALES, dates
 
 GERMAN = [
@@ -131,7 +131,7 @@ def test_refused_counts(count):
 
 
 def test_the_registry_has_them_in_three_parts():
-    corpus = load_pairs("dates")
+    corpus = load_corpus("translate", "dates")
     parts = [corpus.train, corpus.validation, corpus.held_out]
     assert [len(part) for part in parts] == [25_000, 500, 1_000]
     assert len({source for part in parts for source in part.sources}) == 26_500

@@ -21,11 +21,9 @@ TEXTS = ["a man", "", "two dogs run", "犬"]
 def made(kind, length=LENGTH):
     tokenizer = ByteTokenizer()
     if kind == "transformer":
-        backbone = TransformerEncoderDecoder(
-            tokenizer.vocabulary_size, 16, 2, 2, max_length=length + 1
-        )
+        backbone = TransformerEncoderDecoder(16, 2, 2, max_length=length + 1)
     else:
-        backbone = RecurrentEncoderDecoder(tokenizer.vocabulary_size, 16, kind, num_layers=2)
+        backbone = RecurrentEncoderDecoder(16, kind, num_layers=2)
     model = Translator(backbone, tokenizer, length, "en", "de")
     generator = np.random.default_rng(5)
     for variable in model.trainable_variables:
@@ -69,18 +67,18 @@ def greedy(model, text, count):
 
 def test_one_beam_is_greedy(model):
     expected = model.tokenizer.decode([greedy(model, text, 9) if text else [] for text in TEXTS])
-    assert model.translate(TEXTS, beam=1, max_new_tokens=9) == expected
+    assert model.translate(TEXTS, num_beams=1, max_new_tokens=9) == expected
     assert all(found for text, found in zip(TEXTS, expected, strict=True) if text)
 
 
 def test_nothing_is_translated_into_nothing(transformer):
-    found = transformer.hypotheses(["", " \n ", "a man"], beam=3)
+    found = transformer.hypotheses(["", " \n ", "a man"], num_beams=3)
     assert found[0] == found[1] == [Hypothesis("", 0.0, True)]
     assert found[2][0].text
     source = np.array([[0, 0], transformer.tokenizer.encode(["ab"])[0]], "int32")
     numbers = (np.int32(8), np.int32(0), np.float32(0.6))
     ids, length, scores, ended = (
-        keras.ops.convert_to_numpy(x) for x in transformer.search(source, 3, LENGTH, *numbers)
+        keras.ops.convert_to_numpy(x) for x in transformer.search_ids(source, 3, LENGTH, *numbers)
     )
     for value, expected in ((ids, 0), (length, 0), (scores, 0), (ended, 1)):
         assert (value[0] == expected).all()
@@ -91,7 +89,7 @@ def test_nothing_is_translated_into_nothing(transformer):
 def test_scores_are_those_of_the_whole_text(model):
     ids, count, scores, ended = (
         keras.ops.convert_to_numpy(x)
-        for x in model.search(
+        for x in model.search_ids(
             np.array([model.tokenizer.encode(["a man"])[0]], "int32"),
             5,
             LENGTH,
@@ -110,9 +108,9 @@ def test_scores_are_those_of_the_whole_text(model):
 
 
 def test_a_text_does_not_depend_on_the_others(model):
-    together = model.hypotheses(TEXTS, beam=3, max_new_tokens=8)
+    together = model.hypotheses(TEXTS, num_beams=3, max_new_tokens=8)
     for text, expected in zip(TEXTS, together, strict=True):
-        (alone,) = model.hypotheses([text], beam=3, max_new_tokens=8)
+        (alone,) = model.hypotheses([text], num_beams=3, max_new_tokens=8)
         assert [h.text for h in alone] == [h.text for h in expected]
 
 
@@ -123,11 +121,11 @@ def test_hypotheses_are_those_of_one_search(no_repeat):
     bias[3] += 3.5  # Some end early, some late, and some never.
     model.head.bias.assign(bias)
     texts = [*TEXTS, "two men", "b", "a small dog", "c c c"]
-    found = model.hypotheses(texts, beam=2, no_repeat_ngram=no_repeat)
+    found = model.hypotheses(texts, num_beams=2, no_repeat_ngram=no_repeat)
     source = pad_rows(model.tokenizer.encode(texts), 90)
     numbers = (np.int32(90), np.int32(0), np.float32(0.6), no_repeat)
     ids, length, scores, ended = (
-        keras.ops.convert_to_numpy(x) for x in model.search(source, 2, 90, *numbers)
+        keras.ops.convert_to_numpy(x) for x in model.search_ids(source, 2, 90, *numbers)
     )
     for text, row, *expected in zip(texts, found, ids, length, scores, ended, strict=True):
         if text:
@@ -146,17 +144,17 @@ def test_least_and_no_repeats(transformer):
     ends = transformer.head.bias.numpy().copy()
     ends[3] += 30.0
     transformer.head.bias.assign(ends)
-    assert transformer.translate(["a man"], beam=2) == [""]
-    short = transformer.hypotheses(["a man"], beam=2, min_new_tokens=5)[0]
+    assert transformer.translate(["a man"], num_beams=2) == [""]
+    short = transformer.hypotheses(["a man"], num_beams=2, min_new_tokens=5)[0]
     assert all(len(h.text.encode()) >= 5 and h.ended for h in short)
     ends[3] -= 60.0
     transformer.head.bias.assign(ends)
     for n in (1, 2):
         options = {"no_repeat_ngram": n, "max_new_tokens": 20}
-        for row in transformer.hypotheses(["a man", "two dogs run"], beam=2, **options):
+        for row in transformer.hypotheses(["a man", "two dogs run"], num_beams=2, **options):
             assert all(not h.ended for h in row)
     ids = keras.ops.convert_to_numpy(
-        transformer.search(
+        transformer.search_ids(
             np.full((1, 4), 70, "int32"), 2, 20, np.int32(20), np.int32(0), np.float32(0), 2
         )[0]
     )[0]
@@ -175,7 +173,7 @@ def test_a_long_text_is_split(transformer):
     assert transformer.translate([" ".join(sentences)], max_new_tokens=6) == [expected]
     with pytest.raises(UserError, match="79 tokens.*place for 24.*--no-split"):
         transformer.translate([" ".join(sentences)], split=False)
-    assert len(transformer.translate(["word " * 2000], beam=1, max_new_tokens=2)) == 1
+    assert len(transformer.translate(["word " * 2000], num_beams=1, max_new_tokens=2)) == 1
 
 
 def test_attention(model):
@@ -186,7 +184,9 @@ def test_attention(model):
     np.testing.assert_allclose(found["weights"].sum(axis=1), 1, rtol=1e-5)
     memory = model.encode(np.array(model.tokenizer.encode(["a man"]), "int32"))
     target = np.array([[2, *model.tokenizer.encode(["ein"])[0]]], "int32")
-    expected = keras.ops.convert_to_numpy(model.backbone.attention(target, memory))[0]
+    vectors, mask = model.embedding(target), memory["source_ids"] != 0
+    expected = model.backbone.cross_attention(vectors, memory, mask)
+    expected = keras.ops.convert_to_numpy(expected)[0]
     np.testing.assert_allclose(found["weights"], expected, atol=1e-5)
 
 
@@ -203,7 +203,7 @@ def test_preprocess(transformer):
 
 
 def test_r_drop_is_that_of_the_paper():
-    backbone = TransformerEncoderDecoder(260, 16, num_layers=1, num_heads=2, dropout=0.3)
+    backbone = TransformerEncoderDecoder(16, num_layers=1, num_heads=2, dropout=0.3)
     model = Translator(backbone, ByteTokenizer(), 20)
     model.compile("sgd", CrossEntropy(from_logits=True))
     x, y, weight = model.preprocess(["one", "three"], ["eins", "drei"])
@@ -235,9 +235,9 @@ def test_saved_and_loaded(model, tmp_path):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"beam": 0}, "beam is a whole number from 1 to 130. Received: 0"),
-        ({"beam": 1.5}, "beam"),
-        ({"beam": 131}, "130. Received: 131"),
+        ({"num_beams": 0}, "num_beams is a whole number from 1 to 130. Received: 0"),
+        ({"num_beams": 1.5}, "beam"),
+        ({"num_beams": 131}, "130. Received: 131"),
         ({"max_new_tokens": 25}, "max_new_tokens is a whole number from 1 to 24. Received: 25"),
         ({"max_new_tokens": 5, "min_new_tokens": 5}, "min_new_tokens .* 0 to 4"),
         ({"no_repeat_ngram": -1}, "no_repeat_ngram"),

@@ -7,7 +7,7 @@ import pytest
 
 from export.cli import main as export_main
 from keras_seq.cli import main
-from keras_seq.data import dates
+from keras_seq.tasks.translate import dates
 from keras_seq.training.run import Run
 
 SMALL = ["--backbone", "lstm", "--hidden-dim", "64", "--num-heads", "2", "--tokenizer", "bytes"]
@@ -77,9 +77,9 @@ def test_evaluated_again(trained, capsys):
     assert main(["evaluate", str(trained), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == Run(trained).evaluation
     assert main(["evaluate", str(trained), "--json", "--beam", "1"]) == 0
-    assert json.loads(capsys.readouterr().out)["beam"] == 1
+    assert json.loads(capsys.readouterr().out)["num_beams"] == 1
     assert main(["evaluate", str(trained), "--beam", "0"]) == 2
-    assert "beam is a whole number" in capsys.readouterr().err
+    assert "num_beams is a whole number" in capsys.readouterr().err
 
 
 def test_evaluated_on_all_pairs_of_a_file(trained, tmp_path, write_csv, capsys):
@@ -139,9 +139,12 @@ def test_what_is_refused(trained, table, tmp_path, capsys):
     long = "November 23, 2026 " * 4
     data = ["train", "translate", "--data", str(table)]
     for arguments, words in (
-        (["predict", str(trained), TEXT, "--beam", "0"], ("beam", "Received: 0")),
+        (["predict", str(trained), TEXT, "--num-beams", "0"], ("num_beams", "Received: 0")),
         (["predict", str(trained), TEXT, "--alternatives", "0"], ("--alternatives",)),
-        (["predict", str(trained), TEXT, "--alternatives", "3", "--beam", "2"], ("--beam", "3")),
+        (
+            ["predict", str(trained), TEXT, "--alternatives", "3", "--num-beams", "2"],
+            ("--num-beams", "3"),
+        ),
         (["train", "classify", "--init-from", str(trained)], ("Translator", "unmask")),
         (["predict", str(trained), long, "--no-split"], ("71 tokens", "place for 32")),
         (["predict", str(trained), TEXT, "--seed", "1"], ("translate", "--seed")),

@@ -1,4 +1,4 @@
-"""A model from its file."""
+"""Loads a model from a run, a file or a preset; files of earlier versions are converted."""
 
 import json
 import re
@@ -11,20 +11,26 @@ import keras
 
 from keras_seq import presets
 from keras_seq.errors import UserError
+from keras_seq.tasks.registry import import_models
+from keras_seq.tasks.upgrade import upgrade_file
+from keras_seq.training.run import Run
 
 MODEL_FILES = (".keras", ".h5", ".hdf5")
 
 
 def load_model(path: str | Path, compile: bool = True) -> keras.Model:
-    """`keras.saving.load_model` with errors that say what to do.
+    """Loads a model as `keras.saving.load_model`, with errors that say what to do.
+
+    The classes of all tasks are registered first, and a file of an earlier version of keras-seq is
+    converted while it is read.
 
     Args:
         path: A `.keras` file, an `.h5` file of Keras 2 that Keras 3 can read, or `preset:NAME`.
         compile: Restore loss, optimizer and metrics, too.
 
     Raises:
-        UserError: If the file is missing, cut short, of another kind, or has layers that are not
-            known or that Keras does not load from a file it does not trust.
+        UserError: If the file is missing, truncated or of another kind, or has layers that are
+            unknown or that Keras does not load from an untrusted file.
     """
     path = presets.model_path(path) if str(path).startswith(presets.PREFIX) else Path(path)
     if (path / "saved_model.pb").is_file():
@@ -36,10 +42,12 @@ def load_model(path: str | Path, compile: bool = True) -> keras.Model:
         raise UserError(f"{path} is not a .keras file. Give a run folder or a .keras file.")
     if not path.is_file():
         raise UserError(f"{path} does not exist.")
+    import_models()
     try:
         if path.suffix != ".keras":
             return _load_h5(path, compile)
-        return keras.saving.load_model(path, compile=compile)
+        with upgrade_file(path) as current:
+            return keras.saving.load_model(current, compile=compile)
     except Exception as error:
         reason = str(error).strip()
         if "safe_mode" in reason or "Lambda" in reason or "lambda" in reason:
@@ -62,7 +70,7 @@ def load_model(path: str | Path, compile: bool = True) -> keras.Model:
 
 
 def _load_h5(path: Path, compile: bool) -> keras.Model:
-    """Keras 2 wrote of recurrent layers that they are not time-major; Keras 3 refuses the word."""
+    """Loads a Keras 2 file: Keras 3 refuses the argument `time_major` that it may have."""
     import h5py
 
     def without_time_major(config: dict[str, Any]) -> dict[str, Any]:
@@ -75,3 +83,21 @@ def _load_h5(path: Path, compile: bool) -> keras.Model:
                 config = json.loads(file.attrs["model_config"], object_hook=without_time_major)
                 file.attrs["model_config"] = json.dumps(config)
         return keras.saving.load_model(copy, compile=compile)
+
+
+def find_model(path: str | Path) -> tuple[Any, Run | None]:
+    """Loads the model of a run folder, with its run, or of a model file or a preset.
+
+    Raises:
+        UserError: If there is none, or it can't be read.
+    """
+    is_preset = str(path).startswith(presets.PREFIX)
+    if is_preset or Path(path).suffix in MODEL_FILES or (Path(path) / "saved_model.pb").is_file():
+        return load_model(path, compile=False), None
+    run = Run.open(path)
+    return load_model(run.model_path), run
+
+
+def load_initial(run: Run, init_from: str) -> Any:
+    """Loads the model that a run begins with: `init_from`, or the copy that a started run has."""
+    return find_model(run.initial_path if run.started else init_from)[0]

@@ -1,0 +1,26 @@
+"""The one door from training to deployment: what keras_seq uses of the `export` package."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from export.bundle import list_formats, new_folder, refuse_existing
+from export.runtime import load
+
+if TYPE_CHECKING:
+    from export.runtime import LoadedBundle
+
+__all__ = ["LoadedBundle", "export", "list_formats", "load", "new_folder", "refuse_existing"]
+
+
+def export(model: Any, output: str | Path, **options: Any) -> dict[str, Any]:
+    """Exports a model; see `export.export`. Needs TensorFlow."""
+    from export.exporter import export
+
+    return export(model, output, **options)
+
+
+def print_parity(manifest: dict[str, Any]) -> None:
+    """Prints how the files of a bundle compare with Keras."""
+    from export.cli.figures import print_parity
+
+    print_parity(manifest)

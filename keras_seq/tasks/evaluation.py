@@ -1,0 +1,57 @@
+"""Evaluates the model of a run, a file or a preset on held-out data."""
+
+from typing import Any
+
+from keras_seq.data.source import DataSource
+from keras_seq.errors import UserError
+from keras_seq.options import to_flag
+from keras_seq.tasks.registry import get_task
+from keras_seq.training.run import Run
+
+
+def source_of(run: Run, data_dir: str | None = None) -> DataSource:
+    """Returns the data source that `run` learnt from.
+
+    Args:
+        run: The run.
+        data_dir: Folder of the public data sets, if they have moved.
+    """
+    source = get_task(run.config["task"]).data(**run.config["data"])
+    return source.replace(data_dir=data_dir)
+
+
+def evaluate_run(
+    model: Any,
+    run: Run | None,
+    source: DataSource | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """Evaluates a model on held-out examples.
+
+    Args:
+        model: A model of any task.
+        run: The run that it is of, if any.
+        source: Data to evaluate on: the held-out part of a public data set, or all of the user's
+            own. By default the held-out part of what the run learnt from.
+        **options: Settings of the evaluation; None leaves what the run was trained with.
+
+    Raises:
+        UserError: If the data is missing, or the task has no such setting.
+    """
+    task = get_task(model.task)
+    given = {name: value for name, value in options.items() if value is not None}
+    unknown = [name for name in given if name not in task.evaluation_settings]
+    if unknown:
+        raise UserError(
+            f"A model of the task {task.name} is evaluated without {to_flag(unknown[0])}. Leave it "
+            "out."
+        )
+    if source is not None:
+        examples, name = source.for_model(model).load_held_out()
+    else:
+        corpus = source_of(run).load()
+        examples, name = corpus.held_out, corpus.name
+    settings = task.settings_class.from_mapping(run.config["settings"]) if run else None
+    if settings is not None:
+        given = {n: getattr(settings, n) for n in task.evaluation_settings} | given
+    return task.evaluate(model, examples, name, **given)

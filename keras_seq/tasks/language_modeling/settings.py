@@ -1,0 +1,56 @@
+"""How a language model is built and trained. Plain data: imports nothing heavy."""
+
+from dataclasses import dataclass
+
+from keras_seq.errors import UserError
+from keras_seq.options import option, override
+from keras_seq.tasks.text_settings import TextSettings
+from keras_seq.training.settings import AT_LEAST_0, MODEL, TRAINING
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageModelSettings(TextSettings):
+    """The settings of a language model; `BACKBONES` has the defaults of each backbone."""
+
+    tokenizer: str = override(TextSettings, "tokenizer", "bytes")
+    max_length: int = override(
+        TextSettings,
+        "max_length",
+        256,
+        help="tokens per row; a transformer has no more positions, also when it is used",
+        check=("2 or more", lambda x: x >= 2),
+    )
+    num_layers: int = override(TextSettings, "num_layers", 4)
+    tie_embeddings: bool = option(
+        True, "the softmax shares its weights with the embedding", group=MODEL
+    )
+    steps_per_epoch: int = option(
+        250,
+        "steps between two evaluations; 0 for a pass over the data",
+        group=TRAINING,
+        check=AT_LEAST_0,
+    )
+    epochs: int = override(TextSettings, "epochs", 4)
+    batch_size: int = override(TextSettings, "batch_size", 16)
+    learning_rate: float = override(TextSettings, "learning_rate", 4e-3)
+    schedule: str = override(TextSettings, "schedule", "cosine")
+    warmup_steps: int = override(TextSettings, "warmup_steps", 100)
+    weight_decay: float = override(TextSettings, "weight_decay", 0.1)
+    clip_norm: float = override(TextSettings, "clip_norm", 1.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.backbone == "transformer" and self.hidden_dim % (2 * self.num_heads):
+            raise UserError(
+                f"A transformer's hidden_dim divides by its {self.num_heads} heads, into an even "
+                f"width of each. Received: {self.hidden_dim}"
+            )
+
+
+BACKBONES = {
+    "transformer": LanguageModelSettings(),
+    "rnn": LanguageModelSettings(
+        backbone="rnn", hidden_dim=256, num_layers=2, learning_rate=1e-3, weight_decay=0.0
+    ),
+    "lstm": LanguageModelSettings(backbone="lstm", hidden_dim=256, num_layers=2, weight_decay=0.0),
+}
