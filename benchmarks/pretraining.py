@@ -10,11 +10,12 @@ backbone of the run, the other with weights that are drawn. Both are trained in 
 counted on the reviews that were held out, of which the language model has seen none, either.
 """
 
-from keras_seq.tasks import load_corpus
 import argparse
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from keras_seq.tasks import load_corpus
 
 LABELS = (500, 2500, 0)
 EPOCHS = (12, 6, 2)
@@ -62,7 +63,6 @@ def _compare(arguments: argparse.Namespace) -> None:
 
     keep_freed_memory()
     import_quietly("keras_seq.training")
-    from keras_seq import data
     from keras_seq.training import Interrupted
     from keras_seq.training.run import find_model
 

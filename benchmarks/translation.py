@@ -10,7 +10,6 @@ many tokens as ours on average (nn.Transformer without a cache and with 1 beam, 
 Every measurement is taken in a process of its own; contenders take turns, and medians are reported.
 """
 
-from keras_seq.tasks import load_corpus
 import argparse
 import json
 import os
@@ -24,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from keras_seq.tasks import load_corpus
 
 BATCHES, BEAMS = (1, 32), (1, 4)
 FORMATS = ("tflite", "onnx", "saved_model")
@@ -58,7 +59,6 @@ def main() -> int:
 def _prepare(name: str, data: str, count: int, folder: Path) -> None:
     """Writes every file that is measured, and the sentences."""
     from export import formats
-    from keras_seq import data as data_sets
     from keras_seq.training.run import find_model
 
     model, _ = find_model(name)

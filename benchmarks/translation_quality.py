@@ -9,9 +9,10 @@ whose Transformer-Tiny of 2.6 million parameters has 41.02 from English to Germa
 texts, cut into words by Moses' tokenizer, without smoothing.
 """
 
-from keras_seq.tasks import load_corpus
 import argparse
 from collections.abc import Sequence
+
+from keras_seq.tasks import load_corpus
 
 BEAMS = (1, 4, 5)
 
@@ -29,7 +30,6 @@ def main() -> int:
     arguments = parser.parse_args()
 
     from keras_seq.console import print_table
-    from keras_seq.data import load_pairs
     from keras_seq.tasks.translate.metrics import translation_metrics
     from keras_seq.training.run import find_model
 

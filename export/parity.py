@@ -213,8 +213,8 @@ def prove(
         UserError: If a difference is above the tolerance.
     """
     figures = {}
-    inputs, expected = strings.arrays_with_strings(signatures, inputs, expected)
-    signatures = [s for s in strings.with_strings(signatures) if s.name in loaded.signatures]
+    inputs, expected = strings.add_string_arrays(signatures, inputs, expected)
+    signatures = [s for s in strings.add_strings(signatures) if s.name in loaded.signatures]
     for signature in signatures:
         name = signature.name
         parity = compare(
