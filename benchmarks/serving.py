@@ -12,7 +12,6 @@ server's (default: --workers 1 --threads 1 --max-queue 1 --max-batch 1). The cli
 of Python on the same machine and takes its share of the cores.
 """
 
-from keras_seq.tasks import load_corpus
 import argparse
 import asyncio
 import contextlib
@@ -27,6 +26,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from keras_seq.console import print_status, print_table
+from keras_seq.tasks import load_corpus
 
 CONCURRENCY = (1, 8, 32)
 # One runs and one waits, so that what is accepted is answered soon; of two cores one is left to
@@ -57,8 +57,6 @@ def main() -> int:
 
 def reviews(characters: int | None = None) -> list[str]:
     """Held-out film reviews, or as much of each as a short text has."""
-    from keras_seq import data
-
     texts = load_corpus("classify", "movie_reviews").held_out.texts[:TEXTS]
     return [text[:characters] for text in texts]
 

@@ -12,7 +12,6 @@ which only our own engines take. What `SentencePieceTokenizer.encode` answers, w
 are trained on, is compared with each engine's ids. Engines live in processes of their own.
 """
 
-from keras_seq.tasks import load_corpus
 import argparse
 import functools
 import gzip
@@ -33,6 +32,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from keras_seq.tasks import load_corpus
 
 LONGEST = 256  # bytes
 SHARD = 10_000  # strings
@@ -55,8 +56,6 @@ Engine = Callable[[list[bytes]], Ids]
 
 def corpora(folder: str | None) -> Iterator[str]:
     """Every line of every text below `folder`, and every film review."""
-    from keras_seq import data
-
     for path in sorted(Path(folder).rglob("*")) if folder else ():
         if path.suffix in (".txt", ".tsv"):
             yield from path.read_text("utf-8").splitlines()

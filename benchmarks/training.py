@@ -9,7 +9,6 @@ same noise. Reported are medians. A ratio below 1 is faster than the peer. The s
 of the largest rate of a matrix product (2,048 × 2,048) measured in this run, by any contender.
 """
 
-from keras_seq.tasks import load_corpus
 import argparse
 import multiprocessing
 import os
@@ -22,6 +21,8 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
+
+from keras_seq.tasks import load_corpus
 
 ROUNDS = 25
 STEPS = 2  # a round
@@ -275,11 +276,12 @@ def print_input() -> None:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import keras
 
-    from keras_seq import data
     from keras_seq.data.batches import TextBatches
     from keras_seq.data.feed import feed
     from keras_seq.data.tokens import tokenize_cached
-    from keras_seq.tasks.classify.training import BACKBONES, build_classifier
+    from keras_seq.tasks.classify.data import all_classes
+    from keras_seq.tasks.classify.settings import BACKBONES
+    from keras_seq.tasks.classify.training import build_classifier
     from keras_seq.text import SentencePieceTokenizer
 
     corpus = load_corpus("classify", "movie_reviews")
@@ -295,7 +297,7 @@ def print_input() -> None:
     print("| backbone | step ms | preparing its batch ms | share |\n|---|---|---|---|")
     for backbone in ("rnn", "lstm", "transformer"):
         settings = BACKBONES[backbone]
-        model = build_classifier(settings, tokenizer, corpus.classes())
+        model = build_classifier(settings, tokenizer, all_classes(corpus))
         targets = model.preprocess(None, corpus.train.labels)[1]
         batches = TextBatches(tokens, targets, settings.batch_size, settings.max_length, 0)
         prepared = []

@@ -9,9 +9,10 @@ whose Transformer-Tiny of 2.6 million parameters has 41.02 from English to Germa
 texts, cut into words by Moses' tokenizer, without smoothing.
 """
 
-from keras_seq.tasks import load_corpus
 import argparse
 from collections.abc import Sequence
+
+from keras_seq.tasks import load_corpus
 
 BEAMS = (1, 4, 5)
 
@@ -29,16 +30,15 @@ def main() -> int:
     arguments = parser.parse_args()
 
     from keras_seq.console import print_table
-    from keras_seq.data import load_pairs
+    from keras_seq.models import find_model
     from keras_seq.tasks.translate.metrics import translation_metrics
-    from keras_seq.training.run import find_model
 
     model, _ = find_model(arguments.model)
     corpus = load_corpus("translate", arguments.data, source=model.source, target=model.target)
     pairs = corpus.held_out
     rows = []
-    for beam in arguments.beams:
-        found = model.translate(pairs.sources, beam=beam)
+    for num_beams in arguments.beams:
+        found = model.translate(pairs.sources, num_beams=num_beams)
         scores = translation_metrics(found, pairs.targets, model.target)
         figures = (
             scores["bleu"],
@@ -46,7 +46,7 @@ def main() -> int:
             scores["chrf"],
             moses_bleu(found, pairs.targets, model.target),
         )
-        rows.append((str(beam), *(f"{figure:.2f}" for figure in figures)))
+        rows.append((str(num_beams), *(f"{figure:.2f}" for figure in figures)))
     title = (
         f"{arguments.model}, {model.count_params():,} parameters: {corpus.name}, {model.source} to "
         f"{model.target}, {len(pairs):,} held-out sentences; {scores['signature']}"
