@@ -168,10 +168,10 @@ def _model(backbone: str, new: int) -> Any:
     length = PROMPT + new
     if backbone == "transformer":
         made: Any = TransformerBackbone(
-            V, WIDTH, LAYERS, HEADS, max_length=length, positions="rotary", causal=True
+            WIDTH, LAYERS, HEADS, max_length=length, positions="rotary", causal=True
         )
     else:
-        made = RecurrentBackbone(V, UNITS, backbone, STACKED)
+        made = RecurrentBackbone(UNITS, backbone, STACKED)
     model = TextGenerator(made, ByteTokenizer(), length)
     bias = np.zeros(V, "float32")
     bias[END] = -1e4

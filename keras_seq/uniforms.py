@@ -1,4 +1,4 @@
-"""The numbers that a caller draws, which make a generation a pure function. Imports NumPy only."""
+"""Random numbers that a caller hands to a generation, which stays a pure function. Only NumPy."""
 
 import numpy as np
 
@@ -6,15 +6,15 @@ LARGEST = float(np.nextafter(np.float32(1), np.float32(0)))
 
 
 def random_uniforms(rows: int, count: int, seed: int | None) -> np.ndarray:
-    """Random numbers in [0, 1), `(rows, count)` float32.
+    """Returns random numbers in [0, 1), `(rows, count)` float32.
 
-    Those of a row depend on the seed and the row alone: not on how many rows there are, and fewer
-    numbers are the first of more.
+    The numbers of a row depend only on the seed and the row, not on how many rows there are, and
+    fewer numbers are the first of more.
 
     Args:
-        rows: Rows.
-        count: Numbers of each.
-        seed: 0 or more; None for others each time.
+        rows: Number of rows.
+        count: Numbers per row.
+        seed: Random seed, 0 or more; None for other numbers each time.
     """
     if seed is None:
         return np.random.default_rng().random((rows, count), dtype="float32")

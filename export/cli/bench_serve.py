@@ -34,12 +34,12 @@ TEXTS = (
 
 def parser() -> argparse.ArgumentParser:
     """Returns the parser of the command."""
-    found = argparse.ArgumentParser(
+    arguments = argparse.ArgumentParser(
         prog="python -m export bench-serve",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description=DESCRIPTION,
     )
-    add = found.add_argument
+    add = arguments.add_argument
     add("url", metavar="URL", help="URL of the server, such as http://127.0.0.1:8080")
     add("--model", metavar="NAME", help="model that reads texts (default: the first that does)")
     add(
@@ -58,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
         help="file with a text on each line (default: a few of all lengths)",
     )
     add("--token-file", type=Path, metavar="FILE", help="file with the bearer token")
-    return found
+    return arguments
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -85,14 +85,14 @@ def run(arguments: argparse.Namespace) -> int:
     bodies = [_body(text) for text in _texts(arguments.texts)]
     rows = []
     for concurrency in show_progress(arguments.concurrency, f"Asking {model}"):
-        found = asyncio.run(
+        figures = asyncio.run(
             closed_loop(endpoint, bodies, concurrency, arguments.seconds, headers=headers)
         )
-        if not found.latencies:
-            raise UserError(f"{endpoint} accepted nothing. It says: {found.refusal[:300]}")
-        times = (f"{found.percentile_ms(percent):.1f}" for percent in (50, 95, 99))
-        refused = sum(found.statuses.values()) - len(found.latencies)
-        rows.append((str(concurrency), f"{found.rate:,.1f}", *times, f"{refused:,}"))
+        if not figures.latencies:
+            raise UserError(f"{endpoint} accepted nothing. It says: {figures.refusal[:300]}")
+        times = (f"{figures.percentile_ms(percent):.1f}" for percent in (50, 95, 99))
+        refused = sum(figures.statuses.values()) - len(figures.latencies)
+        rows.append((str(concurrency), f"{figures.rate:,.1f}", *times, f"{refused:,}"))
     columns = ("at once", "requests a second", "p50 ms", "p95 ms", "p99 ms", "refused")
     print_table(columns, rows, f"{model} at {url}, {arguments.seconds:g} s each")
     return 0

@@ -23,21 +23,23 @@ Writes the files that serve a bundle on several machines.
 
 def parser() -> argparse.ArgumentParser:
     """Returns the parser of the command."""
-    found = argparse.ArgumentParser(
+    arguments = argparse.ArgumentParser(
         prog="python -m export deploy",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description=DESCRIPTION,
     )
-    found.add_argument("bundle", metavar="BUNDLE", type=Path, help="bundle with ONNX files")
-    found.add_argument(
+    arguments.add_argument("bundle", metavar="BUNDLE", type=Path, help="bundle with ONNX files")
+    arguments.add_argument(
         "--target", choices=("kserve", "triton"), required=True, help="server to deploy to"
     )
-    found.add_argument(
+    arguments.add_argument(
         "--output", type=Path, metavar="FOLDER", help="folder to make (default: deploy/NAME-TARGET)"
     )
-    found.add_argument("--overwrite", action="store_true", help="replace a folder that isn't empty")
-    found.add_argument("--name", help="name of the service (default: the bundle's folder)")
-    kserve = found.add_argument_group("kserve")
+    arguments.add_argument(
+        "--overwrite", action="store_true", help="replace a folder that isn't empty"
+    )
+    arguments.add_argument("--name", help="name of the service (default: the bundle's folder)")
+    kserve = arguments.add_argument_group("kserve")
     kserve.add_argument(
         "--image",
         help="container image (default: NAME:latest; with --storage-uri the server's own)",
@@ -66,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
         default=default.scale_metric,
         help="metric that adds containers; the last two need Knative (default: cpu)",
     )
-    triton = found.add_argument_group("triton")
+    triton = arguments.add_argument_group("triton")
     triton.add_argument(
         "--max-batch",
         type=int,
@@ -81,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="X",
         help="milliseconds that the first request of a batch waits (default: 0)",
     )
-    return found
+    return arguments
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ Texts are BYTES on the wire. Needs neither TensorFlow nor Keras.
 
 def parser() -> argparse.ArgumentParser:
     """Returns the parser of the command."""
-    found = argparse.ArgumentParser(
+    arguments = argparse.ArgumentParser(
         prog="python -m export serve",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description=DESCRIPTION,
@@ -28,11 +28,11 @@ def parser() -> argparse.ArgumentParser:
     def add(name: str, default: float | str | None, text: str, metavar: str = "N") -> None:
         kind = type(default) if default is not None else int
         shown = "" if default is None else f" (default: {default:{',' if kind is int else ''}})"
-        found.add_argument(name, type=kind, default=default, metavar=metavar, help=text + shown)
+        arguments.add_argument(name, type=kind, default=default, metavar=metavar, help=text + shown)
 
     default = Settings()
     limits = default.limits
-    found.add_argument(
+    arguments.add_argument(
         "bundles",
         metavar="BUNDLE",
         nargs="+",
@@ -40,14 +40,14 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--host", default.host, "address to listen on; 0.0.0.0 for all machines", "ADDRESS")
     for protocol, port in (("HTTP", default.http_port), ("gRPC", default.grpc_port)):
-        found.add_argument(
+        arguments.add_argument(
             f"--{protocol.lower()}-port",
             type=int,
             default=port,
             metavar="N",
             help=f"port of {protocol}; 0: a free one (default: {port})",
         )
-    found.add_argument("--no-grpc", action="store_true", help="HTTP only")
+    arguments.add_argument("--no-grpc", action="store_true", help="HTTP only")
     add("--workers", default.workers, "calls of the runtime at once; the number of cores")
     add("--threads", None, "threads of each call (default: the cores divided among the workers)")
     add("--max-batch", limits.max_batch, "largest number of rows that run together")
@@ -64,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--deadline", limits.deadline_s, "longest time in seconds that a request waits", "S")
     add("--max-body-bytes", default.max_body_bytes, "largest body of a request")
-    found.add_argument(
+    arguments.add_argument(
         "--token-file",
         type=Path,
         metavar="FILE",
@@ -76,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
         "seconds that requests in flight have when the server stops",
         "S",
     )
-    return found
+    return arguments
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -112,20 +112,20 @@ def name_bundles(bundles: Sequence[str]) -> dict[str, Path]:
     Raises:
         UserError: If two have the same name.
     """
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for given in bundles:
         name, equals, path = given.partition("=")
         if not equals or Path(given).is_dir():
             name, path = Path(given).resolve().name, given
-        if name in found:
+        if name in paths:
             raise UserError(
-                f"Two bundles are called {name}: {found[name]} and {path}. Give one another name: "
+                f"Two bundles are called {name}: {paths[name]} and {path}. Give one another name: "
                 f"OTHER={path}"
             )
         if not name or "/" in name:
             raise UserError(f"The name of a bundle has no / and is not empty. Received: {given!r}")
-        found[name] = Path(path)
-    return found
+        paths[name] = Path(path)
+    return paths
 
 
 def _check(arguments: argparse.Namespace) -> None:

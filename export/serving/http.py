@@ -167,11 +167,11 @@ class AdmissionMiddleware:
         finally:
             inferring.cancel()
             leaving.cancel()
-        content, found = self._data_plane.encode(name, response, given, {})
+        content, extra_headers = self._data_plane.encode(name, response, given, {})
         if not isinstance(content, bytes):
             await _answer(send, 200, orjson.dumps(content))
         else:
-            extra = [(key.encode(), value.encode()) for key, value in found.items()]
+            extra = [(key.encode(), value.encode()) for key, value in extra_headers.items()]
             await _answer(send, 200, content, b"application/octet-stream", extra)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:

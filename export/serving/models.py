@@ -149,15 +149,15 @@ class ServedSignature(Model):
                 f"/v2/models/{self.name}/infer"
             )
         parameters = _read_parameters(payload.parameters)
-        found = wire.write_outputs(
+        answers = wire.write_outputs(
             spec, await self.answer(wire.read_inputs(spec, payload), parameters.get("seed"))
         )
-        wanted = payload.request_outputs
-        unknown = [output.name for output in wanted or () if output.name not in found]
+        requested = payload.request_outputs
+        unknown = [output.name for output in requested or () if output.name not in answers]
         if unknown:
-            raise UserError(f"{spec.name} gives {', '.join(found)}. Received: {unknown[0]!r}")
+            raise UserError(f"{spec.name} gives {', '.join(answers)}. Received: {unknown[0]!r}")
         outputs = []
-        for name, (datatype, array) in found.items():
+        for name, (datatype, array) in answers.items():
             output = InferOutput(name, list(array.shape), datatype)
             output.set_data_from_numpy(_make_readable(array, payload, name), binary_data=True)
             outputs.append(output)
@@ -167,7 +167,7 @@ class ServedSignature(Model):
             infer_outputs=outputs,
             from_grpc=payload.from_grpc,
             use_binary_outputs=payload.use_binary_outputs,
-            requested_outputs=wanted,
+            requested_outputs=requested,
         )
 
     def _run(self, requests: Sequence[Arrays]) -> list[Arrays]:
@@ -183,11 +183,11 @@ def _read_parameters(parameters: Any) -> dict[str, Any]:
     """Returns the parameters of a request of either protocol as a dict."""
     if isinstance(parameters, list | str):
         raise UserError(f"parameters are an object of JSON. Received: {parameters!r}")
-    found = {}
+    values = {}
     for name, value in dict(parameters or {}).items():
         kind = value.WhichOneof("parameter_choice") if hasattr(value, "WhichOneof") else None
-        found[name] = getattr(value, kind) if kind else value
-    return found
+        values[name] = getattr(value, kind) if kind else value
+    return values
 
 
 def _make_readable(array: np.ndarray, payload: Any, name: str) -> np.ndarray:

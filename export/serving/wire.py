@@ -19,19 +19,19 @@ DATATYPES = {"float32": "FP32", "int32": "INT32", "uint8": "UINT8", "string": "B
 def describe_tensors(tensors: tuple[TensorSpec, ...]) -> list[dict[str, Any]]:
     """Returns inputs or outputs as in the metadata of a model; open sizes are -1."""
     texts = text_lengths(tensors)
-    found = []
+    described = []
     for tensor in tensors:
         if tensor.name in texts.values():
             continue
         shape = tensor.shape[:-1] if tensor.name in texts else tensor.shape or (1,)
-        found.append(
+        described.append(
             {
                 "name": tensor.name,
                 "datatype": "BYTES" if tensor.name in texts else DATATYPES[tensor.dtype],
                 "shape": [size if isinstance(size, int) else -1 for size in shape],
             }
         )
-    return found
+    return described
 
 
 def read_inputs(spec: SignatureSpec, request: Any) -> dict[str, Any]:
@@ -41,15 +41,15 @@ def read_inputs(spec: SignatureSpec, request: Any) -> dict[str, Any]:
         UserError: If the signature has no such tensor.
     """
     known = {tensor.name: tensor for tensor in spec.inputs}
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for given in request.inputs:
         if given.name not in known:
             names = ", ".join(tensor["name"] for tensor in describe_tensors(spec.inputs))
             raise UserError(f"{spec.name} takes {names}. Received: {given.name!r}")
-        if given.name in found:
+        if given.name in values:
             raise UserError(f"{spec.name}: {given.name} is given twice.")
-        found[given.name] = _input(spec, known[given.name], given)
-    return found
+        values[given.name] = _input(spec, known[given.name], given)
+    return values
 
 
 def _input(spec: SignatureSpec, tensor: TensorSpec, given: Any) -> Any:
@@ -88,21 +88,21 @@ def _input(spec: SignatureSpec, tensor: TensorSpec, given: Any) -> Any:
 def write_outputs(spec: SignatureSpec, outputs: Arrays) -> dict[str, tuple[str, np.ndarray]]:
     """Returns datatype and value of each output on the wire, by name."""
     texts = text_lengths(spec.outputs)
-    found = {}
+    written = {}
     for tensor in spec.outputs:
         if tensor.name in texts.values():
             continue
         array = outputs[tensor.name]
         if tensor.name in texts:
-            found[tensor.name] = ("BYTES", _texts(array, outputs[texts[tensor.name]]))
+            written[tensor.name] = ("BYTES", _texts(array, outputs[texts[tensor.name]]))
         else:
-            found[tensor.name] = (DATATYPES[tensor.dtype], array if array.ndim else array[None])
-    return found
+            written[tensor.name] = (DATATYPES[tensor.dtype], array if array.ndim else array[None])
+    return written
 
 
 def _texts(content: np.ndarray, length: np.ndarray) -> np.ndarray:
     """Returns texts `(…, M)` uint8 with their lengths as `(…,)` bytes."""
-    found = np.empty(length.shape, object)
-    for place in np.ndindex(length.shape):
-        found[place] = content[place][: length[place]].tobytes()
-    return found
+    contents = np.empty(length.shape, object)
+    for index in np.ndindex(length.shape):
+        contents[index] = content[index][: length[index]].tobytes()
+    return contents

@@ -1,4 +1,4 @@
-"""Every byte a token."""
+"""The tokenizer whose tokens are bytes."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,33 +6,33 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_seq.text.hugging_face import tokenizer_json
+from keras_seq.text.hugging_face import to_tokenizer_json
 from keras_seq.text.tokenizer import (
     FIRST_BYTE,
     FIRST_PIECE,
     Tensor,
     Tokenizer,
     byte_pieces,
-    in_utf8,
+    encode_utf8,
 )
 
 
 @keras.saving.register_keras_serializable("keras_seq")
 class ByteTokenizer(Tokenizer):
-    """The bytes of a text in UTF-8 are its tokens: nothing to train, 260 ids."""
+    """The bytes of a text in UTF-8 are its tokens: 260 ids, and nothing to train."""
 
     vocabulary_size = FIRST_PIECE
     fingerprint = "bytes"
-    bytes_a_token = 1
+    max_bytes_per_token = 1
 
     def pieces(self) -> list[bytes]:
         return byte_pieces()
 
     def encode(self, texts: Iterable[str | bytes]) -> list[list[int]]:
-        return [[byte + FIRST_BYTE for byte in text] for text in in_utf8(texts)]
+        return [[byte + FIRST_BYTE for byte in text] for text in encode_utf8(texts)]
 
     def sample(self, texts: Iterable[str | bytes], alpha: float, seed: int) -> list[list[int]]:
-        return self.encode(texts)  # There is no other way.
+        return self.encode(texts)  # There is only one segmentation.
 
     def to_tensor(self, texts: Tensor, max_length: int) -> Tensor:
         import tensorflow as tf
@@ -42,7 +42,7 @@ class ByteTokenizer(Tokenizer):
         return self.token_ids(content, tf.strings.length(texts), max_length)
 
     def to_json(self) -> str:
-        return tokenizer_json(self.pieces(), ())
+        return to_tokenizer_json(self.pieces(), ())
 
     def token_ids(self, text: Tensor, length: Tensor, max_length: int) -> Tensor:
         size = ops.shape(text)[1]

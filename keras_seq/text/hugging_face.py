@@ -9,24 +9,24 @@ from collections.abc import Sequence
 
 from keras_seq.text.tokenizer import FIRST_PIECE, SPECIAL_PIECES, UNKNOWN
 
-# A byte alone is worse than any piece; and a name of a special id that a text spells out is worse
-# than its bytes.
+# A single byte is worse than any piece, and the name of a special id that a text spells out is
+# worse than its bytes.
 BYTE_SCORE, NAME_SCORE = -1e4, -1e9
 
 
-def tokenizer_json(pieces: Sequence[bytes], scores: Sequence[float]) -> str:
-    """A `tokenizer.json`.
+def to_tokenizer_json(pieces: Sequence[bytes], scores: Sequence[float]) -> str:
+    """Returns a `tokenizer.json`.
 
     Args:
-        pieces: Of all ids, as from `Tokenizer.pieces`.
-        scores: Of those after the bytes.
+        pieces: The bytes of all ids; see `Tokenizer.pieces`.
+        scores: The scores of the pieces behind the bytes.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     learnt = set(pieces[FIRST_PIECE:])
     vocabulary = [(name, NAME_SCORE) for name in SPECIAL_PIECES]
     for byte in range(256):
-        # One that is a piece, too, is only ever read as the piece.
+        # A byte that is also a piece is always read as the piece.
         is_piece = bytes([byte]) in learnt
         name = f"<0x{byte:02X}>" if is_piece else CHARACTERS[byte]
         vocabulary.append((name, NAME_SCORE if is_piece else BYTE_SCORE))
@@ -39,7 +39,7 @@ def tokenizer_json(pieces: Sequence[bytes], scores: Sequence[float]) -> str:
 
 
 def _characters() -> list[str]:
-    """The character of each byte: printable ones their own, the others U+0100 and following."""
+    """Returns a character for each byte: its own if printable, else from U+0100 on."""
     printable = {*range(33, 127), *range(161, 173), *range(174, 256)}
     others = [byte for byte in range(256) if byte not in printable]
     return [chr(byte if byte in printable else 256 + others.index(byte)) for byte in range(256)]

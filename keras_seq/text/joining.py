@@ -1,22 +1,22 @@
-"""Token ids back to bytes as a tensor program: gathers, and a running sum."""
+"""Token ids to bytes as a tensor program: gathers, and a running sum."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from keras import ops
 
-from keras_seq.text.tables import compacted, small, take
+from keras_seq.text.tables import compact, narrow, take
 from keras_seq.typing import Tensor
 
 
 @dataclass(frozen=True)
 class PieceTables:
-    """The pieces one after another.
+    """The pieces of a vocabulary, joined.
 
     Attributes:
-        content: `(total,)` uint8, the bytes of all.
-        starts: `(vocabulary,)`, where each begins.
-        lengths: `(vocabulary,)`, its bytes; 0 for special ids.
+        content: `(total,)` uint8, the bytes of all pieces.
+        starts: `(vocabulary,)`, where each piece begins.
+        lengths: `(vocabulary,)`, the bytes of each piece; 0 for special ids.
     """
 
     content: np.ndarray
@@ -27,17 +27,17 @@ class PieceTables:
     def of(cls, pieces: list[bytes]) -> "PieceTables":
         lengths = np.array([len(piece) for piece in pieces])
         content = np.frombuffer(b"".join(pieces), "uint8")
-        return cls(content, small(np.cumsum(lengths) - lengths), small(lengths))
+        return cls(content, narrow(np.cumsum(lengths) - lengths), narrow(lengths))
 
 
-def joined(
+def join_pieces(
     tables: PieceTables, token_ids: Tensor, max_bytes: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """As `Tokenizer.text`."""
+    """Joins the pieces of ids; see `Tokenizer.text`."""
     rows, count = ops.shape(token_ids)[0], ops.shape(token_ids)[1]
     size = count * int(tables.lengths.max()) if max_bytes is None else max_bytes
-    # Ids that stand for nothing would begin where the next one does.
-    token_ids = compacted(token_ids, take(tables.lengths, token_ids) > 0, count)
+    # An id without bytes would begin where the next one does.
+    token_ids = compact(token_ids, take(tables.lengths, token_ids) > 0, count)
     lengths = take(tables.lengths, token_ids)
     ends = ops.cumsum(lengths, axis=1)
     starts = ends - lengths
@@ -59,13 +59,13 @@ def joined(
     last = int(tables.content.shape[0]) - 1
     content = take(tables.content, ops.clip(source, 0, last))
     if max_bytes is not None:
-        length = _between_characters(content, length, total)
+        length = _drop_partial_character(content, length, total)
     content = ops.where(j < length[:, None], content, 0)
     return ops.cast(content, "uint8"), length
 
 
-def _between_characters(content: Tensor, length: Tensor, total: Tensor) -> Tensor:
-    """`length`, less what the end of a text that was cut has of a character."""
+def _drop_partial_character(content: Tensor, length: Tensor, total: Tensor) -> Tensor:
+    """Returns `length` without a trailing partial UTF-8 character of a text that was cut."""
     size = ops.shape(content)[1]
     j = ops.arange(size, dtype="int32")[None, :]
     begins = ops.logical_or(content < 0x80, content >= 0xC0)

@@ -1,4 +1,4 @@
-"""SentencePiece, trained from the data and kept inside the model."""
+"""The SentencePiece tokenizer, trained on the data and saved inside the model."""
 
 import base64
 import hashlib
@@ -13,9 +13,9 @@ from typing import Any
 import keras
 
 from keras_seq.errors import UserError
-from keras_seq.text.hugging_face import tokenizer_json
+from keras_seq.text.hugging_face import to_tokenizer_json
 from keras_seq.text.segmentation import UnigramTables, token_ids
-from keras_seq.text.sentencepiece_model import UNIGRAM, parsed
+from keras_seq.text.sentencepiece_model import UNIGRAM, parse_model
 from keras_seq.text.tokenizer import (
     BEGINNING,
     END,
@@ -27,26 +27,25 @@ from keras_seq.text.tokenizer import (
     Tensor,
     Tokenizer,
     byte_pieces,
-    in_utf8,
+    encode_utf8,
 )
 from keras_seq.text.utf8 import to_bytes
 
-# While it trains, SentencePiece writes a space so; and so what it does not know.
+# SentencePiece's symbols for a space and for unknown text while it trains.
 SPACE, RESERVED = "\u2581", "\u2585"
 TRAINING_CHARACTERS = 5_000_000
 
-# Never in a piece: the end of a C string, and what SentencePiece keeps for itself.
-UNLEARNT = re.compile(f"[\0{SPACE}{RESERVED}]")
+# Never in a piece: the end of a C string, and SentencePiece's own symbols.
+EXCLUDED = re.compile(f"[\0{SPACE}{RESERVED}]")
 
 # No piece crosses a unit separator, and none has one.
 BOUNDARY = "\x1f"
 DIGIT = re.compile(r"\d")
 BROKEN = re.compile("([\udc80-\udcff])")
 
-# Scores are multiples of 1/16: then every engine adds them without rounding, and two ways to cut a
-# text tie in all of them or in none, as long as a sum fits the 24 bits of a float: up to some
-# 100,000 pieces. (Unrounded, tensorflow-text's older SentencePiece cut 45 of 3,000 reviews
-# otherwise than the library does.)
+# Scores are multiples of 1/16: every engine adds them without rounding, and two segmentations tie
+# in all engines or in none, as long as a sum fits the 24 bits of a float: up to 100,000 pieces.
+# (Unrounded, tensorflow-text's older SentencePiece segmented 45 of 3,000 reviews differently.)
 SCORE_GRID = 16
 
 
@@ -54,14 +53,14 @@ SCORE_GRID = 16
 class SentencePieceTokenizer(Tokenizer):
     """A SentencePiece unigram model (Kudo 2018) with byte fallback.
 
-    Text is taken as it is: no normalisation, no space added or removed. A space is a space in the
+    Texts are not changed: no normalisation, no space added or removed. A space is a space in the
     pieces, not U+2581, so that U+2581 in a text is itself.
 
     Args:
         model: A serialised SentencePiece model, as `train` makes it.
 
     Raises:
-        UserError: If it is none, or one that was trained to change texts.
+        UserError: If it is not a SentencePiece model, or one that changes texts.
     """
 
     def __init__(self, model: bytes) -> None:
@@ -73,7 +72,7 @@ class SentencePieceTokenizer(Tokenizer):
             self._processor.LoadFromSerializedProto(model)
         except RuntimeError as error:
             raise UserError(f"This is not a SentencePiece model: {error}") from error
-        changes = _changes(model)
+        changes = _describe_changes(model)
         if changes:
             raise UserError(
                 f"This SentencePiece model was not trained by keras-seq: {changes}. Train one with "
@@ -91,11 +90,11 @@ class SentencePieceTokenizer(Tokenizer):
         """Learns a vocabulary.
 
         Args:
-            texts: To learn from; of a large corpus a sample of about five million characters.
-            vocabulary_size: At most this many pieces, the 256 bytes and 4 special ids included.
-                A small corpus gets fewer.
-            seed: Of the sample.
-            split_digits: Each digit is a piece of its own, as is good for copying numbers.
+            texts: Texts to learn from; a large corpus is sampled, about five million characters.
+            vocabulary_size: Largest number of pieces, including 256 bytes and 4 special ids. A
+                small corpus gets fewer.
+            seed: Random seed of the sample.
+            split_digits: Make each digit a piece of its own, which helps to copy numbers.
 
         Raises:
             UserError: If there is no text, or `vocabulary_size` cannot hold its characters.
@@ -122,7 +121,7 @@ class SentencePieceTokenizer(Tokenizer):
                 remove_extra_whitespaces=False,
                 allow_whitespace_only_pieces=True,
                 add_dummy_prefix=False,
-                # SentencePiece's own `split_digits` knows those of English only.
+                # SentencePiece's own `split_digits` knows ASCII digits only.
                 pretokenization_delimiter=BOUNDARY if split_digits else "",
                 max_sentence_length=1 << 24,
                 pad_id=PADDING,
@@ -143,7 +142,7 @@ class SentencePieceTokenizer(Tokenizer):
                 f"SentencePiece cannot learn {vocabulary_size} pieces from these {len(sample)} "
                 f"texts: {reason}"
             ) from error
-        return cls(_finished(model.getvalue()))
+        return cls(_finish(model.getvalue()))
 
     @cached_property
     def vocabulary_size(self) -> int:
@@ -155,35 +154,35 @@ class SentencePieceTokenizer(Tokenizer):
 
     @property
     def _learnt(self) -> range:
-        """The ids of the pieces that were learnt."""
+        """The ids of the learnt pieces."""
         return range(FIRST_PIECE, self.vocabulary_size)
 
     def pieces(self) -> list[bytes]:
         return [*byte_pieces(), *(self._processor.IdToPiece(i).encode() for i in self._learnt)]
 
     def encode(self, texts: Iterable[str | bytes]) -> list[list[int]]:
-        return _cut(texts, self._processor.EncodeAsIds)
+        return _encode_valid(texts, self._processor.EncodeAsIds)
 
     def sample(self, texts: Iterable[str | bytes], alpha: float, seed: int) -> list[list[int]]:
         import sentencepiece
 
-        # Taken by the thread that each call of one thread starts, never by this one.
+        # The seed is read by the thread that each call with one thread starts.
         sentencepiece.set_random_generator_seed(seed)
         draw = partial(self._processor.EncodeAsIds, enable_sampling=True, nbest_size=-1)
-        return _cut(texts, partial(draw, alpha=alpha, num_threads=1))
+        return _encode_valid(texts, partial(draw, alpha=alpha, num_threads=1))
 
     def to_tensor(self, texts: Tensor, max_length: int) -> Tensor:
         import tensorflow as tf
         import tensorflow_text
 
-        # Made where it is used: tensorflow-text drops its tables with the graph that made them.
+        # Built where it is used: tensorflow-text drops its tables with the graph that built them.
         engine = tensorflow_text.SentencepieceTokenizer(self.model, out_type=tf.int32)
         rows = engine.tokenize(texts)[:, :max_length].to_tensor(shape=(None, max_length))
         return tf.ensure_shape(rows, (None, max_length))
 
     def to_json(self) -> str:
         scores = [self._processor.GetScore(i) for i in self._learnt]
-        return tokenizer_json(self.pieces(), scores)
+        return to_tokenizer_json(self.pieces(), scores)
 
     def token_ids(self, text: Tensor, length: Tensor, max_length: int) -> Tensor:
         return token_ids(self._tables, text, length, max_length)
@@ -206,9 +205,9 @@ class SentencePieceTokenizer(Tokenizer):
         return cls(zlib.decompress(base64.b64decode(config["model"])))
 
 
-def _finished(model: bytes) -> bytes:
-    """A trained model with scores on the grid, and spaces as they are in texts."""
-    proto = parsed(model)
+def _finish(model: bytes) -> bytes:
+    """Returns a trained model with scores on the grid and spaces as in texts."""
+    proto = parse_model(model)
     proto.normalizer_spec.escape_whitespaces = False
     for piece in proto.pieces:
         piece.score = round(piece.score * SCORE_GRID) / SCORE_GRID
@@ -216,13 +215,13 @@ def _finished(model: bytes) -> bytes:
     return proto.SerializeToString()
 
 
-def _changes(model: bytes) -> str:
-    """What a model does that a model of `train` does not; empty if it is one."""
-    proto = parsed(model)
+def _describe_changes(model: bytes) -> str:
+    """Returns how a model differs from those of `train`; empty if it does not."""
+    proto = parse_model(model)
     trainer, normalizer = proto.trainer_spec, proto.normalizer_spec
     names = [*SPECIAL_PIECES, *(f"<0x{byte:02X}>" for byte in range(256))]
     expected = {
-        "it is no unigram model": trainer.model_type == UNIGRAM,
+        "it is not a unigram model": trainer.model_type == UNIGRAM,
         "it has no byte fallback": trainer.byte_fallback,
         "its first ids are not padding, unknown, beginning, end and the bytes": (
             [piece.piece for piece in proto.pieces[: len(names)]] == names
@@ -240,25 +239,23 @@ def _changes(model: bytes) -> str:
     return ", ".join(what for what, holds in expected.items() if not holds)
 
 
-def _cut(
-    texts: Iterable[str | bytes], cut: Callable[[list[str]], list[list[int]]]
+def _encode_valid(
+    texts: Iterable[str | bytes], encode: Callable[[list[str]], list[list[int]]]
 ) -> list[list[int]]:
-    """The ids that `cut` gives for texts that are UTF-8 and for what is UTF-8 in others, where
-    bytes that are no character stand alone.
-    """
-    rows = [(row, _decoded(row)) for row in in_utf8(texts)]
-    found = iter(cut([text for _, text in rows if text is not None]))
-    return [_cut_broken(row, cut) if text is None else next(found) for row, text in rows]
+    """Encodes texts with `encode`; bytes that are not UTF-8 become ids of their own."""
+    rows = [(row, _decode(row)) for row in encode_utf8(texts)]
+    ids = iter(encode([text for _, text in rows if text is not None]))
+    return [_encode_broken(row, encode) if text is None else next(ids) for row, text in rows]
 
 
-def _cut_broken(text: bytes, cut: Callable[[list[str]], list[list[int]]]) -> list[int]:
+def _encode_broken(text: bytes, encode: Callable[[list[str]], list[list[int]]]) -> list[int]:
     ids: list[int] = []
     for part in BROKEN.split(text.decode("utf-8", "surrogateescape")):
-        ids += [FIRST_BYTE + ord(part) - 0xDC00] if BROKEN.fullmatch(part) else cut([part])[0]
+        ids += [FIRST_BYTE + ord(part) - 0xDC00] if BROKEN.fullmatch(part) else encode([part])[0]
     return ids
 
 
-def _decoded(text: bytes) -> str | None:
+def _decode(text: bytes) -> str | None:
     try:
         return text.decode()
     except UnicodeDecodeError:
@@ -270,7 +267,7 @@ def _sample(texts: Sequence[str], characters: int, seed: int) -> list[str]:
     random.Random(seed).shuffle(order)
     sample = []
     for i in order:
-        text = UNLEARNT.sub("", to_bytes(texts[i]).decode()).strip()
+        text = EXCLUDED.sub("", to_bytes(texts[i]).decode()).strip()
         if text:
             sample.append(text[:characters])
             characters -= len(text)

@@ -1,4 +1,4 @@
-"""SentencePiece's model file as a protocol buffer: the fields that are read or changed here.
+"""SentencePiece's model file as a protocol buffer, with the fields that are used here.
 
 (`sentencepiece.sentencepiece_model_pb2` works with one version of protobuf, and fails with those
 that other packages ask for. Fields that are not named here are kept as they are.)
@@ -27,8 +27,8 @@ PARTS = (
 )
 
 
-def parsed(model: bytes) -> Any:
-    """A serialised model as a message, `SerializeToString` being the way back."""
+def parse_model(model: bytes) -> Any:
+    """Parses a serialised model into a message."""
     return _message_class().FromString(model)
 
 

@@ -1,16 +1,16 @@
-"""A text that comes in pieces: whole characters, and an end where a stop string stands."""
+"""A text that arrives in pieces: whole characters, up to a stop text. Imports nothing heavy."""
 
 import codecs
 from collections.abc import Sequence
 
 
 class TextStream:
-    """Bytes in, the text that is certain out.
+    """Turns bytes into the text that is certain.
 
-    What may be the beginning of a character or of a stop string is held back until it is known.
+    The possible beginning of a character or of a stop text is held back until it is known.
 
     Args:
-        stop: Texts that end the text.
+        stop: Texts that end the output; they are not part of it.
     """
 
     def __init__(self, stop: Sequence[str] = ()) -> None:
@@ -20,11 +20,11 @@ class TextStream:
         self._held = ""
 
     def feed(self, piece: bytes) -> str:
-        """The text that is certain now. Nothing after a stop string."""
+        """Adds bytes and returns the text that is certain now; none after a stop text."""
         return self._add(self._decoder.decode(piece))
 
     def finish(self) -> str:
-        """What was held back: no more is to come."""
+        """Returns the text that was held back; no more bytes follow."""
         if self.stopped:
             return ""
         certain = self._add(self._decoder.decode(b"", final=True))
@@ -35,7 +35,7 @@ class TextStream:
         if self.stopped:
             return ""
         held = self._held + text
-        # Where a stop ends and begins: the first to be complete ends the text, however it comes.
+        # The stop text that is complete first ends the output, however the pieces arrive.
         places = [(held.index(s) + len(s), held.index(s)) for s in self.stop if s in held]
         if places:
             self.stopped, self._held = True, ""
@@ -47,6 +47,6 @@ class TextStream:
 
 
 def _overlap(text: str, stop: str) -> int:
-    """How many characters at the end of `text` may be the beginning of `stop`."""
+    """Returns how many characters at the end of `text` may be the beginning of `stop`."""
     sizes = range(min(len(text), len(stop) - 1), 0, -1)
     return next((size for size in sizes if text.endswith(stop[:size])), 0)

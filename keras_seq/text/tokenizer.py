@@ -1,11 +1,11 @@
-"""What a tokenizer is: bytes to ids and back, in Python and inside a graph."""
+"""The base of the tokenizers: bytes to ids and back, in Python and inside a graph."""
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 from keras import ops
 
-from keras_seq.text.joining import PieceTables, joined
+from keras_seq.text.joining import PieceTables, join_pieces
 from keras_seq.text.tables import take
 from keras_seq.text.utf8 import to_bytes
 from keras_seq.typing import Tensor
@@ -16,50 +16,50 @@ SPECIAL_PIECES = ("<pad>", "<unk>", "<s>", "</s>")
 
 
 class Tokenizer:
-    """Base of the tokenizers. Token ids join to the very bytes they were made of.
+    """Base of the tokenizers. Token ids join to exactly the bytes they were made of.
 
     Ids: 0 padding, 1 unknown (never produced), 2 beginning, 3 end of a text, 4 to 259 the bytes,
     then pieces. No text is out of vocabulary, and no normalisation changes it: the pieces of a
-    text, one after another, are the text.
+    text, joined, are the text.
 
     Attributes:
         vocabulary_size: Number of ids.
-        fingerprint: Equal for tokenizers that give equal ids.
-        bytes_a_token: More than texts of any language have on average.
+        fingerprint: A hash that is equal for tokenizers with equal ids.
+        max_bytes_per_token: An upper bound of the average bytes per token in any language.
     """
 
     vocabulary_size: int
     fingerprint: str
-    bytes_a_token: int = 8
+    max_bytes_per_token: int = 8
 
     def pieces(self) -> list[bytes]:
-        """What each id stands for; nothing, for the special ones."""
+        """Returns the bytes that each id stands for; none for special ids."""
         raise NotImplementedError
 
     def encode(self, texts: Iterable[str | bytes]) -> list[list[int]]:
-        """Token ids of each text. Lone surrogates, which are no characters, become "?"."""
+        """Returns the token ids of each text. Lone surrogates become "?"."""
         raise NotImplementedError
 
     def sample(self, texts: Iterable[str | bytes], alpha: float, seed: int) -> list[list[int]]:
-        """Token ids of each text, cut in one of the ways it can be, drawn (Kudo 2018).
+        """Returns token ids of each text, segmented at random (Kudo 2018).
 
         Args:
             texts: The texts.
-            alpha: A way is drawn with its probability to this power: near 0 any way is as likely
-                as another, at 1 nearly always the best one is drawn.
-            seed: The same texts and seed give the same ids.
+            alpha: Exponent of a segmentation's probability: near 0 all segmentations are equally
+                likely, at 1 the best one is nearly always sampled.
+            seed: Random seed: the same texts and seed give the same ids.
         """
         raise NotImplementedError
 
     def decode(self, token_ids: Iterable[Sequence[int]]) -> list[str]:
-        """The texts that ids stand for. What is not UTF-8 in them becomes U+FFFD."""
+        """Returns the text of each row of ids. Bytes that are not UTF-8 become U+FFFD."""
         return [text.decode("utf-8", "replace") for text in self.decode_bytes(token_ids)]
 
     def decode_bytes(self, token_ids: Iterable[Sequence[int]]) -> list[bytes]:
-        """The bytes that ids stand for: the exact inverse of `encode`.
+        """Returns the bytes of each row of ids: the exact inverse of `encode`.
 
         Raises:
-            ValueError: If an id is none of the tokenizer's.
+            ValueError: If an id is not one of the tokenizer's.
         """
         rows = [list(row) for row in token_ids]
         for i in (i for row in rows for i in row):
@@ -72,33 +72,33 @@ class Tokenizer:
         return self.pieces()
 
     def to_tensor(self, texts: Tensor, max_length: int) -> Tensor:
-        """Inside `tf.data`: string tensor `(B,)` to int32 ids `(B, max_length)`, cut and padded."""
+        """Maps a string tensor `(B,)` to int32 ids `(B, max_length)`, inside `tf.data`."""
         raise NotImplementedError
 
     def to_json(self) -> str:
-        """The same tokenizer in the Hugging Face `tokenizers` format, a `tokenizer.json`."""
+        """Returns the tokenizer in the Hugging Face `tokenizers` format, a `tokenizer.json`."""
         raise NotImplementedError
 
     def token_ids(self, text: Tensor, length: Tensor, max_length: int) -> Tensor:
-        """Inside a graph: texts to ids, by integer operations that every runtime has.
+        """Maps texts to ids inside a graph, by integer operations that every runtime has.
 
         Args:
             text: `(B, L)` uint8.
-            length: `(B,)` int32, how many bytes of each row are its text.
-            max_length: Ids kept of a text.
+            length: `(B,)` int32, the number of bytes of each text.
+            max_length: Largest number of ids of a text.
 
         Returns:
-            `(B, T)` int32, padded with 0; T is the lesser of `max_length` and L where L is known,
-            else of `max_length` and what the longest text takes.
+            `(B, T)` int32, padded with 0. T is the smaller of `max_length` and L where L is known,
+            else of `max_length` and the ids of the longest text.
         """
         raise NotImplementedError
 
     def unread(self, token_ids: Tensor, length: Tensor) -> Tensor:
-        """Inside a graph: how many bytes of each text are in none of its tokens.
+        """Counts, inside a graph, the bytes of each text that are in none of its tokens.
 
         Args:
-            token_ids: `(B, T)` int32, all that were kept of a text.
-            length: `(B,)` int32, its bytes.
+            token_ids: `(B, T)` int32, the tokens of each text.
+            length: `(B,)` int32, the bytes of each text.
 
         Returns:
             `(B,)` int32.
@@ -106,26 +106,26 @@ class Tokenizer:
         return length - self.ends(token_ids)[:, -1]
 
     def ends(self, token_ids: Tensor) -> Tensor:
-        """Inside a graph: where in its text, in bytes, each token `(B, T)` ends: `(B, T)` int32."""
+        """Returns, inside a graph, the byte at which each token `(B, T)` ends: `(B, T)` int32."""
         return ops.cumsum(take(self._piece_tables.lengths, token_ids), axis=1)
 
     @property
     def table_bytes(self) -> int:
-        """What `token_ids` looks up, in bytes: what it adds to a file, but for its operators."""
+        """Size in bytes of the tables that `token_ids` adds to a file."""
         return 0
 
     def text(self, token_ids: Tensor, max_bytes: int | None = None) -> tuple[Tensor, Tensor]:
-        """Inside a graph: ids `(B, T)` to texts, the inverse of `token_ids`.
+        """Maps ids `(B, T)` to texts inside a graph: the inverse of `token_ids`.
 
         Args:
             token_ids: `(B, T)` int32.
-            max_bytes: L; by default as much as T ids may need.
+            max_bytes: L; by default as many as T ids may need.
 
         Returns:
-            `(B, L)` uint8, padded with 0, and lengths `(B,)` int32. A longer text is cut, between
+            `(B, L)` uint8, padded with 0, and lengths `(B,)` int32. A longer text is cut between
             characters.
         """
-        return joined(self._piece_tables, token_ids, max_bytes)
+        return join_pieces(self._piece_tables, token_ids, max_bytes)
 
     @cached_property
     def _piece_tables(self) -> PieceTables:
@@ -133,15 +133,15 @@ class Tokenizer:
 
 
 def byte_pieces() -> list[bytes]:
-    """What the special ids and the bytes stand for."""
+    """Returns the bytes that the special ids and the byte ids stand for."""
     return [b""] * FIRST_BYTE + [bytes([i]) for i in range(256)]
 
 
-def in_utf8(texts: Iterable[str | bytes]) -> list[bytes]:
-    """Texts as bytes.
+def encode_utf8(texts: Iterable[str | bytes]) -> list[bytes]:
+    """Encodes texts in UTF-8.
 
     Raises:
-        TypeError: If `texts` is one string or no list, or something in it is no text.
+        TypeError: If `texts` is a single string or not a list, or an item is not a text.
     """
     if isinstance(texts, (str, bytes)):
         raise TypeError(f"Give a list of texts. Received one: {texts[:40]!r}")

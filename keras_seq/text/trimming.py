@@ -1,4 +1,4 @@
-"""Texts without the ASCII white space around them, in Python and as tensors."""
+"""Strips ASCII white space around texts, in Python and as tensors."""
 
 from keras import ops
 
@@ -7,13 +7,13 @@ from keras_seq.typing import Tensor
 SPACE = b" \t\n\v\f\r"
 
 
-def trimmed(text: bytes) -> bytes:
-    """A text without white space at either end."""
+def strip_text(text: bytes) -> bytes:
+    """Returns a text without white space at either end."""
     return text.strip(SPACE)
 
 
-def trimmed_rows(text: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
-    """The same of rows `(B, L)` uint8 with so many bytes each, `(B,)` int32: `(text, length)`."""
+def strip_rows(text: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
+    """Strips texts `(B, L)` uint8 of `length` bytes each, `(B,)` int32: `(text, length)`."""
     codes = ops.cast(text, "int32")
     places = ops.expand_dims(ops.arange(ops.shape(codes)[1], dtype="int32"), axis=0)  # (1, L)
     count = ops.expand_dims(length, axis=1)  # (B, 1)

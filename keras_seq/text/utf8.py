@@ -6,12 +6,12 @@ import numpy as np
 
 
 def to_bytes(text: str | bytes) -> bytes:
-    """A text in UTF-8. Lone surrogates, which are no characters, become "?"; bytes stay."""
+    """Returns a text in UTF-8. Lone surrogates become "?"; bytes stay as they are."""
     return text if isinstance(text, bytes) else text.encode("utf-8", "replace")
 
 
 def truncate(text: bytes, limit: int) -> bytes:
-    """The first `limit` bytes at most, and no part of a character."""
+    """Returns at most the first `limit` bytes, without a partial character."""
     end = min(limit, len(text))
     while end < len(text) and end > 0 and limit - end < 3 and text[end] & 0xC0 == 0x80:
         end -= 1
@@ -19,7 +19,7 @@ def truncate(text: bytes, limit: int) -> bytes:
 
 
 def truncate_left(text: bytes, limit: int) -> bytes:
-    """The last `limit` bytes at most, and no part of a character."""
+    """Returns at most the last `limit` bytes, without a partial character."""
     start = max(0, len(text) - limit)
     while 0 < start < len(text) and start + limit - len(text) < 3 and text[start] & 0xC0 == 0x80:
         start += 1
@@ -27,7 +27,7 @@ def truncate_left(text: bytes, limit: int) -> bytes:
 
 
 def pack_texts(texts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
-    """Texts as `(B, L)` uint8, padded with zeros, and their lengths `(B,)` int32."""
+    """Returns texts as `(B, L)` uint8, padded with zeros, and their lengths `(B,)` int32."""
     lengths = np.array([len(text) for text in texts], "int32")
     rows = np.zeros((len(texts), max(1, lengths.max(initial=0))), "uint8")
     for row, text in zip(rows, texts, strict=True):
@@ -36,5 +36,5 @@ def pack_texts(texts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def unpack_texts(rows: np.ndarray, lengths: np.ndarray) -> list[bytes]:
-    """The texts of `pack_texts`."""
+    """Returns the texts that `pack_texts` packed."""
     return [row[:length].tobytes() for row, length in zip(rows, lengths, strict=True)]

@@ -17,8 +17,8 @@ from keras_seq.backbones import (
     TransformerEncoderDecoder,
 )
 from keras_seq.models import TextClassifier, TextGenerator, Translator
+from keras_seq.tasks.loading import find_model
 from keras_seq.text import ByteTokenizer
-from keras_seq.training.run import find_model
 
 parity.LATENCY_CALLS = 1  # No test is about time.
 

@@ -17,7 +17,7 @@ import pytest
 import export
 from export import formats
 from keras_seq.errors import UserError
-from keras_seq.training.run import find_model
+from keras_seq.tasks.loading import find_model
 from tests.export.helpers import parity_figures
 
 ROOT = Path(__file__).resolve().parents[2]

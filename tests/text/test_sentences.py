@@ -1,6 +1,6 @@
 import pytest
 
-from keras_seq.text.sentences import parts
+from keras_seq.text.sentences import split_text
 
 
 def short(limit):
@@ -24,7 +24,7 @@ def short(limit):
     ],
 )
 def test_parts(text, limit, expected):
-    assert parts(text, short(limit)) == expected
+    assert split_text(text, short(limit)) == expected
 
 
 @pytest.mark.parametrize("text", [".", "a ", " ", "!'", "\n ", ", ", "x"])
@@ -38,7 +38,7 @@ def test_half_a_megabyte_of_anything_takes_no_time(text):
         return len(part) <= 200
 
     text = "a" + text * 250_000 + "b"
-    found = parts(text, fits)
+    found = split_text(text, fits)
     assert all(len(part) <= 200 for part in found)
     assert "".join("".join(found).split()) == "".join(text.split())
     assert asked < 6 * len(found) + 100
@@ -47,6 +47,6 @@ def test_half_a_megabyte_of_anything_takes_no_time(text):
 def test_nothing_is_lost_of_a_long_text():
     text = "The quick brown fox, it is said; jumps! Over 犬が好き。です " * 300
     for limit in (3, 17, 40):
-        found = parts(text, short(limit))
+        found = split_text(text, short(limit))
         assert "".join("".join(found).split()) == "".join(text.split())
         assert max(map(len, found)) <= limit

@@ -106,13 +106,13 @@ def _merge_equal(graph: Any, constants: dict[str, Any]) -> None:
             return name
         return tensor.data_type, tuple(tensor.dims), tensor.raw_data
 
-    found: dict[Any, Any] = {}
+    first_nodes: dict[Any, Any] = {}
     for node in list(graph.node):
         if node.op_type.startswith("Random") or any(a.HasField("g") for a in node.attribute):
             continue
         attributes = tuple(sorted(a.SerializeToString() for a in node.attribute))
         key = (node.op_type, node.domain, *map(same, node.input), attributes, len(node.output))
-        first = found.setdefault(key, node)
+        first = first_nodes.setdefault(key, node)
         if first is not node:
             for old, new in zip(node.output, first.output, strict=True):
                 _rename_uses(graph, old, new)

@@ -67,20 +67,20 @@ NORMALIZATION = (
 )
 
 
-def fuse_layer_normalization(graph: Any, links: Links, root: Any, found: Captures) -> Any:
+def fuse_layer_normalization(graph: Any, links: Links, root: Any, captures: Captures) -> Any:
     """(x - mean) / sqrt(mean((x - mean)²) + ε) · γ + β is LayerNormalization."""
-    if not _match(links, found["centred"], CENTRED, found):
+    if not _match(links, captures["centred"], CENTRED, captures):
         return None
-    vectors = [links.constant(found[name]) for name in ("gamma", "beta")]
-    epsilon = links.constant(found["epsilon"])
-    axes = [links.constant_values(found[name]) for name in ("axis", "axis_of_variance")]
+    vectors = [links.constant(captures[name]) for name in ("gamma", "beta")]
+    epsilon = links.constant(captures["epsilon"])
+    axes = [links.constant_values(captures[name]) for name in ("axis", "axis_of_variance")]
     # The operator takes vectors over the last axis, and no computed ones.
     is_vector = all(vector is not None and len(vector.dims) == 1 for vector in vectors)
     if epsilon is None or not is_vector or axes != [[-1], [-1]]:
         return None
     return helper.make_node(
         "LayerNormalization",
-        [found["x"], found["gamma"], found["beta"]],
+        [captures["x"], captures["gamma"], captures["beta"]],
         root.output,
         name=root.name,
         axis=-1,
@@ -88,55 +88,57 @@ def fuse_layer_normalization(graph: Any, links: Links, root: Any, found: Capture
     )
 
 
-def drop_equal_before_argmax(graph: Any, links: Links, root: Any, found: Captures) -> Any:
+def drop_equal_before_argmax(graph: Any, links: Links, root: Any, captures: Captures) -> Any:
     """argmax(x = max(x)) is argmax(x): the first of the largest, too."""
-    if links.constant_values(found["axes"]) != [_attribute(root, "axis", 0)]:
+    if links.constant_values(captures["axes"]) != [_attribute(root, "axis", 0)]:
         return None
-    return _copy_node(root, 0, found["x"])
+    return _copy_node(root, 0, captures["x"])
 
 
-def drop_index_shift(graph: Any, links: Links, root: Any, found: Captures) -> Any:
+def drop_index_shift(graph: Any, links: Links, root: Any, captures: Captures) -> Any:
     """An index i need not be where(i < 0, i + n, i): `Gather` counts from the end itself."""
-    table = links.constant(found["table"])
-    compared = links.producer(found["compared"], "Cast")  # in another integer type
-    index = found["compared"] if compared is None else compared.input[0]
+    table = links.constant(captures["table"])
+    compared = links.producer(captures["compared"], "Cast")  # in another integer type
+    index = captures["compared"] if compared is None else compared.input[0]
     rows = table and [table.dims[_attribute(root, "axis", 0)]]
-    is_shift = found["index"] in (found["compared"], index)
-    zero, shift = (links.constant_values(found[name]) for name in ("zero", "rows"))
+    is_shift = captures["index"] in (captures["compared"], index)
+    zero, shift = (links.constant_values(captures[name]) for name in ("zero", "rows"))
     if not is_shift or zero != [0] or shift != rows:
         return None
-    return _copy_node(root, 1, found["index"])
+    return _copy_node(root, 1, captures["index"])
 
 
-def drop_reshapes_around_matmul(graph: Any, links: Links, root: Any, found: Captures) -> Any:
+def drop_reshapes_around_matmul(graph: Any, links: Links, root: Any, captures: Captures) -> Any:
     """A product of `(…, D)` and a matrix is one MatMul, not one between two Reshapes."""
-    matrix = links.constant(found["matrix"])
+    matrix = links.constant(captures["matrix"])
     product = links.producer(root.input[0], "MatMul")
     if matrix is None or len(matrix.dims) != 2 or links.only_reader(root.input[0]) is None:
         return None
-    if not _match(links, root.input[1], OUTER_SHAPE, found):
+    if not _match(links, root.input[1], OUTER_SHAPE, captures):
         return None
-    flat, axes, width = (links.constant_values(found[n]) for n in ("flat", "axes", "width"))
+    flat, axes, width = (links.constant_values(captures[n]) for n in ("flat", "axes", "width"))
     if len(links.producer(root.input[1], "Concat", PASSING).input) != 2:
         return None
     if flat != [-1, matrix.dims[0]] or width != [matrix.dims[1]]:
         return None
     if axes != list(range(len(axes or ()))):
         return None
-    return helper.make_node("MatMul", [found["x"], found["matrix"]], root.output, name=product.name)
+    return helper.make_node(
+        "MatMul", [captures["x"], captures["matrix"]], root.output, name=product.name
+    )
 
 
 OUTER_SHAPE = ("~Concat", ("~Gather", ("~Shape", "x"), "axes"), "width")
 
 
-def copy_input_sizes(graph: Any, links: Links, root: Any, found: Captures) -> Any:
+def copy_input_sizes(graph: Any, links: Links, root: Any, captures: Captures) -> Any:
     """A size that a Reshape takes from the same axis of its own input is 0: as it was."""
-    shape = links.producer(found["shape"], "Concat", PASSING)
+    shape = links.producer(captures["shape"], "Concat", PASSING)
     sizes: list[int | None] = []
     for part in shape.input if shape else ():
         known = links.constant_values(part)
         if known is None:
-            is_same = _find_axis(links, part) == (found["x"], len(sizes))
+            is_same = _find_axis(links, part) == (captures["x"], len(sizes))
             known = [0] if is_same else [None]
         sizes += known
     if not sizes or None in sizes:
@@ -144,15 +146,15 @@ def copy_input_sizes(graph: Any, links: Links, root: Any, found: Captures) -> An
     return _copy_node(root, 1, _add_sizes(graph, root, sizes))
 
 
-def fold_squeeze_into_reshape(graph: Any, links: Links, root: Any, found: Captures) -> Any:
+def fold_squeeze_into_reshape(graph: Any, links: Links, root: Any, captures: Captures) -> Any:
     """A Squeeze after a Reshape is a Reshape to the smaller shape."""
-    sizes, axes = (links.constant_values(found[name]) for name in ("sizes", "axes"))
+    sizes, axes = (links.constant_values(captures[name]) for name in ("sizes", "axes"))
     if not sizes or not axes or min(axes) < 0 or 0 in sizes:
         return None
     if links.only_reader(root.input[0]) is None:
         return None
     rest = [size for axis, size in enumerate(sizes) if axis not in axes]
-    inputs = [found["x"], _add_sizes(graph, root, rest)]
+    inputs = [captures["x"], _add_sizes(graph, root, rest)]
     return helper.make_node("Reshape", inputs, root.output, name=root.name)
 
 

@@ -71,4 +71,7 @@ class ClassifierSignatures:
         """Returns the largest number of tokens, T, and of bytes of a text, L."""
         model = self._model
         # A character has four bytes at most: so the last token is whole, too.
-        return {"T": model.max_length, "L": model.tokenizer.bytes_a_token * model.max_length + 3}
+        return {
+            "T": model.max_length,
+            "L": model.tokenizer.max_bytes_per_token * model.max_length + 3,
+        }

@@ -412,7 +412,7 @@ class GeneratorSignatures:
 
     def _bytes_of(self, tokens: int) -> int:
         """As many as a text of `tokens` tokens surely has."""
-        return self._model.tokenizer.bytes_a_token * tokens + 3
+        return self._model.tokenizer.max_bytes_per_token * tokens + 3
 
 
 def last_ids(token_ids: Tensor, count: Tensor, most: int) -> Tensor:

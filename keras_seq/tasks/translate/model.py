@@ -22,10 +22,10 @@ from keras_seq.tasks.text_model import SignatureMixin, TextModel
 from keras_seq.tasks.translate.answers import join_hypotheses, read_hypotheses
 from keras_seq.tasks.translate.signatures import TranslatorSignatures
 from keras_seq.text import Tokenizer
-from keras_seq.text.sentences import parts
+from keras_seq.text.sentences import split_text
 from keras_seq.text.token_rows import pad_rows
-from keras_seq.text.tokenizer import BEGINNING, END, in_utf8
-from keras_seq.text.trimming import trimmed
+from keras_seq.text.tokenizer import BEGINNING, END, encode_utf8
+from keras_seq.text.trimming import strip_text
 from keras_seq.typing import Arrays, State, Tensor
 
 MAX_BATCH_ROWS = 64  # Rows of a search, beams included.
@@ -248,7 +248,7 @@ class Translator(SignatureMixin, TextModel):
         is_number = isinstance(length_penalty, (int, float, np.floating, np.integer))
         if not is_number or not 0 <= length_penalty < float("inf"):
             raise UserError(f"length_penalty is 0 or more. Received: {length_penalty!r}")
-        pieces = [self._parts(text, split) for text in in_utf8(texts)]
+        pieces = [self._parts(text, split) for text in encode_utf8(texts)]
         rows = self.tokenizer.encode([part for found in pieces for part in found])
         # Those of about one length together; each result back to its place.
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
@@ -275,7 +275,7 @@ class Translator(SignatureMixin, TextModel):
         """A text in parts that the model has place for: one part, if it has for all of it, and
         none, if there is nothing to translate.
         """
-        content = trimmed(content)
+        content = strip_text(content)
 
         def fits(part: str | bytes) -> bool:
             return len(self.tokenizer.encode([part])[0]) <= self.max_length
@@ -289,7 +289,7 @@ class Translator(SignatureMixin, TextModel):
                 f"A text has {count:,} tokens, and the model has place for {self.max_length}. "
                 f"Shorten it, or let it be split (split=True; without --no-split): {text[:40]!r}…"
             )
-        return parts(text, fits)
+        return split_text(text, fits)
 
     def _read_hypotheses(
         self, ids: np.ndarray, count: np.ndarray, scores: np.ndarray, ended: np.ndarray

@@ -11,7 +11,7 @@ from keras_seq.errors import UserError
 from keras_seq.signature import UNREAD, Signature, TensorSpec
 from keras_seq.text.token_rows import pad_rows
 from keras_seq.text.tokenizer import END
-from keras_seq.text.trimming import trimmed_rows
+from keras_seq.text.trimming import strip_rows
 from keras_seq.text.utf8 import pack_texts, to_bytes, truncate
 from keras_seq.typing import Arrays, Tensor
 
@@ -76,7 +76,7 @@ class TranslatorSignatures:
             return {"token_ids": ids, "length": length, "scores": scores, "ended": ended}
 
         def translate_text(text: Tensor, length: Tensor, **numbers: Tensor) -> dict[str, Tensor]:
-            text, length = trimmed_rows(text, length)
+            text, length = strip_rows(text, length)
             token_ids = self._model.tokenizer.token_ids(text, length, read)
             ids, _, scores, ended = search(token_ids, **numbers)
             rows, size = self._model.tokenizer.text(ops.reshape(ids, (-1, new)))
@@ -227,6 +227,6 @@ class TranslatorSignatures:
             )
         # A character has four bytes at most: so the last token is whole, too.
         text, translation = (
-            self._model.tokenizer.bytes_a_token * found[size] + 3 for size in ("T", "N")
+            self._model.tokenizer.max_bytes_per_token * found[size] + 3 for size in ("T", "N")
         )
         return {**found, "S": found["T"] + 1, "K": beams, "L": text, "R": translation}
