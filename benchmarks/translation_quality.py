@@ -30,10 +30,7 @@ def main() -> int:
     arguments = parser.parse_args()
 
     from keras_seq.console import print_table
-<<<<<<< HEAD
-=======
     from keras_seq.models import find_model
->>>>>>> main
     from keras_seq.tasks.translate.metrics import translation_metrics
 
     model, _ = find_model(arguments.model)
