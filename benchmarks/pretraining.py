@@ -62,12 +62,8 @@ def _compare(arguments: argparse.Namespace) -> None:
     from keras_seq.training.memory import keep_freed_memory
 
     keep_freed_memory()
-<<<<<<< HEAD
-    import_quietly("keras_seq.training")
-=======
     import_quietly("keras_seq.training.session")
     from keras_seq.models import find_model
->>>>>>> main
     from keras_seq.training import Interrupted
 
     initial, _ = find_model(arguments.run)

@@ -59,11 +59,7 @@ def main() -> int:
 def _prepare(name: str, data: str, count: int, folder: Path) -> None:
     """Writes every file that is measured, and the sentences."""
     from export import formats
-<<<<<<< HEAD
-    from keras_seq.training.run import find_model
-=======
     from keras_seq.models import find_model
->>>>>>> main
 
     model, _ = find_model(name)
     corpus = load_corpus("translate", data, source=model.source, target=model.target)
