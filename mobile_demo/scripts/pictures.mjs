@@ -1,4 +1,4 @@
-// The pictures of README.md: every screen, light and dark, from the built app.
+// Takes the pictures of README.md from the built app: every screen, light and dark.
 import {mkdirSync} from 'node:fs';
 import {join} from 'node:path';
 
