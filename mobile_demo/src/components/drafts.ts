@@ -1,13 +1,13 @@
-/** What one has typed on a screen, until the app is closed: other screens and runtimes leave it as it is. */
+/** What the user has entered on each screen. It lasts until the app is closed, whatever screen or runtime comes between. */
 import {useState} from 'preact/hooks';
 
 const drafts = new Map<string, unknown>();
 
 export function useDraft<T>(key: string, initial: T): [T, (value: T) => void] {
-  const [value, set] = useState<T>(() => (drafts.has(key) ? (drafts.get(key) as T) : initial));
-  const keep = (value: T) => {
+  const [value, setValue] = useState<T>(() => (drafts.has(key) ? (drafts.get(key) as T) : initial));
+  const setDraft = (value: T) => {
     drafts.set(key, value);
-    set(value);
+    setValue(value);
   };
-  return [value, keep];
+  return [value, setDraft];
 }

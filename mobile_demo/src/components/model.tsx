@@ -1,113 +1,100 @@
-/** The model of a screen: chosen, fetched with a progress bar, opened; then the screen itself. */
-import type {ComponentChildren} from 'preact';
+/** Selects the model of a screen, loads it with a progress bar, and then shows the screen. */
 import {useEffect, useLayoutEffect, useRef, useState} from 'preact/hooks';
 
-import type {Listed} from '../backend/backend';
-import {type Backend, followed} from '../backend/client';
-import {megabytes, told, useSay} from '../words/words';
+import {withProgress} from '../backend/client';
+import {formatError, formatMegabytes, useTranslation} from '../i18n';
 import {useApp} from './app_state';
 import {ModelUpdate} from './model_update';
-
-interface Props {
-  task: Listed['task'];
-  children: (backend: Backend, bundle: Listed) => ComponentChildren;
-}
+import type {ModelProps, TaskScreen} from './screen';
 
 type Stage =
-  | {name: 'asking'}
+  | {name: 'checking'}
   | {name: 'absent'; bytes: number}
-  | {name: 'loading'; done: number; all: number}
+  | {name: 'loading'; done: number; total: number}
   | {name: 'ready'}
   | {name: 'failed'; error: unknown};
 
-export function WithModel({task, children}: Props) {
+export function WithModel({screen: {task, Content}}: {screen: TaskScreen}) {
   const {bundles, backend, choices, choose} = useApp();
-  const say = useSay();
+  const t = useTranslation();
   const ofTask = bundles?.filter((bundle) => bundle.task === task) ?? [];
   const runnable = ofTask.filter(({variants}) => variants.some(({engine}) => engine === choices.engine));
-  const fitting = runnable.length > 0 ? runnable : ofTask; // Else the error says what to choose.
-  const bundle = fitting.find(({name}) => name === choices.chosen[task]) ?? fitting[0];
+  const candidates = runnable.length > 0 ? runnable : ofTask; // If none runs, the error says what to do.
+  const bundle = candidates.find(({name}) => name === choices.bundleByTask[task]) ?? candidates[0];
   if (!backend || bundles === null) return <p class="quiet" aria-busy="true" />;
-  if (!bundle) return <p class="notice" role="status">{say('noModel')}</p>;
+  if (!bundle) return <p class="notice" role="status">{t('noModel')}</p>;
   return (
     <>
-      {fitting.length > 1 && (
+      {candidates.length > 1 && (
         <label class="field">
-          <span>{say('model')}</span>
+          <span>{t('model')}</span>
           <select
             value={bundle.name}
-            onChange={(event) => choose({chosen: {...choices.chosen, [task]: event.currentTarget.value}})}
+            onChange={(event) => choose({bundleByTask: {...choices.bundleByTask, [task]: event.currentTarget.value}})}
           >
-            {fitting.map(({name}) => <option key={name}>{name}</option>)}
+            {candidates.map(({name}) => <option key={name}>{name}</option>)}
           </select>
         </label>
       )}
       <ModelUpdate bundle={bundle} />
-      <Loaded key={bundle.name} backend={backend} bundle={bundle}>{() => children(backend, bundle)}</Loaded>
+      <LoadedModel key={bundle.name} backend={backend} bundle={bundle} Content={Content} />
     </>
   );
 }
 
-/** Bundles that the user has asked for: another try, or another runtime, need not be asked for again. */
-const asked = new Set<string>();
-
-interface LoadedProps {
-  backend: Backend;
-  bundle: Listed;
-  children: () => ComponentChildren;
-}
-
-function Loaded({backend, bundle: {name}, children}: LoadedProps) {
-  const {restart} = useApp();
-  const say = useSay();
+function LoadedModel({backend, bundle, Content}: ModelProps & Pick<TaskScreen, 'Content'>) {
+  const {requestedBundles, restart} = useApp();
+  const t = useTranslation();
   const screen = useRef<HTMLDivElement>(null);
-  const [stage, setStage] = useState<Stage>({name: 'asking'});
+  const [stage, setStage] = useState<Stage>({name: 'checking'});
+  const {name} = bundle;
   const onFailure = (error: unknown) => setStage({name: 'failed', error});
 
   const load = () => {
-    setStage({name: 'loading', done: 0, all: 0});
-    const onProgress = (done: number, all: number) => setStage({name: 'loading', done, all});
-    followed((progress) => backend.load(name, progress), onProgress).then(() => setStage({name: 'ready'}), onFailure);
+    setStage({name: 'loading', done: 0, total: 0});
+    const onProgress = (done: number, total: number) => setStage({name: 'loading', done, total});
+    withProgress((report) => backend.load(name, report), onProgress).then(() => setStage({name: 'ready'}), onFailure);
+  };
+  const request = () => {
+    requestedBundles.add(name);
+    load();
   };
 
-  // Whoever asked for the model wants to write next, from the moment the field is there.
+  // A user who asked for the model wants to write next.
   useLayoutEffect(() => {
-    if (stage.name === 'ready' && asked.has(name)) screen.current?.querySelector('textarea')?.focus();
+    if (stage.name === 'ready' && requestedBundles.has(name)) screen.current?.querySelector('textarea')?.focus();
   }, [stage.name]);
 
-  // What is here already is opened; what has to be fetched is fetched when the user says so.
+  // A model on this device is opened; one that has to be fetched waits for the user to ask for it.
   useEffect(() => {
-    backend.toFetch(name).then((bytes) => (bytes && !asked.has(name) ? setStage({name: 'absent', bytes}) : load()), onFailure);
+    const onBytes = (bytes: number) => (bytes && !requestedBundles.has(name) ? setStage({name: 'absent', bytes}) : load());
+    backend.missingBytes(name).then(onBytes, onFailure);
   }, [backend, name]);
 
   switch (stage.name) {
-    case 'asking':
+    case 'checking':
       return <p class="quiet" aria-busy="true" />;
     case 'absent':
-      return (
-        <button class="primary" onClick={() => (asked.add(name), load())}>
-          {say('get', {size: megabytes(stage.bytes)})}
-        </button>
-      );
+      return <button class="primary" onClick={request}>{t('loadModel', {size: formatMegabytes(stage.bytes)})}</button>;
     case 'loading': {
-      const {done, all} = stage;
-      const isOpening = all === 0 || done === all;
-      const text = isOpening ? say('opening', {name}) : say('loading', {name, done: megabytes(done), all: megabytes(all)});
+      const {done, total} = stage;
+      const isOpening = total === 0 || done === total;
+      const text = isOpening ? t('opening', {name}) : t('loading', {name, done: formatMegabytes(done), total: formatMegabytes(total)});
       return (
         <div role="status">
           <p>{text}</p>
-          <progress max={1} {...(isOpening ? {} : {value: done / all})} aria-label={text} />
+          <progress max={1} {...(isOpening ? {} : {value: done / total})} aria-label={text} />
         </div>
       );
     }
     case 'failed':
       return (
         <div class="notice bad" role="alert">
-          <p>{told(say, stage.error)}</p>
-          <button onClick={restart}>{say('retry')}</button>
+          <p>{formatError(t, stage.error)}</p>
+          <button onClick={restart}>{t('retry')}</button>
         </div>
       );
     case 'ready':
-      return <div ref={screen} class="screen">{children()}</div>;
+      return <div ref={screen} class="screen"><Content backend={backend} bundle={bundle} /></div>;
   }
 }

@@ -1,30 +1,32 @@
-/** A newer version of a model: told wherever it is used, fetched when the user says so. */
+/** Offers a newer version of a model wherever the model is used, and fetches it on request. */
 import {useState} from 'preact/hooks';
 
-import type {Listed} from '../backend/backend';
-import {followed} from '../backend/client';
-import {megabytes, told, useSay} from '../words/words';
+import {withProgress} from '../backend/client';
+import type {BundleSummary} from '../backend/types';
+import {formatError, formatMegabytes, useTranslation} from '../i18n';
 import {useApp} from './app_state';
 
-export function ModelUpdate({bundle: {name, update}}: {bundle: Listed}) {
+export function ModelUpdate({bundle: {name, updateBytes}}: {bundle: BundleSummary}) {
   const {backend, refresh} = useApp();
-  const say = useSay();
-  const [done, setDone] = useState<number | null>(null);
+  const t = useTranslation();
+  const [progress, setProgress] = useState<number | null>(null);
   const [error, setError] = useState<unknown>(null);
-  if (update === null || !backend) return null;
-  const fetchIt = () => {
-    setDone(0);
+  if (updateBytes === null || !backend) return null;
+  const update = () => {
+    setProgress(0);
     setError(null);
-    const onProgress = (done: number, all: number) => setDone(all ? done / all : 1);
-    followed((progress) => backend.update(name, progress), onProgress).then(refresh).catch(setError).finally(() => setDone(null));
+    withProgress((onProgress) => backend.update(name, onProgress), (done, total) => setProgress(total ? done / total : 1))
+      .then(refresh)
+      .catch(setError)
+      .finally(() => setProgress(null));
   };
   return (
     <div class="notice" role="status">
-      <p>{say('newer', {name, size: megabytes(update)})}</p>
-      {done === null
-        ? <button onClick={fetchIt}>{say('update')}</button>
-        : <progress max={1} value={done} aria-label={say('update')} />}
-      {error !== null && <p role="alert">{told(say, error)}</p>}
+      <p>{t('newModel', {name, size: formatMegabytes(updateBytes)})}</p>
+      {progress === null
+        ? <button onClick={update}>{t('update')}</button>
+        : <progress max={1} value={progress} aria-label={t('update')} />}
+      {error !== null && <p role="alert">{formatError(t, error)}</p>}
     </div>
   );
 }

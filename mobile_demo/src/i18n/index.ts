@@ -1,47 +1,53 @@
-/** What the app says, in the user's language. */
+/** The texts of the app, in the user's language. */
 import {createContext} from 'preact';
 import {useContext} from 'preact/hooks';
 
-import {type Told, tellable} from '../errors';
-import {en} from './en';
+import {type Message, serializeError, type Values} from '../errors';
+import {en, type Key} from './en';
 import {zh} from './zh';
 
-export type Key = keyof typeof en;
-export type Values = Record<string, string | number>;
+export type {Key};
 export type Language = 'en' | 'zh';
-export type Say = (key: Key, values?: Values) => string;
+/** Returns the text of a key, with the values filled in. */
+export type Translator = (key: Key, values?: Values) => string;
 
 export const LANGUAGES: Record<Language, string> = {en: 'English', zh: '中文'};
-const ALL: Record<Language, Record<Key, string>> = {en, zh};
+const TEXTS: Record<Language, Record<Key, string>> = {en, zh};
 
-export function preferred(): Language {
+/** Returns the language to start with, from the browser's settings. */
+export function preferredLanguage(): Language {
   return navigator.language.startsWith('zh') ? 'zh' : 'en';
 }
 
-export function sayIn(language: Language): Say {
-  return (key, values = {}) => ALL[language][key].replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ''));
+export function createTranslator(language: Language): Translator {
+  const list = new Intl.ListFormat(language);
+  const format = (value: Values[string] | undefined) => (Array.isArray(value) ? list.format(value) : String(value ?? ''));
+  return (key, values = {}) => TEXTS[language][key].replace(/\{(\w+)\}/g, (_, name) => format(values[name]));
 }
 
-export const Words = createContext<Say>(sayIn('en'));
-export const useSay = () => useContext(Words);
+export const Translation = createContext<Translator>(createTranslator('en'));
+export const useTranslation = () => useContext(Translation);
 
-/** An error in one sentence. */
-export function told(say: Say, error: unknown): string {
-  return toldOf(say, tellable(error));
+/** Returns an error as one sentence. */
+export function formatError(t: Translator, error: unknown): string {
+  return formatMessage(t, serializeError(error));
 }
 
-/** A sentence with the names of runtimes as the app shows them. */
-export function toldOf(say: Say, {key, values}: Told): string {
+/** Returns a message as one sentence, with runtimes named as the app names them. */
+export function formatMessage(t: Translator, {key, values}: Message): string {
   const {engine} = values;
-  return say(key, engine === 'litert' || engine === 'onnx' ? {...values, engine: say(engine)} : values);
+  return t(key, engine === 'litert' || engine === 'onnx' ? {...values, engine: t(engine)} : values);
 }
 
-/** The name of a language, or its code where it has none here. */
-export function languageName(say: Say, code: string | undefined): string {
-  return code !== undefined && code in en ? say(code as Key) : (code ?? '');
+/** Returns the name of the language with the code `code`, or the code if it is none. */
+export function languageName(language: Language, code = ''): string {
+  try {
+    return new Intl.DisplayNames(language, {type: 'language'}).of(code) ?? code;
+  } catch {
+    return code; // Not a language code.
+  }
 }
 
-/** A size as people say it. */
-export function megabytes(bytes: number): string {
+export function formatMegabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(1)} MB`;
 }

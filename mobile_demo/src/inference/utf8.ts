@@ -1,29 +1,30 @@
-/** Texts as the graphs take them: bytes. As keras_seq/utf8.py. */
+/** Texts as the signatures take them: UTF-8 bytes. The counterpart of keras_seq/utf8.py. */
 const encoder = new TextEncoder();
 
-/** The bytes of `text`: its beginning, or its end, in `most` bytes at most, between characters. */
-export function bytes(text: string, most: number, keep: 'start' | 'end' = 'start'): Uint8Array {
-  const all = encoder.encode(text);
-  if (all.length <= most) return all;
-  const isInside = (i: number) => (all[i]! & 0xc0) === 0x80;
-  let at = keep === 'start' ? most : all.length - most;
-  if (keep === 'start') {
-    while (at > 0 && isInside(at)) at--;
-    return all.subarray(0, at);
+/** Returns the first bytes of `text`, or the last ones: at most `limit`, cut between characters. */
+export function truncateUtf8(text: string, limit: number, truncationSide: 'left' | 'right' = 'right'): Uint8Array {
+  const bytes = encoder.encode(text);
+  if (bytes.length <= limit) return bytes;
+  const isContinuation = (i: number) => (bytes[i]! & 0xc0) === 0x80;
+  if (truncationSide === 'right') {
+    let end = limit;
+    while (end > 0 && isContinuation(end)) end--;
+    return bytes.subarray(0, end);
   }
-  while (at < all.length && isInside(at)) at++;
-  return all.subarray(at);
+  let start = bytes.length - limit;
+  while (start < bytes.length && isContinuation(start)) start++;
+  return bytes.subarray(start);
 }
 
-/** `text` without its last `unread` bytes. */
-export function beginning(text: string, unread: number): string {
-  if (unread === 0) return text;
-  const all = encoder.encode(text);
-  return new TextDecoder().decode(all.subarray(0, all.length - unread));
+/** Returns `text` without its last `count` bytes. */
+export function dropLastBytes(text: string, count: number): string {
+  if (count === 0) return text;
+  const bytes = encoder.encode(text);
+  return new TextDecoder().decode(bytes.subarray(0, bytes.length - count));
 }
 
-/** Where in the UTF-8 of `text` each of its parts ends; `parts` joined are `text`. */
-export function ends(parts: string[]): number[] {
+/** Returns where each part ends in the UTF-8 bytes of all of them joined. */
+export function byteEnds(parts: string[]): number[] {
   let end = 0;
   return parts.map((part) => (end += encoder.encode(part).length));
 }
