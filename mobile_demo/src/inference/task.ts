@@ -17,6 +17,12 @@ export interface Timing {
   tokens: number;
 }
 
+/**
+ * A callback on the page. Its calls come in order, but through a port of their own: a function that
+ * awaits the last one returns after the page has had all of them.
+ */
+export type Report<T extends unknown[]> = (...values: T) => void | Promise<void>;
+
 export interface Task {
   /** Signatures that the functions call: a bundle that lacks one is refused. */
   signatures: readonly string[];

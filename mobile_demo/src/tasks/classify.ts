@@ -1,7 +1,7 @@
 /** The classes of a text, and the words that decide between them. */
 import inputs from '../backend/benchmark_inputs.json';
 import {runSignature, type Session} from '../inference/session';
-import {type Context, measureMs, type Task, yieldToEventLoop} from '../inference/task';
+import {type Context, measureMs, type Report, type Task, yieldToEventLoop} from '../inference/task';
 import {dropLastBytes} from '../inference/utf8';
 
 export interface Prediction {
@@ -52,7 +52,7 @@ export const task = {
     classify: ({session}: Context, text: string) => predict(session, text),
 
     /** Attributes a prediction to words, and reports them a few times a second. */
-    async attributeWords({session, signal}: Context, text: string, prediction: Prediction, onWords: (words: WordAttribution[]) => void) {
+    async attributeWords({session, signal}: Context, text: string, prediction: Prediction, onWords: Report<[WordAttribution[]]>) {
       let latest: WordAttribution[] = [];
       let reportedAt = performance.now();
       if (signal.aborted) return;
@@ -61,10 +61,10 @@ export const task = {
         await yieldToEventLoop();
         if (signal.aborted) return;
         if (performance.now() - reportedAt < UPDATE_EVERY_MS) continue;
-        onWords(latest);
+        void onWords(latest);
         reportedAt = performance.now();
       }
-      onWords(latest);
+      await onWords(latest);
     },
   },
   async benchmark(session: Session) {

@@ -2,7 +2,7 @@
 import inputs from '../backend/benchmark_inputs.json';
 import type {DeviceTensor, Outputs} from '../engine/engine';
 import {encodeText, freeTensors, readOutputs, type Session} from '../inference/session';
-import {type Context, type Task, yieldToEventLoop} from '../inference/task';
+import {type Context, type Report, type Task, yieldToEventLoop} from '../inference/task';
 import {randomUniforms} from '../inference/uniforms';
 
 export interface Sampling {
@@ -80,17 +80,17 @@ export const task = {
   signatures: ['prefill_text', 'decode_text'],
   functions: {
     /** Reports each piece of text with the tokens so far. Returns how many bytes at the start of the prompt weren't read. */
-    async generate({session, signal}: Context, prompt: string, sampling: Sampling, onText: (text: string, tokens: number) => void) {
+    async generate({session, signal}: Context, prompt: string, sampling: Sampling, onText: Report<[string, number]>) {
       const decoder = new TextDecoder();
       let tokens = 0, unreadBytes = 0;
       for await (const chunk of continuePrompt(session, prompt, sampling)) {
         tokens += chunk.tokens;
         unreadBytes += chunk.unreadBytes;
-        onText(decoder.decode(chunk.bytes, {stream: true}), tokens);
+        void onText(decoder.decode(chunk.bytes, {stream: true}), tokens);
         await yieldToEventLoop();
         if (signal.aborted) break;
       }
-      onText(decoder.decode(), tokens);
+      await onText(decoder.decode(), tokens);
       return unreadBytes;
     },
   },

@@ -1,7 +1,7 @@
 /** A text in another language: alternatives for each sentence, and the words that each word attends to. */
 import inputs from '../backend/benchmark_inputs.json';
 import {runSignature, type Session} from '../inference/session';
-import {type Context, measureMs, type Task, yieldToEventLoop} from '../inference/task';
+import {type Context, measureMs, type Report, type Task, yieldToEventLoop} from '../inference/task';
 import {byteEnds, dropLastBytes} from '../inference/utf8';
 
 const decoder = new TextDecoder();
@@ -78,14 +78,16 @@ export const task = {
   functions: {
     /** Translates the first `maxSentences` sentences and reports each. Returns how many sentences are left. */
     async translate(
-      {session, signal}: Context, text: string, maxSentences: number, onTranslation: (translation: Translation) => void,
+      {session, signal}: Context, text: string, maxSentences: number, onTranslation: Report<[Translation]>,
     ) {
       const sentences = splitSentences(text, session.manifest.languages?.[0] ?? 'en');
+      let report: void | Promise<void> = undefined;
       for (const sentence of sentences.slice(0, maxSentences)) {
         await yieldToEventLoop();
         if (signal.aborted) break;
-        onTranslation(await translateSentence(session, sentence));
+        report = onTranslation(await translateSentence(session, sentence));
       }
+      await report;
       return Math.max(0, sentences.length - maxSentences);
     },
     attention: ({session}: Context, source: string, translation: string) => wordAttention(session, source, translation),
