@@ -101,8 +101,8 @@ export async function openApp(browser, origin, {profile = 'Pixel 7', choices = {
 }
 
 /**
- * Runs in the page, before the app: what comes from the worker waits for `window.release()`, if
- * `window.held` has "Worker" (its answers) or "MessagePort" (what it reports meanwhile).
+ * Runs in the page, before the app: what the worker sends waits for `window.release()`, if `window.held`
+ * has "answers" (to calls of the page) or "reports" (calls of the page's callbacks).
  */
 function holdMessages() {
   const waiting = [];
@@ -114,14 +114,15 @@ function holdMessages() {
       waiting.splice(0).forEach((deliver) => deliver());
     },
   });
-  for (const {name, prototype} of [MessagePort, Worker]) {
+  for (const {prototype} of [MessagePort, Worker]) {
     const {addEventListener, postMessage} = prototype;
     prototype.addEventListener = function (type, listener, ...more) {
-      const deliver = (event) => (window.held.has(name) ? waiting.push(() => listener(event)) : listener(event));
+      const isHeld = ({data}) => window.held.has(data?.type === 'APPLY' ? 'reports' : 'answers');
+      const deliver = (event) => (isHeld(event) ? waiting.push(() => listener(event)) : listener(event));
       return addEventListener.call(this, type, deliver, ...more);
     };
     prototype.postMessage = function (message, ...more) {
-      window.calls.push(message?.path?.join('.'));
+      if (message?.path) window.calls.push(message.path.join('.'));
       return postMessage.call(this, message, ...more);
     };
   }

@@ -67,7 +67,7 @@ test('writing is stopped, and starts again from another seed', async () => {
   await openScreen(page, 'write');
   const written = page.locator('.written span').nth(1);
   // The end is held back, so that there is time to press, however fast the device is.
-  await page.evaluate(() => window.held.add('Worker'));
+  await page.evaluate(() => window.held.add('answers'));
   await page.getByRole('button', {name: 'Write', exact: true}).click();
   await written.filter({hasText: /\w/}).waitFor();
   await page.getByRole('button', {name: 'Stop'}).click();

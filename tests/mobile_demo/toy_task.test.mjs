@@ -68,8 +68,12 @@ test('a screen file and its words are all that a task needs', async () => {
     const {page, context, errors} = await openApp(browser, host.origin, {path: '/#/toy', choices: {engine}, serviceWorkers: 'block'});
     await page.locator('h1', {hasText: 'Toy'}).waitFor();
     await openScreen(page, 'toy');
+    const answer = page.locator('.toy', {hasText: /^Toy says 0\.\d{4} 0\.\d{4}$/});
+    await answer.waitFor();
+    const ofNothing = await answer.textContent();
     await page.locator('textarea').fill('A wonderful film: warm, funny, and over far too soon.');
-    await page.locator('.toy', {hasText: /^Toy says 0\.0\d+ 0\.9\d+$/}).waitFor();
+    await answer.and(page.locator('.toy', {hasNotText: ofNothing})).waitFor();
+    assert.match(await answer.textContent(), /^Toy says 0\.[0-4]\d+ 0\.[5-9]\d+$/); // Negative, positive.
     await goTo(page, 'engine');
     await page.locator('.bundles li', {hasText: 'plays · lstm'}).waitFor();
     await page.getByRole('button', {name: 'Measure'}).click();
