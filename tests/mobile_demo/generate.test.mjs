@@ -12,9 +12,9 @@ function fakeSession() {
   const calls = [];
   const live = new Set();
   const tensor = (data) => {
-    const made = {read: async () => data, free: () => assert.ok(live.delete(made))};
-    live.add(made);
-    return made;
+    const handle = {read: async () => data, free: () => assert.ok(live.delete(handle))};
+    live.add(handle);
+    return handle;
   };
   const run = async (signature, inputs) => {
     calls.push([signature, inputs]);
@@ -41,12 +41,12 @@ test('it ends when it is cancelled, and frees what it holds', async () => {
   assert.equal(live.size, 0);
 });
 
-test('it writes as many tokens as it is told, with the numbers of the seed in order', async (t) => {
+test('it writes as many tokens as the caller wants, with the numbers of the seed in order', async (t) => {
   t.mock.method(performance, 'now', () => 0); // A device on which a call takes no time.
   const {session, calls, live} = fakeSession();
-  let written = '';
-  await task.functions.generate({session, signal: new AbortController().signal}, 'To be', sampling, (text) => (written += text));
-  assert.equal(written, 'a'.repeat(20));
+  let output = '';
+  await task.functions.generate({session, signal: new AbortController().signal}, 'To be', sampling, (text) => (output += text));
+  assert.equal(output, 'a'.repeat(20));
   assert.equal(live.size, 0);
   const [first, ...others] = calls;
   assert.deepEqual(others.map(([, {max_new_tokens}]) => max_new_tokens), [1, 2, 4, 8, 4]);

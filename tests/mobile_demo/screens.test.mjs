@@ -65,22 +65,22 @@ for (const profile of Object.keys(PROFILES)) {
 test('writing is stopped, and starts again from another seed', async () => {
   const {page, context} = await openApp(browser, host.origin, {canHold: true});
   await openScreen(page, 'write');
-  const written = page.locator('.written span').nth(1);
+  const output = page.locator('.written span').nth(1);
   // The end is held back, so that there is time to press, however fast the device is.
   await page.evaluate(() => window.held.add('answers'));
   await page.getByRole('button', {name: 'Write', exact: true}).click();
-  await written.filter({hasText: /\w/}).waitFor();
+  await output.filter({hasText: /\w/}).waitFor();
   await page.getByRole('button', {name: 'Stop'}).click();
   assert.equal((await page.evaluate(() => window.calls)).at(-1), 'cancelPending'); // What the worker does then: generate.test.mjs.
   await page.evaluate(() => window.release());
   await page.locator('section[aria-busy=false]').waitFor();
-  const first = await written.textContent();
+  const first = await output.textContent();
   await page.getByRole('button', {name: 'Another seed'}).click();
   assert.notEqual(await page.getByLabel('Seed').inputValue(), '1');
-  assert.equal(await written.textContent(), first);
+  assert.equal(await output.textContent(), first);
   await page.getByRole('button', {name: 'Write', exact: true}).click();
   await page.locator('section[aria-busy=false]').waitFor();
-  assert.notEqual(await written.textContent(), first);
+  assert.notEqual(await output.textContent(), first);
   await context.close();
 });
 
@@ -286,8 +286,8 @@ test('every control has a name, and text has contrast, in light and dark, at 200
       else await openScreen(page, screen);
       if (screen === 'sentiment') await page.locator('textarea').fill('A wonderful film, and a terrible end.');
       if (screen === 'sentiment') await page.locator('.tinted mark').first().waitFor();
-      const found = await page.evaluate(audit);
-      assert.deepEqual(found, {unnamed: [], faint: [], small: []}, `${screen}, ${colorScheme}`);
+      const problems = await page.evaluate(audit);
+      assert.deepEqual(problems, {unnamed: [], faint: [], small: []}, `${screen}, ${colorScheme}`);
       assert.ok(await fits(page), `${screen} is wider than the phone at 200 %`);
     }
     await context.close();

@@ -8,7 +8,7 @@ import type {Settings} from './types';
 
 export type Backend = Remote<BackendClass>;
 
-/** Starts a worker. A runtime is loaded with its threads, so other settings need another worker. */
+/** Starts a backend in a new worker: a runtime is loaded with its threads, so other settings need another worker. */
 export async function startBackend(worker: Worker, settings: Settings, tasks: string[]): Promise<Backend> {
   const RemoteBackend = wrap<typeof BackendClass>(worker);
   return new RemoteBackend(document.baseURI.split('#')[0]!, settings, tasks);

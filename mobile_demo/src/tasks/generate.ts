@@ -37,16 +37,16 @@ async function* continuePrompt(session: Session, prompt: string, sampling: Sampl
   let unreadBytes = (await readOutputs(outputs, ['unread'])).unread[0]! + truncatedBytes;
   let count = 1;
   try {
-    for (let written = 0; ; ) {
+    for (let total = 0; ; ) {
       const {text, length, token} = await readOutputs(outputs, ['text', 'length', 'token']);
-      written += count;
+      total += count;
       if (length[0]) yield {bytes: (text as Uint8Array).slice(0, length[0]), tokens: count, unreadBytes};
       unreadBytes = 0;
       // Token 0 is padding: the text has ended. No bytes: the model's positions are used up.
-      if (token[0] === 0 || !length[0] || written >= maxTokens) return;
+      if (token[0] === 0 || !length[0] || total >= maxTokens) return;
       const nextUniforms = new Float32Array(limit);
-      count = Math.min(session.tokensPerCall, maxTokens - written);
-      nextUniforms.set(uniforms.subarray(written, written + count));
+      count = Math.min(session.tokensPerCall, maxTokens - total);
+      nextUniforms.set(uniforms.subarray(total, total + count));
       const start = performance.now();
       const nextOutputs = await session.engine.run('decode_text', {
         ...stateOf(outputs),
