@@ -75,7 +75,7 @@ def _prepare(name: str, data: str, count: int, folder: Path) -> None:
     shape = {
         "new": new,
         "mean": round(statistics.mean(lengths)),
-        "vocabulary": backbone.vocabulary_size,
+        "vocabulary": model.embedding.vocabulary_size,
         "width": backbone.hidden_dim,
         "inner": backbone.intermediate_dim,
         "layers": backbone.num_layers,

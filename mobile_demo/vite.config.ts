@@ -4,17 +4,17 @@ import {VitePWA} from 'vite-plugin-pwa';
 import {engines} from './plugins/engines.ts';
 import {models} from './plugins/models.ts';
 
-// Threads need shared memory, which a browser gives to pages that are served with these only.
+// Threads need shared memory, and a browser shares it only with pages that have these headers.
 const headers = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Embedder-Policy': 'require-corp',
 };
 
 export default defineConfig(async () => {
-  const {about, plugin} = await engines();
+  const {constants, plugin} = await engines();
   return {
     base: './',
-    define: {ENGINES: JSON.stringify(about)},
+    define: {ENGINES: JSON.stringify(constants)},
     resolve: {conditions: ['onnxruntime-web-use-extern-wasm', 'module', 'browser', 'development|production']},
     server: {headers},
     preview: {headers},
@@ -46,7 +46,7 @@ export default defineConfig(async () => {
           clientsClaim: true,
           navigateFallback: 'index.html',
           runtimeCaching: [
-            // Their folders carry versions. Models are kept by the app itself, by their hashes.
+            // The folders' names hold versions. Models aren't here: the app keeps them by their hashes.
             {
               urlPattern: /\/engines\//,
               handler: 'CacheFirst',

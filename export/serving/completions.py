@@ -9,7 +9,6 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,7 +17,7 @@ from export.serving.batching import BusyError, LateError
 from export.serving.records import TOKENS
 from export.serving.repository import Repository
 from keras_seq.errors import UserError
-from keras_seq.text.streaming import TextStream
+from keras_seq.tasks.generate.answers import Continuation
 from keras_seq.uniforms import random_uniforms
 
 TOKENS_PER_PART = 8  # A call of the runtime costs more than a token.
@@ -155,31 +154,20 @@ class Writer:
         """Yields the continuation of a prompt in parts of `part_tokens` tokens: each a text and,
         with the last, the reason of the end.
         """
-        request, uniforms = self._request, self._uniforms[i : i + 1]
-        sampling = self._sampling
-        stream = TextStream(self._stop)
-        outputs = await self._prefill.answer(
-            {"text": [self.prompts[i]], "uniform": uniforms[:, 0], **sampling}
-        )
-        written = 1
-        TOKENS.labels(request.model).inc()
+        continuation = Continuation(self._uniforms[i], self._sampling, self._stop, self._longest)
+        outputs = await self._prefill.answer(continuation.first_inputs(self.prompts[i]))
+        counted = 0
         while True:
-            content = outputs["text"][0, : outputs["length"][0]].tobytes()
-            text = stream.feed(content)
-            ended = outputs["token"][0] == 0 or not content
-            if stream.stopped or ended or written >= self._max_tokens:
-                yield text + stream.finish(), "stop" if stream.stopped or ended else "length"
+            TOKENS.labels(self._request.model).inc(continuation.tokens - counted)
+            counted = continuation.tokens
+            text = continuation.read(outputs)
+            if text or continuation.finish_reason is not None:
+                yield text, continuation.finish_reason
+            if continuation.finish_reason is not None:
                 return
-            if text:
-                yield text, None
-            count = min(part_tokens, self._max_tokens - written)
-            following = np.zeros((1, self._longest), "float32")
-            following[:, :count] = uniforms[:, written : written + count]
-            given = {"max_new_tokens": count, "uniforms": following}
             state = self._decode.spec.select_inputs(outputs)
-            outputs = await self._decode.answer({**given, **sampling, **state})
-            written += count
-            TOKENS.labels(request.model).inc(count)
+            inputs = continuation.next_inputs(part_tokens)
+            outputs = await self._decode.answer({**inputs, **state})
 
     async def events(self) -> AsyncIterator[str]:
         """Yields server-sent events, prompt after prompt."""

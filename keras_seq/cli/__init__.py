@@ -24,7 +24,7 @@ Trains sequence models and uses them. `python -m export` makes them run anywhere
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    parser = _parser()
+    parser = make_parser()
     parsed, rest = parser.parse_known_args(arguments)
     # argparse ends a list of texts at the first option: "predict RUN --json TEXT".
     if "texts" not in parsed or any(argument.startswith("-") for argument in rest):
@@ -34,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_command(lambda: parsed.command(parsed))
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Returns the parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="keras-seq",
         description=DESCRIPTION,

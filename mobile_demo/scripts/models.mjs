@@ -1,44 +1,43 @@
-// Makes the bundles of the shipped presets that public/models lacks. Uses the Python named in PYTHON,
-// python3 where keras-seq can export with it, else an environment of its own: mobile_demo/.venv.
+// Exports the presets of keras-seq that public/models lacks. Uses the Python named in PYTHON, or
+// python3 if keras-seq can export with it, or installs keras-seq into mobile_demo/.venv.
 import {spawnSync} from 'node:child_process';
-import {existsSync} from 'node:fs';
+import {existsSync, readdirSync} from 'node:fs';
 import {join} from 'node:path';
 
-import {demo, own, pythonWith, root} from './python.mjs';
+import {demo, findPython, ownPython, root} from './python.mjs';
 
 const models = join(demo, 'public', 'models');
 
-// What the app calls, and no more: a phone has to fetch it. Half of a generator's places would be too
-// many for a prompt on a phone.
-const PRESETS = {
-  sentiment: ['--signatures', 'classify_text'],
-  shakespeare: ['--signatures', 'prefill_text', 'decode_text', '--max-length', '56', '--max-new-tokens', '200'],
-  'en-de': ['--signatures', 'translate_text', 'attend_text'],
-};
+// A phone needs only the signatures that an app calls to show results as they come.
+const OPTIONS = ['--format', 'tflite', 'onnx', '--signatures', 'interactive'];
+// By default half of a generator's positions are for the prompt: more than a phone needs.
+const PRESET_OPTIONS = {shakespeare: ['--max-length', '56', '--max-new-tokens', '200']};
 
-const missing = Object.keys(PRESETS).filter((name) => !existsSync(join(models, name, 'manifest.json')));
+const presets = readdirSync(join(root, 'keras_seq', 'presets'), {withFileTypes: true})
+  .filter((entry) => entry.isDirectory() && !entry.name.startsWith('_'))
+  .map(({name}) => name);
+const missing = presets.filter((name) => !existsSync(join(models, name, 'manifest.json')));
 if (missing.length > 0) {
-  const python = exporting();
+  const python = exportingPython();
   for (const [i, name] of missing.entries()) {
     console.log(`\nThe bundle ${name} (${i + 1} of ${missing.length}, a minute or two)`);
-    const output = join(models, name);
-    run(python, ['-m', 'export', `preset:${name}`, '--format', 'tflite', 'onnx', ...PRESETS[name], '--output', output]);
+    run(python, ['-m', 'export', `preset:${name}`, ...OPTIONS, ...(PRESET_OPTIONS[name] ?? []), '--output', join(models, name)]);
   }
 }
 
-/** A Python that can export. */
-function exporting() {
-  const found = pythonWith('keras_seq', 'export', 'tensorflow', 'tf2onnx');
-  if (found) return found;
-  console.log('keras-seq is not installed for python3: installing it into mobile_demo/.venv, some minutes …');
+/** Returns a Python that can export; installs keras-seq if there is none. */
+function exportingPython() {
+  const python = findPython('keras_seq', 'export', 'tensorflow', 'tf2onnx');
+  if (python) return python;
+  console.log('python3 has no keras-seq: installing it into mobile_demo/.venv, which takes a few minutes …');
   run('python3', ['-m', 'venv', join(demo, '.venv')]);
-  run(own, ['-m', 'pip', 'install', '--quiet', '-e', `${root}[train]`, '-c', join(root, '.ci', 'constraints.txt')]);
-  return own;
+  run(ownPython, ['-m', 'pip', 'install', '--quiet', '-e', `${root}[train]`, '-c', join(root, '.ci', 'constraints.txt')]);
+  return ownPython;
 }
 
 function run(command, options) {
   const {status, error} = spawnSync(command, options, {cwd: root, stdio: 'inherit'});
   if (status === 0) return;
-  console.error(error?.code === 'ENOENT' ? `${command} is not installed: it makes the bundles. Install Python 3.11 or newer.` : '');
+  if (error?.code === 'ENOENT') console.error(`${command} is not installed, and it exports the bundles. Install Python 3.11 or newer.`);
   process.exit(status ?? 1);
 }

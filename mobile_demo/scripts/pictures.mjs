@@ -1,4 +1,4 @@
-// The pictures of README.md: every screen, light and dark, from the built app.
+// Takes the pictures of README.md from the built app: every screen, light and dark.
 import {mkdirSync} from 'node:fs';
 import {join} from 'node:path';
 
@@ -13,13 +13,12 @@ const server = await preview({root: demo, preview: {port: 0, host: '127.0.0.1'},
 const browser = await chromium.launch({executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox']});
 mkdirSync(join(demo, 'pictures'), {recursive: true});
 for (const colorScheme of ['light', 'dark']) {
-  const context = await browser.newContext({viewport: SIZE, colorScheme, deviceScaleFactor: 1.5, locale: 'en-GB'});
+  const context = await browser.newContext({viewport: SIZE, colorScheme, deviceScaleFactor: 1.5, locale: 'en-GB', reducedMotion: 'reduce'});
   const page = await context.newPage();
   await page.goto(server.resolvedUrls.local[0]);
   const shots = [];
   const shoot = async () => {
     await page.evaluate(() => document.activeElement.blur());
-    await page.waitForTimeout(400);
     shots.push((await page.screenshot()).toString('base64'));
   };
   const open = async (screen) => {

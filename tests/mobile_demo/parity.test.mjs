@@ -1,56 +1,71 @@
-// What the app answers is what Python answers: 200 inputs a task, each engine, each precision.
+// The app answers what Python answers: 40 inputs a task through the screens, and all of them through the worker.
 import assert from 'node:assert/strict';
 import {readFileSync} from 'node:fs';
 import {test} from 'node:test';
 
-import {ENGINES, open, opened, phone, sentiment, translate, write} from './app.mjs';
+import {callWorker, ENGINES, openApp, openScreen, startAll, translateText, writeText} from './app.mjs';
 
 const expected = JSON.parse(readFileSync(process.env.EXPECTED, 'utf8'));
-const SENTENCES = 50; // As many as the screen translates at first.
-const {host, chromium} = await opened();
+const ON_SCREEN = 40;
+const TOLERANCE = 1e-4;
+const {host, browser} = await startAll();
 
-const wanted = Object.entries(expected.formats).map(([engine, precisions]) => [engine, precisions]);
-assert.deepEqual(wanted.map(([engine]) => engine).sort(), [...ENGINES].sort());
+for (const engine of ENGINES) {
+  test(`sentiment, ${engine}`, async () => {
+    const {page, context} = await openApp(browser, host.origin, {choices: {engine}});
+    await openScreen(page, 'sentiment');
+    for (const {text, probabilities} of expected.sentiment.slice(0, ON_SCREEN)) {
+      await page.locator('textarea').fill(text);
+      await page.waitForFunction(({probabilities, tolerance}) => {
+        const meters = [...document.querySelectorAll('meter')];
+        return meters.length > 0 && meters.every((meter, i) => Math.abs(meter.value - probabilities[i]) <= tolerance);
+      }, {probabilities, tolerance: TOLERANCE}, {polling: 'raf'});
+    }
+    const answers = await callWorker({page, host, engine, tasks: ['classify', 'generate', 'translate']}, async (backend, proxy, texts) => {
+      const answers = [];
+      for (const text of texts) answers.push((await backend.call('sentiment', 'classify', text)).probabilities);
+      return answers;
+    }, expected.sentiment.map(({text}) => text));
+    for (const [i, {text, probabilities}] of expected.sentiment.entries()) {
+      const difference = Math.max(...probabilities.map((probability, k) => Math.abs(probability - answers[i][k])));
+      assert.ok(difference <= TOLERANCE, `the probabilities differ by ${difference}: ${text}`);
+    }
+    await context.close();
+  });
 
-for (const [engine, precisions] of wanted) {
-  for (const precision of precisions) {
-    const started = () => phone(chromium, host.origin, {choices: {engine, precision}});
-
-    test(`sentiment, ${engine} ${precision}`, async () => {
-      const {page, context} = await started();
-      await open(page, 'sentiment');
-      let largest = 0;
-      for (const {text, probabilities} of expected.sentiment) {
-        await page.locator('textarea').fill(text);
-        const isShown = ({probabilities}) => {
-          const meters = [...document.querySelectorAll('meter')];
-          return meters.length > 0 && meters.every((meter, i) => Math.abs(meter.value - probabilities[i]) <= 1e-4);
-        };
-        await page.waitForFunction(isShown, {probabilities}, {timeout: 10_000, polling: 5}).catch(() => undefined);
-        const found = await sentiment(page, text);
-        found.forEach((p, i) => (largest = Math.max(largest, Math.abs(p - probabilities[i]))));
+  test(`write, ${engine}`, async () => {
+    const {page, context} = await openApp(browser, host.origin, {choices: {engine}});
+    await openScreen(page, 'write');
+    for (const {text, ...inputs} of expected.write.slice(0, ON_SCREEN)) {
+      assert.equal(await writeText(page, inputs), text, JSON.stringify(inputs));
+    }
+    const answers = await callWorker({page, host, engine, tasks: ['classify', 'generate', 'translate']}, async (backend, proxy, cases) => {
+      const answers = [];
+      for (const {prompt, seed, temperature, length} of cases) {
+        let text = '';
+        const sampling = {temperature, top_k: 0, top_p: 1, seed: String(seed), max_new_tokens: length};
+        await backend.call('shakespeare', 'generate', prompt, sampling, proxy((part) => void (text += part)));
+        answers.push(text);
       }
-      assert.ok(largest <= 1e-4, `probabilities differ by ${largest}`);
-      await context.close();
-    });
+      return answers;
+    }, expected.write);
+    assert.deepEqual(answers, expected.write.map(({text}) => text));
+    await context.close();
+  });
 
-    test(`write, ${engine} ${precision}`, async () => {
-      const {page, context} = await started();
-      await open(page, 'write');
-      for (const one of expected.write) assert.equal(await write(page, one), one.text, JSON.stringify(one));
-      await context.close();
-    });
-
-    test(`translate, ${engine} ${precision}`, async () => {
-      const {page, context} = await started();
-      await open(page, 'translate');
-      for (let start = 0; start < expected.translate.length; start += SENTENCES) {
-        const some = expected.translate.slice(start, start + SENTENCES);
-        // A line is a sentence of its own, whatever it holds.
-        const found = await translate(page, some.map(({source}) => source).join('\n'), some.length);
-        assert.deepEqual(found, some);
-      }
-      await context.close();
-    });
-  }
+  test(`translate, ${engine}`, async () => {
+    const {page, context} = await openApp(browser, host.origin, {choices: {engine}});
+    await openScreen(page, 'translate');
+    const onScreen = expected.translate.slice(0, ON_SCREEN);
+    // Each line is a sentence of its own, whatever it holds.
+    assert.deepEqual(await translateText(page, onScreen.map(({source}) => source).join('\n'), onScreen.length), onScreen);
+    const answers = await callWorker({page, host, engine, tasks: ['classify', 'generate', 'translate']}, async (backend, proxy, sources) => {
+      const answers = [];
+      const onTranslation = ({source, alternatives}) => void answers.push({source, alternatives: alternatives.map(({text}) => text)});
+      await backend.call('en-de', 'translate', sources.join('\n'), sources.length, proxy(onTranslation));
+      return answers;
+    }, expected.translate.map(({source}) => source));
+    assert.deepEqual(answers, expected.translate);
+    await context.close();
+  });
 }

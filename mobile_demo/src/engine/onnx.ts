@@ -1,27 +1,31 @@
-/** ONNX files in onnxruntime-web: one session a signature, all but the first opened when called. */
+/** ONNX files in onnxruntime-web: one session for each signature. All but the first open when they are called. */
 import type {InferenceSession, Tensor} from 'onnxruntime-web';
 
-import {CALLED, type Manifest} from '../bundle/manifest';
-import {type Data, type Engine, type Files, filled, type Held, type Inputs, isHeld, type Open, type Options, type Outputs} from './engine';
+import type {Manifest, RunnableVariant} from '../bundle/schema';
+import {
+  type Data, type DeviceTensor, type Engine, type EngineOptions, type Inputs, isDeviceTensor, type LocateFiles, type OpenEngine,
+  type Outputs, padInput,
+} from './engine';
 
 type Ort = typeof import('onnxruntime-web');
 
-export const open: Open = async (manifest, format, files, options) => {
-  const engine = new OnnxEngine(await loaded(options), manifest, format, files, options);
-  await engine.begin(); // The runtime itself comes with the first session: later there may be no network.
+export const openEngine: OpenEngine = async (manifest, variant, files, options) => {
+  const engine = new OnnxEngine(await loadRuntime(options), manifest, variant, files, options);
+  // The runtime's own files are loaded with the first session: later there may be no network.
+  await engine.openSession(manifest.entry.interactive[0]!);
   return engine;
 };
 
-export const files: Files = async ({engines, accelerator}) => {
+export const locateFiles: LocateFiles = async ({engines, accelerator}) => {
   const file = `${engines}${ENGINES.folders.onnx}/ort-wasm-simd-threaded${accelerator === 'webgpu' ? '.asyncify' : ''}`;
   return {script: `${file}.mjs`, wasm: `${file}.wasm`};
 };
 
-/** The runtime itself; that with WebGPU is twice as large, and loaded for WebGPU only. */
-async function loaded(options: Options): Promise<Ort> {
+/** Loads the runtime itself. The build with WebGPU is twice as large, so it is loaded for WebGPU only. */
+async function loadRuntime(options: EngineOptions): Promise<Ort> {
   const isGpu = options.accelerator === 'webgpu';
   const ort = (await (isGpu ? import('onnxruntime-web/webgpu') : import('onnxruntime-web/wasm'))) as Ort;
-  const {script, wasm} = await files(options);
+  const {script, wasm} = await locateFiles(options);
   ort.env.wasm.wasmPaths = {mjs: script, wasm};
   ort.env.wasm.numThreads = options.threads;
   return ort;
@@ -33,31 +37,26 @@ class OnnxEngine implements Engine {
   constructor(
     private readonly ort: Ort,
     private readonly manifest: Manifest,
-    private readonly format: string,
+    private readonly variant: RunnableVariant,
     private readonly files: Map<string, Uint8Array<ArrayBuffer>>,
-    private readonly options: Options,
+    private readonly options: EngineOptions,
   ) {}
 
-  async begin(): Promise<void> {
-    await this.session(CALLED[this.manifest.task][0]!);
-  }
-
   async run(signature: string, inputs: Inputs): Promise<Outputs> {
-    const session = await this.session(signature);
-    const {sizes} = this.manifest.formats[this.format]!;
-    const given: Record<string, Tensor> = {};
+    const session = await this.openSession(signature);
+    const feeds: Record<string, Tensor> = {};
     // tf2onnx leaves out an input that the model does not use.
     for (const spec of this.manifest.signatures[signature]!.inputs.filter(({name}) => session.inputNames.includes(name))) {
       const value = inputs[spec.name]!;
-      if (isHeld(value)) {
-        given[spec.name] = (value as OnnxTensor).tensor;
+      if (isDeviceTensor(value)) {
+        feeds[spec.name] = (value as OnnxTensor).tensor;
         continue;
       }
-      const {data, shape} = filled(spec, value, sizes);
-      given[spec.name] = new this.ort.Tensor(spec.dtype as 'float32', data as Float32Array, shape);
+      const {data, shape} = padInput(spec, value, this.variant.sizes);
+      feeds[spec.name] = new this.ort.Tensor(spec.dtype as 'float32', data as Float32Array, shape);
     }
-    const results = await session.run(given);
-    // An output that is called as an input has another name in the file: see export/runtime/onnx.py.
+    const results = await session.run(feeds);
+    // An output with the name of an input has another name in the file: see export/runtime/onnx.py.
     const names = new Map(Object.keys(inputs).map((name) => [`${name}_out`, name]));
     return Object.fromEntries(
       Object.entries(results).map(([name, tensor]) => [names.get(name) ?? name, new OnnxTensor(tensor)]),
@@ -65,34 +64,34 @@ class OnnxEngine implements Engine {
   }
 
   close(): void {
-    for (const session of this.sessions.values()) void session.then((open) => open.release());
+    for (const session of this.sessions.values()) void session.then((opened) => opened.release());
     this.sessions.clear();
   }
 
   memory(): number | null {
-    return null; // It does not say.
+    return null; // onnxruntime-web doesn't report it.
   }
 
-  private session(signature: string): Promise<InferenceSession> {
-    const opened = this.sessions.get(signature);
-    if (opened) return opened;
+  /** Returns the session of a signature; opens it at the first call. */
+  openSession(signature: string): Promise<InferenceSession> {
+    const existing = this.sessions.get(signature);
+    if (existing) return existing;
     const paths = [...this.files.keys()];
     const graph = paths.find((path) => path.endsWith(`/${signature}.onnx`))!;
     const externalData = paths
       .filter((path) => !path.endsWith('.onnx'))
       .map((path) => ({path: path.split('/').at(-1)!, data: this.files.get(path)!}));
-    const providers = this.options.accelerator === 'webgpu' ? ['webgpu', 'wasm'] : ['wasm'];
-    const made = this.ort.InferenceSession.create(this.files.get(graph)!, {
+    const session = this.ort.InferenceSession.create(this.files.get(graph)!, {
       externalData,
-      executionProviders: providers,
+      executionProviders: this.options.accelerator === 'webgpu' ? ['webgpu', 'wasm'] : ['wasm'],
       logSeverityLevel: 3,
     });
-    this.sessions.set(signature, made);
-    return made;
+    this.sessions.set(signature, session);
+    return session;
   }
 }
 
-class OnnxTensor implements Held {
+class OnnxTensor implements DeviceTensor {
   constructor(readonly tensor: Tensor) {}
 
   async read(): Promise<Data> {

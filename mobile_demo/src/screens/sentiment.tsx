@@ -1,73 +1,74 @@
-/** What one thinks, told while one types; and the words that say so. */
+/** Classifies a text as it is typed, and highlights the words that decide the result. */
 import {useEffect, useState} from 'preact/hooks';
 
-import type {Listed} from '../backend/backend';
-import {type Backend, proxy} from '../backend/client';
-import {useDraft} from '../parts/drafts';
-import {WithModel} from '../parts/model';
-import type {Verdict as Known, Word} from '../tasks/classify';
-import {told, useSay} from '../words/words';
+import {taskFunctions} from '../backend/client';
+import {useDraft} from '../components/drafts';
+import type {ModelProps, Screen} from '../components/screen';
+import {formatError, useTranslation} from '../i18n';
+import type {Prediction, task, WordAttribution} from '../tasks/classify';
 
-export function Sentiment() {
-  return <WithModel task="classify">{(backend, bundle) => <Verdict backend={backend} bundle={bundle} />}</WithModel>;
-}
-
-function Verdict({backend, bundle}: {backend: Backend; bundle: Listed}) {
-  const say = useSay();
+function Sentiment({backend, bundle}: ModelProps) {
+  const t = useTranslation();
   const [text, setText] = useDraft('sentiment', '');
-  const [verdict, setVerdict] = useState<Known | null>(null);
-  const [words, setWords] = useState<Word[]>([]);
+  const [prediction, setPrediction] = useState<Prediction | null>(null);
+  const [words, setWords] = useState<WordAttribution[]>([]);
   const [error, setError] = useState<unknown>(null);
 
   useEffect(() => {
-    let isCurrent = true;
     setWords([]);
     if (!text.trim()) {
-      setVerdict(null);
+      setPrediction(null);
       return;
     }
-    const onWords = (words: Word[]) => isCurrent && setWords(words);
-    backend.classify(bundle.name, text, proxy(onWords)).then(
-      (found) => isCurrent && (setVerdict(found), setError(null)),
-      (failure: unknown) => isCurrent && setError(failure),
-    );
-    return () => void (isCurrent = false);
+    let isCurrent = true;
+    const {classify, attributeWords} = taskFunctions<typeof task>(backend, bundle.name);
+    const update = async () => {
+      const prediction = await classify(text);
+      if (!isCurrent) return;
+      setPrediction(prediction);
+      setError(null);
+      await attributeWords(text, prediction, (words) => void (isCurrent && setWords(words)));
+    };
+    update().catch((failure: unknown) => isCurrent && setError(failure));
+    return () => {
+      isCurrent = false;
+      void backend.cancelPending();
+    };
   }, [text, backend, bundle.name]);
-  useEffect(() => () => void backend.rest(), [backend]);
 
-  const probabilities = verdict?.probabilities;
+  const probabilities = prediction?.probabilities;
   const top = probabilities ? probabilities.indexOf(Math.max(...probabilities)) : -1;
-  const most = Math.max(...words.map(({weight}) => Math.abs(weight)), 0.5);
+  const largestWeight = Math.max(...words.map(({weight}) => Math.abs(weight)), 0.5);
   return (
     <>
       <label class="field">
-        <span>{say('yourText')}</span>
-        <textarea rows={5} value={text} placeholder={say('sentimentHint')} onInput={(event) => setText(event.currentTarget.value)} />
+        <span>{t('yourText')}</span>
+        <textarea rows={5} value={text} placeholder={t('sentimentHint')} onInput={(event) => setText(event.currentTarget.value)} />
       </label>
-      {error !== null && <p class="notice bad" role="alert">{told(say, error)}</p>}
-      {verdict && probabilities && (
+      {error !== null && <p class="notice bad" role="alert">{formatError(t, error)}</p>}
+      {prediction && probabilities && (
         <section aria-live="polite">
           <p class="verdict">
-            {say('verdict', {label: bundle.labels[top]!, percent: percent(probabilities[top]!)})}
+            {t('verdict', {label: bundle.labels[top]!, percent: formatPercent(probabilities[top]!)})}
           </p>
           <ul class="bars">
             {probabilities.map((probability, i) => (
               <li key={i}>
                 <span>{bundle.labels[i]}</span>
                 <meter value={probability} max={1} aria-label={bundle.labels[i]!} />
-                <span class="figure">{percent(probability)}</span>
+                <span class="figure">{formatPercent(probability)}</span>
               </li>
             ))}
           </ul>
-          {verdict.unread > 0 && <p class="notice">{say('unread', {bytes: verdict.unread})}</p>}
+          {prediction.unreadBytes > 0 && <p class="notice">{t('unreadText', {bytes: prediction.unreadBytes})}</p>}
         </section>
       )}
       {words.length > 0 && (
         <section>
-          <h2>{say('drove')}</h2>
-          <p class="tinted">{words.map((word, i) => <Tinted key={i} word={word} most={most} />)}</p>
+          <h2>{t('decidingWords')}</h2>
+          <p class="tinted">{words.map((word, i) => <TintedWord key={i} word={word} largestWeight={largestWeight} />)}</p>
           <p class="quiet">
-            <mark class="for">{say('forIt')}</mark> <mark class="against">{say('againstIt')}</mark> {say('droveHint')}
+            <mark class="for">{t('wordsFor')}</mark> <mark class="against">{t('wordsAgainst')}</mark> {t('decidingWordsHint')}
           </p>
         </section>
       )}
@@ -75,14 +76,23 @@ function Verdict({backend, bundle}: {backend: Backend; bundle: Listed}) {
   );
 }
 
-const FAINTEST = 0.1; // Of the strongest: less is not tinted.
+const MIN_STRENGTH = 0.1; // As a share of the largest weight: less isn't tinted.
 
-function Tinted({word, most}: {word: Word; most: number}) {
-  const strength = Math.abs(word.weight) / most;
-  if (strength < FAINTEST) return <>{word.text}</>;
+function TintedWord({word, largestWeight}: {word: WordAttribution; largestWeight: number}) {
+  const strength = Math.abs(word.weight) / largestWeight;
+  if (strength < MIN_STRENGTH) return <>{word.text}</>;
   return <mark class={word.weight > 0 ? 'for' : 'against'} style={{'--strength': strength.toFixed(2)}}>{word.text}</mark>;
 }
 
-function percent(probability: number): string {
+function formatPercent(probability: number): string {
   return `${(100 * probability).toFixed(1)} %`;
 }
+
+export const screen: Screen = {
+  name: 'sentiment',
+  task: 'classify',
+  taskLabel: 'classifies',
+  position: 1,
+  icon: 'M4 5h16v11H10l-5 4v-4H4zM9 9v.5m6-.5v.5M9 12.5q3 2.4 6 0',
+  Content: Sentiment,
+};

@@ -1,130 +1,129 @@
-/** A text in another language, its alternatives, and where each word looked. */
+/** Translates a text sentence by sentence, offers alternatives, and shows which words a word attends to. */
 import type {TargetedKeyboardEvent} from 'preact';
 import {memo} from 'preact/compat';
 import {useEffect, useRef, useState} from 'preact/hooks';
 
-import type {Listed} from '../backend/backend';
-import {type Backend, proxy} from '../backend/client';
-import {useDraft} from '../parts/drafts';
-import {WithModel} from '../parts/model';
-import {type Alternative, type Sentence, words} from '../tasks/translate';
-import {languageName, told, useSay} from '../words/words';
+import {taskFunctions} from '../backend/client';
+import {useApp} from '../components/app_state';
+import {useDraft} from '../components/drafts';
+import type {ModelProps, Screen} from '../components/screen';
+import {formatError, languageName, useTranslation} from '../i18n';
+import {type Alternative, splitWords, type task, type Translation} from '../tasks/translate';
 
-export function Translate() {
-  return <WithModel task="translate">{(backend, bundle) => <Page backend={backend} bundle={bundle} />}</WithModel>;
-}
+const SENTENCES = 50; // At first, and more at each request: each of their words is a button.
+const PAUSE_MS = 350; // After the last key, before the text is translated.
 
-const SENTENCES = 50; // At first, and more at each asking: each word of them can be tapped.
-const PAUSE_MS = 350; // After the last key, before it is translated.
-
-function Page({backend, bundle}: {backend: Backend; bundle: Listed}) {
-  const say = useSay();
+function Translate({backend, bundle}: ModelProps) {
+  const t = useTranslation();
+  const {language} = useApp().choices;
   const [text, setText] = useDraft('translate', '');
-  const [most, setMost] = useState(SENTENCES);
-  const [left, setLeft] = useState(0);
-  const [found, setFound] = useState<Sentence[]>([]);
+  const [maxSentences, setMaxSentences] = useState(SENTENCES);
+  const [remaining, setRemaining] = useState(0);
+  const [translations, setTranslations] = useState<Translation[]>([]);
   const [isBusy, setIsBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
-  const edited = useRef(-Infinity);
+  const editedAt = useRef(-Infinity);
   const [source, target] = bundle.languages;
 
   useEffect(() => {
-    if (!text.trim()) return setFound([]);
+    if (!text.trim()) return setTranslations([]);
     let isCurrent = true;
     const translate = () => {
-      const sentences: Sentence[] = [];
-      const onSentence = (sentence: Sentence) => {
+      const received: Translation[] = [];
+      const onTranslation = (translation: Translation) => {
         if (!isCurrent) return;
-        sentences.push(sentence);
-        setFound([...sentences]);
+        received.push(translation);
+        setTranslations([...received]);
       };
       setIsBusy(true);
       setError(null);
-      backend
-        .translate(bundle.name, text, most, proxy(onSentence))
-        .then((left) => {
+      taskFunctions<typeof task>(backend, bundle.name)
+        .translate(text, maxSentences, onTranslation)
+        .then((remaining) => {
           if (!isCurrent) return;
-          setLeft(left);
-          if (!sentences.length) setFound([]);
+          setRemaining(remaining);
+          if (!received.length) setTranslations([]);
         })
         .catch((failure: unknown) => isCurrent && setError(failure))
         .finally(() => isCurrent && setIsBusy(false));
     };
-    // What is pasted is translated at once, what is typed at a pause.
-    const isFirst = performance.now() - edited.current > PAUSE_MS;
-    edited.current = performance.now();
+    // A pasted text is translated at once, a typed one after a pause.
+    const isFirst = performance.now() - editedAt.current > PAUSE_MS;
+    editedAt.current = performance.now();
     const timer = setTimeout(translate, isFirst ? 0 : PAUSE_MS);
     return () => {
       isCurrent = false;
       clearTimeout(timer);
+      void backend.cancelPending();
     };
-  }, [text, most, backend, bundle.name]);
-  useEffect(() => () => void backend.rest(), [backend]);
+  }, [text, maxSentences, backend, bundle.name]);
 
   return (
     <>
       <label class="field">
-        <span>{say('from', {language: languageName(say, source)})}</span>
+        <span>{t('sourceText', {language: languageName(language, source)})}</span>
         <textarea
-          rows={4} lang={source} value={text} placeholder={say('translateHint')}
-          onInput={(event) => (setText(event.currentTarget.value), setMost(SENTENCES), setLeft(0))}
+          rows={4} lang={source} value={text} placeholder={t('translateHint')}
+          onInput={(event) => (setText(event.currentTarget.value), setMaxSentences(SENTENCES), setRemaining(0))}
         />
       </label>
-      {error !== null && <p class="notice bad" role="alert">{told(say, error)}</p>}
-      {found.length > 0 && (
+      {error !== null && <p class="notice bad" role="alert">{formatError(t, error)}</p>}
+      {translations.length > 0 && (
         <section aria-live="polite" aria-busy={isBusy}>
-          <h2>{say('into', {language: languageName(say, target)})}</h2>
-          {found.map((sentence, i) => (
-            <Translated key={`${i} ${sentence.source}`} backend={backend} bundle={bundle} sentence={sentence} />
+          <h2>{t('targetText', {language: languageName(language, target)})}</h2>
+          {translations.map((translation, i) => (
+            <Sentence key={`${i} ${translation.source}`} backend={backend} bundle={bundle} translation={translation} />
           ))}
-          {left > 0 && <button onClick={() => setMost(most + SENTENCES)}>{say('moreSentences', {count: left})}</button>}
-          <p class="quiet">{say('tapWord')}</p>
+          {remaining > 0 && (
+            <button onClick={() => setMaxSentences(maxSentences + SENTENCES)}>{t('moreSentences', {count: remaining})}</button>
+          )}
+          <p class="quiet">{t('tapWord')}</p>
         </section>
       )}
     </>
   );
 }
 
-interface Looked {
+/** A word of a translation that was tapped, and its attention to each word of the source. */
+interface TappedWord {
   alternative: number;
   word: number;
   weights: number[];
 }
 
-const Translated = memo(({backend, bundle, sentence}: {backend: Backend; bundle: Listed; sentence: Sentence}) => {
-  const say = useSay();
-  const [looked, setLooked] = useState<Looked | null>(null);
+const Sentence = memo(({backend, bundle, translation}: ModelProps & {translation: Translation}) => {
+  const t = useTranslation();
+  const [tapped, setTapped] = useState<TappedWord | null>(null);
   const [error, setError] = useState<unknown>(null);
   const [source, target] = bundle.languages;
 
   const tap = (alternative: number, word: number) => {
-    if (looked?.alternative === alternative && looked.word === word) return setLooked(null);
-    backend.attention(bundle.name, sentence.source, sentence.alternatives[alternative]!.text).then(
-      (rows) => setLooked({alternative, word, weights: rows[word]!}),
-      setError,
-    );
+    if (tapped?.alternative === alternative && tapped.word === word) return setTapped(null);
+    taskFunctions<typeof task>(backend, bundle.name)
+      .attention(translation.source, translation.alternatives[alternative]!.text)
+      .then((rows) => setTapped({alternative, word, weights: rows[word]!}), setError);
   };
 
-  const [best, ...others] = sentence.alternatives;
+  const [best, ...others] = translation.alternatives;
   const line = (alternative: Alternative, k: number) => (
-    <Line alternative={alternative} language={target} tapped={looked?.alternative === k ? looked.word : null} onTap={(word) => tap(k, word)} />
+    <Line alternative={alternative} language={target} tapped={tapped?.alternative === k ? tapped.word : null} onTap={(word) => tap(k, word)} />
   );
   return (
     <article class="sentence">
       <p class="source" lang={source}>
-        {words(sentence.source).map((word, i) => {
-          const strength = looked ? looked.weights[i]! / Math.max(...looked.weights, 1e-6) : 0;
-          return looked && strength > 0.05
+        {splitWords(translation.source).map((word, i) => {
+          const strength = tapped ? tapped.weights[i]! / Math.max(...tapped.weights, 1e-6) : 0;
+          return tapped && strength > 0.05
             ? <mark key={i} class="for" style={{'--strength': strength.toFixed(2)}}>{word}</mark>
             : <span key={i}>{word}</span>;
         })}
       </p>
       {best && line(best, 0)}
-      {sentence.unread > 0 && <p class="notice">{say('unread', {bytes: sentence.unread})}</p>}
-      {error !== null && <p class="notice bad" role="alert">{told(say, error)}</p>}
+      {translation.unreadBytes > 0 && <p class="notice">{t('unreadText', {bytes: translation.unreadBytes})}</p>}
+      {error !== null && <p class="notice bad" role="alert">{formatError(t, error)}</p>}
       {others.length > 0 && (
         <details>
-          <summary>{say('alternatives')}</summary>
+          <summary>{t('alternatives')}</summary>
           <ol>{others.map((alternative, k) => <li key={k}>{line(alternative, k + 1)}</li>)}</ol>
         </details>
       )}
@@ -142,12 +141,12 @@ interface LineProps {
 const ARROWS = new Map([['ArrowLeft', -1], ['ArrowRight', 1]]);
 
 function Line({alternative, language, tapped, onTap}: LineProps) {
-  const say = useSay();
-  const parts = words(alternative.text);
-  const [stop, setStop] = useState<number | null>(null);
-  // The Tab key comes to a line once; within it the arrows go from word to word.
-  const stopped = stop ?? parts.findIndex(isWord);
-  const move = (event: TargetedKeyboardEvent<HTMLParagraphElement>) => {
+  const t = useTranslation();
+  const parts = splitWords(alternative.text);
+  const [focused, setFocused] = useState<number | null>(null);
+  // The Tab key stops once at a line; within it the arrow keys go from word to word.
+  const tabStop = focused ?? parts.findIndex(isWord);
+  const moveFocus = (event: TargetedKeyboardEvent<HTMLParagraphElement>) => {
     const step = ARROWS.get(event.key);
     if (step === undefined) return;
     const buttons = [...event.currentTarget.querySelectorAll<HTMLButtonElement>('.word')];
@@ -155,39 +154,48 @@ function Line({alternative, language, tapped, onTap}: LineProps) {
     event.preventDefault();
   };
   return (
-    <p class="target" lang={language} onKeyDown={move}>
-      {grouped(parts).map((group, k) => (
-        <span key={k} class={group.length > 1 && group.map(([word]) => word).join('').length < WHOLE ? 'group' : ''}>
-          {group.map(([word, i]) =>
-            isWord(word)
+    <p class="target" lang={language} onKeyDown={moveFocus}>
+      {groupParts(parts).map((group, k) => (
+        <span key={k} class={group.length > 1 && group.map(([part]) => part).join('').length < MAX_GROUP_LENGTH ? 'group' : ''}>
+          {group.map(([part, i]) =>
+            isWord(part)
               ? (
                 <button
-                  key={i} class="word" tabIndex={i === stopped ? 0 : -1} aria-pressed={tapped === i}
-                  onFocus={() => setStop(i)} onClick={() => onTap(i)}
+                  key={i} class="word" tabIndex={i === tabStop ? 0 : -1} aria-pressed={tapped === i}
+                  onFocus={() => setFocused(i)} onClick={() => onTap(i)}
                 >
-                  {word}
+                  {part}
                 </button>
               )
-              : word,
+              : part,
           )}
         </span>
       ))}
-      {!alternative.ended && <small class="notice">{say('cut')}</small>}
+      {!alternative.isComplete && <small class="notice">{t('cutTranslation')}</small>}
     </p>
   );
 }
 
-const WHOLE = 24; // Characters of a group that surely fit a line.
+const MAX_GROUP_LENGTH = 24; // Characters of a group that fit a line of the narrowest phone.
 
 const isWord = (part: string) => /[\p{L}\p{N}]/u.test(part);
 
-/** Parts of a text with their places, those together between which no line may end. */
-function grouped(parts: string[]): [string, number][][] {
+/** Groups the parts of a text that must stay on one line, each with its index: a word and the punctuation after it. */
+function groupParts(parts: string[]): [string, number][][] {
   const groups: [string, number][][] = [];
   parts.forEach((part, i) => {
-    const isAlone = isWord(part) || !part.trim();
-    if (isAlone || groups.length === 0) groups.push([]);
+    const startsGroup = isWord(part) || !part.trim();
+    if (startsGroup || groups.length === 0) groups.push([]);
     groups.at(-1)!.push([part, i]);
   });
   return groups;
 }
+
+export const screen: Screen = {
+  name: 'translate',
+  task: 'translate',
+  taskLabel: 'translates',
+  position: 3,
+  icon: 'M3 6h9M7.5 4v2m2.7 0Q9 11 4 14m2-5q2 4 5 5m1 6l4.5-11L21 20m-7.400-3.500h5.800',
+  Content: Translate,
+};

@@ -1,52 +1,50 @@
-/** A text that goes on, as it is written. */
+/** Continues a prompt, and shows the text as it is written. */
 import {useEffect, useRef, useState} from 'preact/hooks';
 
-import type {Listed} from '../backend/backend';
-import {type Backend, proxy} from '../backend/client';
-import {useDraft} from '../parts/drafts';
-import {WithModel} from '../parts/model';
-import {isSeed} from '../tasks/seed';
-import {told, useSay} from '../words/words';
+import {taskFunctions} from '../backend/client';
+import {useDraft} from '../components/drafts';
+import type {ModelProps, Screen} from '../components/screen';
+import {formatError, useTranslation} from '../i18n';
+import {isSeed} from '../inference/seed';
+import type {task} from '../tasks/generate';
 
-export function Write() {
-  return <WithModel task="generate">{(backend, bundle) => <Page backend={backend} bundle={bundle} />}</WithModel>;
-}
+const RANDOM_SEEDS = 1_000_000;
 
-const SEEDS = 1_000_000;
-
-function Page({backend, bundle}: {backend: Backend; bundle: Listed}) {
-  const say = useSay();
+function Write({backend, bundle}: ModelProps) {
+  const t = useTranslation();
+  const maxTokens = bundle.limits['max_new_tokens']!;
   const [prompt, setPrompt] = useDraft('prompt', 'ROMEO:\n');
-  const [temperature, setTemperature] = useDraft('temperature', 0.7);
-  const [asked, setLength] = useDraft('length', bundle.longest);
-  const length = Math.min(asked, bundle.longest);
+  const [temperature, setTemperature] = useDraft('temperature', bundle.defaults['temperature']!);
+  const [lengthDraft, setLength] = useDraft('length', maxTokens);
+  const length = Math.min(lengthDraft, maxTokens);
   const [seed, setSeed] = useDraft('seed', '1');
   const [text, setText] = useState('');
   const [tokens, setTokens] = useState(0);
   const [speed, setSpeed] = useState(0);
-  const [unread, setUnread] = useState(0);
+  const [unreadBytes, setUnreadBytes] = useState(0);
   const [isWriting, setIsWriting] = useState(false);
   const [error, setError] = useState<unknown>(null);
-  const begun = useRef('');
+  const continuedPrompt = useRef('');
 
-  useEffect(() => () => void backend.stop(), [backend]);
+  useEffect(() => () => void backend.cancelPending(), [backend]);
 
   const write = async () => {
-    begun.current = prompt;
+    continuedPrompt.current = prompt;
     setText('');
     setTokens(0);
-    setUnread(0);
+    setUnreadBytes(0);
     setError(null);
     setIsWriting(true);
     const start = performance.now();
-    const onPiece = (piece: string, count: number) => {
-      setText((text) => text + piece);
-      setTokens(count);
-      setSpeed((1000 * count) / (performance.now() - start));
+    const onText = (text: string, tokens: number) => {
+      setText((previous) => previous + text);
+      setTokens(tokens);
+      setSpeed((1000 * tokens) / (performance.now() - start));
     };
-    const sampling = {temperature, top_k: 0, top_p: 1, seed, max_new_tokens: length};
+    const {top_k, top_p} = bundle.defaults as {top_k: number; top_p: number};
+    const {generate} = taskFunctions<typeof task>(backend, bundle.name);
     try {
-      setUnread(await backend.generate(bundle.name, prompt, sampling, proxy(onPiece)));
+      setUnreadBytes(await generate(prompt, {temperature, top_k, top_p, seed, max_new_tokens: length}, onText));
     } catch (failure) {
       setError(failure);
     } finally {
@@ -57,48 +55,57 @@ function Page({backend, bundle}: {backend: Backend; bundle: Listed}) {
   return (
     <>
       <label class="field">
-        <span>{say('prompt')}</span>
+        <span>{t('prompt')}</span>
         <textarea rows={3} value={prompt} onInput={(event) => setPrompt(event.currentTarget.value)} />
       </label>
       <label class="field">
-        <span>{say('temperature')} <span class="figure">{temperature.toFixed(2)}</span></span>
+        <span>{t('temperature')} <span class="figure">{temperature.toFixed(2)}</span></span>
         <input
           type="range" min={0} max={1.5} step={0.05} value={temperature}
           onInput={(event) => setTemperature(Number(event.currentTarget.value))}
         />
-        <small>{say('temperatureHint')}</small>
+        <small>{t('temperatureHint')}</small>
       </label>
       <label class="field">
-        <span>{say('length')} <span class="figure">{length}</span></span>
+        <span>{t('length')} <span class="figure">{length}</span></span>
         <input
-          type="range" min={1} max={bundle.longest} value={length}
+          type="range" min={1} max={maxTokens} value={length}
           onInput={(event) => setLength(Number(event.currentTarget.value))}
         />
       </label>
       <div class="row">
         <label class="field">
-          <span>{say('seed')}</span>
+          <span>{t('seed')}</span>
           <input
             type="text" inputMode="numeric" autocomplete="off" value={seed} aria-invalid={!isSeed(seed)}
             onInput={(event) => setSeed(event.currentTarget.value.trim())}
           />
-          <small>{say('seedHint')}</small>
+          <small>{t('seedHint')}</small>
         </label>
-        <button onClick={() => setSeed(String(Math.floor(Math.random() * SEEDS)))}>{say('otherSeed')}</button>
+        <button onClick={() => setSeed(String(Math.floor(Math.random() * RANDOM_SEEDS)))}>{t('anotherSeed')}</button>
       </div>
       {isWriting
-        ? <button class="primary" onClick={() => void backend.stop()}>{say('stop')}</button>
-        : <button class="primary" disabled={!isSeed(seed)} onClick={() => void write()}>{say('writeIt')}</button>}
-      {!isSeed(seed) && <p class="notice bad" role="alert">{say('badSeed', {seed: seed || '—'})}</p>}
-      {error !== null && <p class="notice bad" role="alert">{told(say, error)}</p>}
+        ? <button class="primary" onClick={() => void backend.cancelPending()}>{t('stop')}</button>
+        : <button class="primary" disabled={!isSeed(seed)} onClick={() => void write()}>{t('startWriting')}</button>}
+      {!isSeed(seed) && <p class="notice bad" role="alert">{t('badSeed', {seed: seed || '—'})}</p>}
+      {error !== null && <p class="notice bad" role="alert">{formatError(t, error)}</p>}
       {(text || isWriting) && (
         <section aria-busy={isWriting}>
-          <h2>{say('written')}</h2>
-          <p class="written"><span class="quiet">{begun.current}</span><span>{text}</span></p>
-          {unread > 0 && <p class="notice">{say('unreadPrompt', {bytes: unread})}</p>}
-          <p class="quiet figure">{say('tokens', {count: tokens, speed: Math.round(speed)})}</p>
+          <h2>{t('continuation')}</h2>
+          <p class="written"><span class="quiet">{continuedPrompt.current}</span><span>{text}</span></p>
+          {unreadBytes > 0 && <p class="notice">{t('unreadPrompt', {bytes: unreadBytes})}</p>}
+          <p class="quiet figure">{t('tokens', {count: tokens, speed: Math.round(speed)})}</p>
         </section>
       )}
     </>
   );
 }
+
+export const screen: Screen = {
+  name: 'write',
+  task: 'generate',
+  taskLabel: 'writes',
+  position: 2,
+  icon: 'M4 20l1-4L16.5 4.5l3 3L8 19zM13.5 7.5l3 3',
+  Content: Write,
+};

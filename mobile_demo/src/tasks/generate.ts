@@ -1,7 +1,9 @@
-/** A text that goes on, as it is written. */
-import type {Held, Outputs} from '../engine/engine';
-import {free, reading, type Session, sizeOf, textInputs} from './session';
-import {uniforms} from './uniforms';
+/** The continuation of a prompt, as it is written. */
+import inputs from '../backend/benchmark_inputs.json';
+import type {DeviceTensor, Outputs} from '../engine/engine';
+import {encodeText, freeTensors, readOutputs, type Session} from '../inference/session';
+import {type Context, type Report, type Task, yieldToEventLoop} from '../inference/task';
+import {randomUniforms} from '../inference/uniforms';
 
 export interface Sampling {
   temperature: number;
@@ -12,72 +14,96 @@ export interface Sampling {
   max_new_tokens: number;
 }
 
-export interface Piece {
+interface Chunk {
   bytes: Uint8Array;
   tokens: number;
-  /** Bytes at the beginning of the prompt that the model has no place for; with the first piece. */
-  unread: number;
+  /** Bytes at the start of the prompt that the model has no room for; 0 after the first chunk. */
+  unreadBytes: number;
 }
 
-const SHOWN_EVERY_MS = 40;
-
-/** Tokens of a text at most, its prompt aside. */
-export function longest({manifest}: Session): number {
-  return sizeOf(manifest, 'N');
-}
+const UPDATE_EVERY_MS = 40;
 
 /**
- * Continues `prompt`; gives its bytes as they are written, a token first, then as many as the eye
- * sees at once. Whoever stops asking stops it.
+ * Continues `prompt`. Yields the first token alone, and then as many tokens at a time as a reader
+ * sees appear at once.
  */
-export async function* generate(session: Session, prompt: string, sampling: Sampling): AsyncGenerator<Piece> {
+async function* continuePrompt(session: Session, prompt: string, sampling: Sampling): AsyncGenerator<Chunk> {
   const {seed, max_new_tokens, ...settings} = sampling;
-  const longestText = longest(session);
-  const most = Math.min(max_new_tokens, longestText);
-  const numbers = uniforms(seed, most);
-  const {inputs, cut} = textInputs(session, 'prefill_text', prompt);
-  let outputs = await session.engine.run('prefill_text', {...inputs, ...settings, uniform: numbers[0]!});
-  let unread = (await reading(outputs, ['unread'])).unread[0]! + cut;
+  const limit = session.manifest.limits['max_new_tokens']!;
+  const maxTokens = Math.min(max_new_tokens, limit);
+  const uniforms = randomUniforms(seed, maxTokens);
+  const {inputs: text, truncatedBytes} = encodeText(session, 'prefill_text', 'text', prompt);
+  let outputs = await session.engine.run('prefill_text', {...text, ...settings, uniform: uniforms[0]!});
+  let unreadBytes = (await readOutputs(outputs, ['unread'])).unread[0]! + truncatedBytes;
   let count = 1;
   try {
-    for (let written = 0; ; ) {
-      const {text, length, token} = await reading(outputs, ['text', 'length', 'token']);
-      written += count;
-      if (length[0]) yield {bytes: (text as Uint8Array).slice(0, length[0]), tokens: count, unread};
-      unread = 0;
-      // 0 is no token: the text has ended. Nothing written: there is no place left.
-      if (token[0] === 0 || !length[0] || written >= most) return;
-      const following = new Float32Array(longestText);
-      count = Math.min(speed.tokens, most - written);
-      following.set(numbers.subarray(written, written + count));
+    for (let total = 0; ; ) {
+      const {text, length, token} = await readOutputs(outputs, ['text', 'length', 'token']);
+      total += count;
+      if (length[0]) yield {bytes: (text as Uint8Array).slice(0, length[0]), tokens: count, unreadBytes};
+      unreadBytes = 0;
+      // Token 0 is padding: the text has ended. No bytes: the model's positions are used up.
+      if (token[0] === 0 || !length[0] || total >= maxTokens) return;
+      const nextUniforms = new Float32Array(limit);
+      count = Math.min(session.tokensPerCall, maxTokens - total);
+      nextUniforms.set(uniforms.subarray(total, total + count));
       const start = performance.now();
-      const next = await session.engine.run('decode_text', {
-        ...states(outputs),
+      const nextOutputs = await session.engine.run('decode_text', {
+        ...stateOf(outputs),
         ...settings,
         token: token as Int32Array,
         max_new_tokens: count,
-        uniforms: following,
+        uniforms: nextUniforms,
       });
-      speed.learn(count, performance.now() - start);
-      free(Object.values(outputs));
-      outputs = next;
+      adaptTokensPerCall(session, count, performance.now() - start);
+      freeTensors(outputs);
+      outputs = nextOutputs;
     }
   } finally {
-    free(Object.values(outputs));
+    freeTensors(outputs);
   }
 }
 
-/** What a later call takes of an earlier one. */
-function states(outputs: Outputs): Record<string, Held> {
-  const {text: _, length: __, token: ___, unread: ____, ...rest} = outputs;
-  return rest;
+/** Returns the outputs that the next call takes as its state. */
+function stateOf(outputs: Outputs): Record<string, DeviceTensor> {
+  const {text: _, length: __, token: ___, unread: ____, ...state} = outputs;
+  return state;
 }
 
-/** How many tokens a call may write and still seem fluent. */
-const speed = {
-  tokens: 1,
-  learn(count: number, milliseconds: number): void {
-    const fluent = Math.floor((SHOWN_EVERY_MS * count) / Math.max(milliseconds, 0.1));
-    this.tokens = Math.min(Math.max(fluent, 1), 2 * this.tokens);
+/** Fits the tokens of a call to the time that the last one took; at most doubles them. */
+function adaptTokensPerCall(session: Session, count: number, milliseconds: number): void {
+  const fluent = Math.floor((UPDATE_EVERY_MS * count) / Math.max(milliseconds, 0.1));
+  session.tokensPerCall = Math.min(Math.max(fluent, 1), 2 * session.tokensPerCall);
+}
+
+export const task = {
+  signatures: ['prefill_text', 'decode_text'],
+  functions: {
+    /** Reports each piece of text with the tokens so far. Returns how many bytes at the start of the prompt weren't read. */
+    async generate({session, signal}: Context, prompt: string, sampling: Sampling, onText: Report<[string, number]>) {
+      const decoder = new TextDecoder();
+      let tokens = 0, unreadBytes = 0;
+      for await (const chunk of continuePrompt(session, prompt, sampling)) {
+        tokens += chunk.tokens;
+        unreadBytes += chunk.unreadBytes;
+        void onText(decoder.decode(chunk.bytes, {stream: true}), tokens);
+        await yieldToEventLoop();
+        if (signal.aborted) break;
+      }
+      await onText(decoder.decode(), tokens);
+      return unreadBytes;
+    },
   },
-};
+  async benchmark(session: Session) {
+    const {temperature, seed, prompt} = inputs;
+    const start = performance.now();
+    let firstMs = 0, tokens = 0;
+    const max_new_tokens = session.manifest.limits['max_new_tokens']!;
+    const sampling = {temperature, top_k: 0, top_p: 1, seed: String(seed), max_new_tokens};
+    for await (const chunk of continuePrompt(session, prompt, sampling)) {
+      tokens += chunk.tokens;
+      firstMs ||= performance.now() - start;
+    }
+    return {firstMs, ms: performance.now() - start, tokens};
+  },
+} satisfies Task;

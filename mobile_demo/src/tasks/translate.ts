@@ -1,89 +1,100 @@
-/** A text in another language: its alternatives, and where each word of them looks. */
-import {call, type Session, sizeOf, textInputs} from './session';
-import {beginning, bytes, ends} from './utf8';
+/** A text in another language: alternatives for each sentence, and the words that each word attends to. */
+import inputs from '../backend/benchmark_inputs.json';
+import {runSignature, type Session} from '../inference/session';
+import {type Context, measureMs, type Report, type Task, yieldToEventLoop} from '../inference/task';
+import {byteEnds, dropLastBytes} from '../inference/utf8';
 
 const decoder = new TextDecoder();
 
 export interface Alternative {
   text: string;
   score: number;
-  /** Whether it ended by itself; it was cut otherwise. */
-  ended: boolean;
+  /** False if the translation was cut at the longest that the model writes. */
+  isComplete: boolean;
 }
 
-export interface Sentence {
-  /** What was read of it. */
+export interface Translation {
+  /** The part of the sentence that the model read. */
   source: string;
+  /** The best first. */
   alternatives: Alternative[];
-  /** Bytes at its end that the model has no place for. */
-  unread: number;
+  /** Bytes at the end of the sentence that the model has no room for. */
+  unreadBytes: number;
 }
 
-/** The sentences of `text`, of which the model knows one at a time. */
-export function sentences(text: string, language: string): string[] {
-  const found = [...new Intl.Segmenter(language, {granularity: 'sentence'}).segment(text)];
-  return found.map(({segment}) => segment.trim()).filter(Boolean);
+/** Splits `text` into sentences: the model reads one at a time. */
+function splitSentences(text: string, language: string): string[] {
+  const segments = [...new Intl.Segmenter(language, {granularity: 'sentence'}).segment(text)];
+  return segments.map(({segment}) => segment.trim()).filter(Boolean);
 }
 
-/** What a beam search finds for one sentence, the best first. */
-export async function translate(session: Session, whole: string): Promise<Sentence> {
-  const {manifest} = session;
-  const {inputs} = manifest.signatures['translate_text']!;
-  const standard = Number(inputs.find(({name}) => name === 'length_penalty')!.default);
-  const {inputs: ofText, cut} = textInputs(session, 'translate_text', whole);
-  const outputs = await call(
-    session,
-    'translate_text',
-    {...ofText, max_new_tokens: sizeOf(manifest, 'N'), length_penalty: standard},
-    ['text', 'length', 'scores', 'ended', 'unread'],
-  );
-  const {text, length, scores, ended, unread} = outputs;
-  const width = text.length / length.length;
-  const alternatives = Array.from(length, (size, k) => ({
-    text: decoder.decode(text.slice(k * width, k * width + size) as Uint8Array<ArrayBuffer>),
-    score: scores[k]!,
-    ended: ended[k] === 1,
+async function translateSentence(session: Session, sentence: string): Promise<Translation> {
+  const {text, length, scores, ended, unread} = await runSignature(session, 'translate_text', {text: sentence});
+  const width = text!.length / length!.length;
+  const alternatives = Array.from(length!, (size, k) => ({
+    text: decoder.decode(text!.slice(k * width, k * width + size) as Uint8Array<ArrayBuffer>),
+    score: scores![k]!,
+    isComplete: ended![k] === 1,
   }));
-  const isFirst = ({text}: Alternative, k: number) => alternatives.findIndex((other) => other.text === text) === k;
-  const left = unread[0]! + cut;
-  return {source: beginning(whole, left), alternatives: alternatives.filter(isFirst), unread: left};
+  const isFirst = ({text}: Alternative, k: number) => alternatives.findIndex((alternative) => alternative.text === text) === k;
+  const unreadBytes = unread![0]!;
+  return {source: dropLastBytes(sentence, unreadBytes), alternatives: alternatives.filter(isFirst), unreadBytes};
 }
 
-/** Of each word of a translation, how much it looked at each word of the source; see `words`. */
-export async function attention(session: Session, source: string, translation: string): Promise<number[][]> {
-  const {manifest} = session;
-  const spec = manifest.signatures['attend_text']!.inputs.find(({name}) => name === 'translation')!;
-  const written = bytes(translation, sizeOf(manifest, spec.shape[1]!));
-  const {weights, text_ends, translation_ends} = await call(
-    session,
-    'attend_text',
-    {...textInputs(session, 'attend_text', source).inputs, translation: written, translation_length: written.length},
-    ['weights', 'text_ends', 'translation_ends'],
-  );
-  const columns = wordOfToken(ends(words(source)), text_ends as Int32Array);
-  const rows = wordOfToken(ends(words(translation)), translation_ends as Int32Array);
-  const width = text_ends.length + 1; // The end of the source has a place, too.
-  const found = words(translation).map(() => words(source).map(() => 0));
-  const tokens = words(translation).map((_, i) => Math.max(1, rows.filter((row) => row === i).length));
+/** Returns for each word of a translation how much it attends to each word of the source; see `splitWords`. */
+async function wordAttention(session: Session, source: string, translation: string): Promise<number[][]> {
+  const outputs = await runSignature(session, 'attend_text', {text: source, translation});
+  const {weights, text_ends: sourceEnds, translation_ends: translationEnds} = outputs;
+  const columns = wordOfToken(byteEnds(splitWords(source)), sourceEnds as Int32Array);
+  const rows = wordOfToken(byteEnds(splitWords(translation)), translationEnds as Int32Array);
+  const width = sourceEnds!.length + 1; // The end-of-text token has a column, too.
+  const attention = splitWords(translation).map(() => splitWords(source).map(() => 0));
+  const tokens = splitWords(translation).map((_, i) => Math.max(1, rows.filter((row) => row === i).length));
   for (const [t, row] of rows.entries()) {
     for (const [s, column] of columns.entries()) {
-      if (row >= 0 && column >= 0) found[row]![column]! += weights[t * width + s]! / tokens[row]!;
+      if (row >= 0 && column >= 0) attention[row]![column]! += weights![t * width + s]! / tokens[row]!;
     }
   }
-  return found;
+  return attention;
 }
 
-/** A text in words, with what stands between them as parts of their own: joined they are the text. */
-export function words(text: string): string[] {
+/** Splits a text into words and what stands between them; joined, the parts are the text. */
+export function splitWords(text: string): string[] {
   return [...new Intl.Segmenter(undefined, {granularity: 'word'}).segment(text)].map(({segment}) => segment);
 }
 
-/** For each token the word that its last byte lies in, -1 where there is no token. */
+/** Returns for each token the index of the word that holds its last byte; -1 for padding. */
 function wordOfToken(wordEnds: number[], tokenEnds: Int32Array): number[] {
-  let before = 0;
+  let previousEnd = 0;
   return Array.from(tokenEnds, (end) => {
-    const isToken = end > before;
-    before = end;
+    const isToken = end > previousEnd;
+    previousEnd = end;
     return isToken ? wordEnds.findIndex((wordEnd) => end <= wordEnd) : -1;
   });
 }
+
+export const task = {
+  signatures: ['translate_text', 'attend_text'],
+  functions: {
+    /** Translates the first `maxSentences` sentences and reports each. Returns how many sentences are left. */
+    async translate(
+      {session, signal}: Context, text: string, maxSentences: number, onTranslation: Report<[Translation]>,
+    ) {
+      const sentences = splitSentences(text, session.manifest.languages?.[0] ?? 'en');
+      let report: void | Promise<void> = undefined;
+      for (const sentence of sentences.slice(0, maxSentences)) {
+        await yieldToEventLoop();
+        if (signal.aborted) break;
+        report = onTranslation(await translateSentence(session, sentence));
+      }
+      await report;
+      return Math.max(0, sentences.length - maxSentences);
+    },
+    attention: ({session}: Context, source: string, translation: string) => wordAttention(session, source, translation),
+  },
+  async benchmark(session: Session) {
+    const times: number[] = [];
+    for (const caption of inputs.captions) times.push(await measureMs(() => translateSentence(session, caption)));
+    return {firstMs: times[0]!, ms: times.reduce((sum, ms) => sum + ms, 0) / times.length, tokens: 0};
+  },
+} satisfies Task;

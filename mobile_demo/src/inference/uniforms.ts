@@ -1,6 +1,6 @@
 /**
- * The numbers that a seed stands for: those of keras_seq/uniforms.py, so a seed gives the same text
- * here and in Python. NumPy's `default_rng((seed, 0)).random(count, "float32")`: SeedSequence
+ * The random numbers of a seed, as in keras_seq/uniforms.py: a seed gives the same text here and in
+ * Python. This is NumPy's `default_rng((seed, 0)).random(count, "float32")`: SeedSequence
  * (O'Neill 2015, "Developing a seed_seq alternative") and PCG64 (O'Neill 2014).
  */
 
@@ -11,14 +11,14 @@ const MIX_L = 0xca01f9dd, MIX_R = 0x4973f715;
 const PCG_MULTIPLIER = 0x2360ed051fc65da44385df649fccf645n;
 const MASK_64 = (1n << 64n) - 1n, MASK_128 = (1n << 128n) - 1n;
 
-/** `count` numbers in [0, 1), of the row 0 of `seed`, a whole number of 64 bits in decimal digits. */
-export function uniforms(seed: string, count: number): Float32Array {
+/** Returns `count` numbers in [0, 1): those of row 0 for `seed`, a whole number of 64 bits in decimal digits. */
+export function randomUniforms(seed: string, count: number): Float32Array {
   const [low, high] = [Number(BigInt(seed) & 0xffffffffn), Number(BigInt(seed) >> 32n)];
-  const draw = pcg64(seedWords([low, ...(high ? [high] : []), 0], 8));
-  return Float32Array.from({length: count}, () => (draw() >>> 8) / 2 ** 24);
+  const nextUint32 = pcg64(seedWords([low, ...(high ? [high] : []), 0], 8));
+  return Float32Array.from({length: count}, () => (nextUint32() >>> 8) / 2 ** 24);
 }
 
-/** SeedSequence(entropy).generate_state(count). */
+/** Returns `SeedSequence(entropy).generate_state(count)`. */
 function seedWords(entropy: number[], count: number): Uint32Array {
   let constant = INIT_A;
   const hash = (value: number) => {
@@ -46,13 +46,13 @@ function seedWords(entropy: number[], count: number): Uint32Array {
   });
 }
 
-/** PCG64 seeded with eight words; gives 32 bits at a time, the lower half of each 64 first. */
+/** Returns a generator of 32 bits at a time, the lower half of each 64 first; `words` are its eight words of seed. */
 function pcg64(words: Uint32Array): () => number {
   const word64 = (i: number) => BigInt(words[2 * i]!) | (BigInt(words[2 * i + 1]!) << 32n);
   const start = (word64(0) << 64n) | word64(1);
   const increment = ((((word64(2) << 64n) | word64(3)) << 1n) | 1n) & MASK_128;
-  const stepped = (state: bigint) => (state * PCG_MULTIPLIER + increment) & MASK_128;
-  let state = stepped((stepped(0n) + start) & MASK_128);
+  const step = (state: bigint) => (state * PCG_MULTIPLIER + increment) & MASK_128;
+  let state = step((step(0n) + start) & MASK_128);
   let high: number | null = null;
   return () => {
     if (high !== null) {
@@ -60,10 +60,10 @@ function pcg64(words: Uint32Array): () => number {
       high = null;
       return value;
     }
-    state = stepped(state);
+    state = step(state);
     const folded = ((state >> 64n) ^ state) & MASK_64;
-    const turn = state >> 122n;
-    const word = ((folded >> turn) | (folded << ((64n - turn) & 63n))) & MASK_64;
+    const rotation = state >> 122n;
+    const word = ((folded >> rotation) | (folded << ((64n - rotation) & 63n))) & MASK_64;
     high = Number(word >> 32n);
     return Number(word & 0xffffffffn);
   };

@@ -6,7 +6,7 @@ interface Props {
 }
 
 export function Bars({title, unit, values}: Props) {
-  const most = Math.max(...values.map(([, value]) => value), 1e-9);
+  const largest = Math.max(...values.map(([, value]) => value), 1e-9);
   const label = values.map(([name, value]) => `${name} ${value.toFixed(1)} ${unit}`).join(', ');
   return (
     <figure>
@@ -16,7 +16,7 @@ export function Bars({title, unit, values}: Props) {
           <div key={name}>
             <span>{name}</span>
             <span class="figure">{value.toFixed(1)} {unit}</span>
-            <div class="bar" style={{width: `${(100 * value) / most}%`}} />
+            <div class="bar" style={{width: `${(100 * value) / largest}%`}} />
           </div>
         ))}
       </div>

@@ -1,17 +1,17 @@
-/** The app itself on this device: kept for use without a network; newer versions are offered. */
+/** Keeps the app itself on this device for use without a network, and offers newer versions. */
 import {useEffect, useState} from 'preact/hooks';
 import {Workbox} from 'workbox-window';
 
-import {useSay} from '../words/words';
+import {useTranslation} from '../i18n';
 
 export function AppUpdate() {
-  const say = useSay();
+  const t = useTranslation();
   const [update, setUpdate] = useState<(() => void) | null>(null);
   useEffect(() => {
     if (!import.meta.env.PROD || !('serviceWorker' in navigator)) return;
     const worker = new Workbox('./sw.js', {scope: './'});
     const reload = () => {
-      // Only the tab in which it was asked for: others may have something unfinished.
+      // Only this tab reloads: in others there may be unfinished work.
       worker.addEventListener('controlling', () => location.reload());
       worker.messageSkipWaiting();
     };
@@ -19,5 +19,5 @@ export function AppUpdate() {
     void worker.register();
   }, []);
   if (!update) return null;
-  return <p class="notice" role="status">{say('newApp')} <button onClick={update}>{say('reload')}</button></p>;
+  return <p class="notice" role="status">{t('newApp')} <button onClick={update}>{t('reload')}</button></p>;
 }
