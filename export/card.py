@@ -59,12 +59,11 @@ def model_card(name: str, manifest: Mapping[str, Any]) -> str:
         shapes = f"shapes fixed at {fixed}" if fixed else "any size of B and of the open dimensions"
         lines += [f"## {name_variant(variant)}", "", f"{variant['bytes']:,} bytes; {shapes}.", ""]
         use = formats.module(variant["format"]).USE
-        for word, value in {
-            "BUNDLE": name,
-            "SIGNATURE": main,
-            "INPUTS": inputs,
-            "CALL": call,
-        }.items():
+        words = {"BUNDLE": name, "SIGNATURE": main, "INPUTS": inputs, "CALL": call}
+        words["VARIANT"] = f'"{variant["format"]}"'
+        if variant["precision"] != "float32":
+            words["VARIANT"] += f', precision="{variant["precision"]}"'
+        for word, value in words.items():
             use = use.replace(word, value)
         lines += [use, ""]
     return "\n".join(lines)

@@ -117,7 +117,7 @@ def test_newest_run_exports_to_every_format(runs, tmp_path, monkeypatch, capsys)
     assert manifest["trained_on"] == {"data": "reviews.csv"}
     card = (tmp_path / "bundles" / "lstm" / "README.md").read_text()
     assert "Trained on reviews.csv." in card
-    assert "examples of reviews.csv, held out" in card
+    assert "Results on held-out data of reviews.csv" in card
 
     assert export_main(["check", "bundles/lstm"]) == 0
     assert "100.00%" in capsys.readouterr().out

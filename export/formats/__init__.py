@@ -8,7 +8,8 @@ A format is a module with
     STRINGS     whether it has strings, so that signatures on texts come on strings, too
     PACKAGES    the packages whose versions its files depend on
     REQUIRES    the module that runs its files, and INSTALL, the command that installs it
-    USE         how to call it, as Markdown for the model card
+    USE         how to call it, as Markdown for the model card: BUNDLE, VARIANT, SIGNATURE, INPUTS
+                and CALL stand for what they say
 
     write(signatures, folder, sizes)        writes files with the dimensions in `sizes` fixed
     operators(folder)                       counts the operators in the files

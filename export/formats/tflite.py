@@ -29,7 +29,7 @@ USE = """\
 ```python
 # pip install "keras-seq[tflite]"          no TensorFlow
 import export
-export.load("BUNDLE", "tflite").CALL
+export.load("BUNDLE", VARIANT).CALL
 ```
 
 Any LiteRT runtime (Android, iOS, C++, the browser) runs `tflite/model.tflite`: built-in operators

@@ -284,6 +284,7 @@ def test_interrupted_export_leaves_nothing(runs, tmp_path, when):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_full_disk_leaves_the_old_bundle(runs, tmp_path):
     """No file may grow above 100 kB: the first weights do not fit."""
     (tmp_path / "b").mkdir()

@@ -277,7 +277,7 @@ def test_refused_tokens_and_sizes(exported):
         loaded.generate(token_ids=[[70]], length=[2])
     with pytest.raises(UserError, match=f"T .max_length. is at most {PROMPT}"):
         loaded.generate(token_ids=np.full((1, PROMPT + 1), 70), length=[3])
-    if hasattr(model.backbone, "max_length"):
+    if model.is_bounded:
         with pytest.raises(UserError, match="64 positions.*60 tokens of a prompt.*20 new"):
             export.export(model, folder / "no", max_length=60, max_new_tokens=20)
 
@@ -314,7 +314,13 @@ def test_a_token_may_differ_only_next_to_a_boundary(exported):
 def test_some_of_the_signatures(tmp_path):
     model = made("rnn")
     names = ["prefill_text", "decode_text"]
-    manifest = export.export(model, tmp_path / "b", ["tflite", "onnx"], only=names, texts=TEXTS)
+    options = {"only": ["interactive"], "texts": TEXTS}
+    manifest = export.export(model, tmp_path / "b", ["tflite", "onnx"], **options)
+    assert manifest["entry"] == {
+        "signature": "prefill_text",  # The main one isn't there.
+        "interactive": names,
+        "defaults": {"temperature": 1.0, "top_k": 0, "top_p": 1.0},
+    }
     assert list(manifest["signatures"]) == names
     assert sorted(path.stem for path in (tmp_path / "b" / "onnx").glob("*.onnx")) == sorted(names)
     assert set(parity_figures(manifest)["tflite"]) == set(names)

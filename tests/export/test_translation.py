@@ -60,7 +60,9 @@ def test_text_in_text_out_as_in_keras(exported, format):
     texts = ["a man", "", "two dogs"]
     for penalty in (0.6, 0.0):
         found = loaded.translate_text(texts, length_penalty=penalty)
-        expected = model.hypotheses(texts, beam=BEAMS, length_penalty=penalty, max_new_tokens=NEW)
+        expected = model.hypotheses(
+            texts, num_beams=BEAMS, length_penalty=penalty, max_new_tokens=NEW
+        )
         for i, row in enumerate(expected):
             for k, hypothesis in enumerate(row):
                 text = bytes(found["text"][i, k, : found["length"][i, k]])
@@ -80,7 +82,7 @@ def test_white_space_around_and_bytes_that_are_no_characters(exported, format):
     loaded = export.load(folder, format)
     texts = [" a man\n", "\t\r\n \v\f", "two\tdogs ", b"\xff\xfe a", "a man", "\n\n  bb   c"]
     found = loaded.translate_text(texts)
-    expected = model.hypotheses(texts, beam=BEAMS, max_new_tokens=NEW)
+    expected = model.hypotheses(texts, num_beams=BEAMS, max_new_tokens=NEW)
     for i, row in enumerate(expected):
         text = bytes(found["text"][i, 0, : found["length"][i, 0]])
         assert text.decode("utf-8", "replace") == row[0].text
@@ -106,7 +108,7 @@ def test_a_loop_of_the_callers_over_decode(exported, format):
             break
         tokens.append(token)
         state = loaded.decode(token=np.array([token], "int32"), **{**memory, **state})
-    (expected,) = model.translate(["two dogs"], beam=1, max_new_tokens=NEW)
+    (expected,) = model.translate(["two dogs"], num_beams=1, max_new_tokens=NEW)
     assert model.tokenizer.decode([tokens]) == [expected]
 
 

@@ -22,7 +22,7 @@ USE = """\
 ```python
 # pip install "keras-seq[onnx]"            no TensorFlow
 import export
-export.load("BUNDLE", "onnx").CALL
+export.load("BUNDLE", VARIANT).CALL
 ```"""
 
 

@@ -1,17 +1,21 @@
 """Bundles of trained runs, called as their users call them."""
 
 import shutil
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import export
-from export import formats
+from export import bundle, formats
 from export.cli import main
 from keras_seq.errors import UserError
 from keras_seq.tasks.loading import find_model
 
+ROOT = Path(__file__).resolve().parents[3]
 BACKBONES = (
     pytest.param("rnn", marks=pytest.mark.slow),
     "lstm",
@@ -148,3 +152,40 @@ def test_one_flipped_byte_is_refused(bundles, tmp_path, file):
     with pytest.raises(UserError, match=file):
         export.load(copy, file.split("/")[0])
     assert main(["check", str(copy)]) == 2
+
+
+def test_a_bundle_loads_where_keras_and_tensorflow_are_not_installed(bundles):
+    program = (
+        "import sys\n"
+        "sys.modules.update(keras=None, tensorflow=None)  # importing them fails\n"
+        "import export\n"
+        "for name in ('tflite', 'onnx'):\n"
+        f"    loaded = export.load({str(bundles['lstm'])!r}, name)\n"
+        "    assert loaded.classify_text(['a film'])['probabilities'].shape == (1, 2)\n"
+    )
+    command = [sys.executable, "-c", program]
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+
+
+def test_a_format_in_two_precisions(served, tmp_path, capsys):
+    """Another precision has files of its own, named after it."""
+    folder = shutil.copytree(served / "mood", tmp_path / "mood")
+    manifest = bundle.read_manifest(folder)
+    (variant,), (proof,) = manifest["variants"], manifest["parity"]["variants"]
+    names = [name for name in variant["files"] if name.endswith(".onnx")]
+    for name in names:
+        shutil.copyfile(folder / name, folder / formats.add_precision(name, "int8"))
+    files = [formats.add_precision(name, "int8") for name in names] + ["onnx/weights.bin"]
+    files = [name for name in files if (folder / name).is_file()]
+    manifest["variants"].append({**variant, "precision": "int8", "files": files})
+    manifest["parity"]["variants"].append({**proof, "precision": "int8"})
+    bundle.write_manifest(folder, manifest)
+    loaded = [export.load(folder, "onnx", precision=p) for p in ("float32", "int8")]
+    assert [bundle.precision for bundle in loaded] == ["float32", "int8"]
+    first, second = (bundle.classify_text(["a film"])["probabilities"] for bundle in loaded)
+    np.testing.assert_array_equal(first, second)
+    assert main(["check", str(folder)]) == 0
+    assert "onnx int8" in capsys.readouterr().out
+    with pytest.raises(UserError, match="onnx float32, onnx int8. Received: 'onnx' in int4"):
+        export.load(folder, "onnx", precision="int4")

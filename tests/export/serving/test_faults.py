@@ -19,6 +19,7 @@ import pytest
 import tritonclient.grpc
 
 import export
+from tests.export.helpers import copy_with_schema_1
 
 TEXTS = [f"A film{'!' * (i % 30)} number {i}" for i in range(1_000)]
 
@@ -420,6 +421,17 @@ def test_two_bundles_of_one_folder_name(served, serving, tmp_path):
             assert found.json()["outputs"][0]["name"] == "text"
             loading = f"{server.url}/v2/repository/models/{model}/load"
             assert httpx.post(loading).status_code == 200
+
+
+def test_bundles_of_schema_1_are_served(served, serving, tmp_path):
+    manifests = {n: copy_with_schema_1(served / n, tmp_path / n) for n in ("mood", "bard", "en-de")}
+    with serving(*(tmp_path / name for name in manifests)) as server:
+        for name, manifest in manifests.items():
+            found = httpx.post(f"{server.url}/v2/models/{name}/infer", json=body("a film"))
+            assert found.status_code == 200, found.text
+            assert found.json()["model_name"] == f"{name}.{manifest['entry']['signature']}"
+        known = httpx.get(server.url + "/openai/v1/models").json()
+        assert [model["id"] for model in known["data"]] == ["bard"]
 
 
 @pytest.mark.slow
