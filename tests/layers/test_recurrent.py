@@ -1,5 +1,7 @@
 """RNN and LSTM against their equations in NumPy and against the stock layers of Keras."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -68,11 +70,25 @@ def test_equations(kind):
     np.testing.assert_allclose(layer(X, initial_state=initial), expected, atol=1e-5)
 
 
+def combine(name):
+    """All combinations of masks, `sequences`, `backwards` and `name`; every other one is slow.
+
+    The quick ones still have each pair of values of two options.
+    """
+    options = itertools.product(enumerate(MASKS), *[(True, False)] * 3)
+    combinations = [
+        pytest.param(
+            *(MASKS[mask], sequences, backwards, value),
+            id=f"{mask}-sequences={sequences}-backwards={backwards}-{name}={value}",
+            marks=pytest.mark.slow if (sequences ^ backwards ^ value) == i % 2 else (),
+        )
+        for (i, mask), sequences, backwards, value in options
+    ]
+    return pytest.mark.parametrize(("mask", "sequences", "backwards", name), combinations)
+
+
 @pytest.mark.parametrize("kind", STOCK)
-@pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
-@pytest.mark.parametrize("sequences", [True, False], ids=["sequences", "last"])
-@pytest.mark.parametrize("backwards", [True, False], ids=["backwards", "forwards"])
-@pytest.mark.parametrize("given", [True, False], ids=["state", "zeros"])
+@combine("given")
 def test_values_and_gradients_of_the_stock_layer(kind, mask, sequences, backwards, given):
     ours, stock = built(kind, return_sequences=sequences, return_state=True, go_backwards=backwards)
     initial = [tf.constant(s) for s in states(kind)] if given else None
@@ -213,10 +229,7 @@ def assert_equal(found, expected, tolerance=1e-5):
 
 
 @pytest.mark.parametrize("kind", STOCK)
-@pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
-@pytest.mark.parametrize("sequences", [True, False], ids=["sequences", "last"])
-@pytest.mark.parametrize("backwards", [True, False], ids=["backwards", "forwards"])
-@pytest.mark.parametrize("zeros", [True, False], ids=["zero output", "previous output"])
+@combine("zeros")
 def test_every_setting_in_numpy_and_stock(kind, mask, sequences, backwards, zeros):
     for given, bias in ((False, True), (True, False)):
         ours, stock = built(
