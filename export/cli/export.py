@@ -43,14 +43,14 @@ def parser() -> argparse.ArgumentParser:
         "model",
         metavar="MODEL",
         nargs="?",
-        help="a run folder, a .keras file, an .h5 file, or preset:NAME",
+        help="run folder, .keras file, .h5 file, or preset:NAME (default: the newest run)",
     )
     add(
         "--format",
         choices=(*formats.NAMES, "all"),
         nargs="+",
         default=["all"],
-        help="one or more (default: all)",
+        help="formats to write (default: all)",
     )
     add(
         "--signatures",
@@ -59,22 +59,22 @@ def parser() -> argparse.ArgumentParser:
         help="signatures to write, such as classify_text; interactive: those that an app with live "
         "results calls (default: all)",
     )
-    add("--output", metavar="BUNDLE", help="the folder to make (default: bundles/NAME)")
-    add("--overwrite", action="store_true", help="replace a folder that is not empty")
+    add("--output", metavar="BUNDLE", help="folder to make (default: bundles/NAME)")
+    add("--overwrite", action="store_true", help="replace a folder that isn't empty")
     add("--batch", type=int, default=1, metavar="B", help="rows of a TFLite call (default: 1)")
     add(
         "--max-length",
         type=int,
         metavar="T",
-        help="steps of a TFLite row: token ids, frames; tokens read of a text (default: the "
+        help="steps of a TFLite row (token ids, frames); tokens that are read of a text (default: the "
         "model's)",
     )
     add(
         "--max-new-tokens",
         type=int,
         metavar="N",
-        help="tokens that are written at most (default: the model's; of a text generator what "
-        "--max-length leaves of these, or half of them)",
+        help="largest number of tokens to write (default: the model's; for a text generator what "
+        "--max-length leaves of its positions, or half of them)",
     )
     add("--num-beams", type=int, metavar="K", help="beams of a translator's search (default: 4)")
     add("--beam", dest="num_beams", type=int, help=argparse.SUPPRESS)
@@ -82,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
         "--max-bytes",
         type=int,
         metavar="L",
-        help="bytes read of a text (default: 8 for each token; 512 for another Keras model)",
+        help="bytes that are read of a text (default: 8 a token; 512 for other Keras models)",
     )
     add("--dynamic-batch", action="store_true", help="leave the batch open in TFLite, too")
     add("--dynamic-length", action="store_true", help="leave the length open in TFLite, too")
@@ -102,25 +102,25 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="FILE",
-        help="a Python file or module that registers the model's own layers; may be repeated",
+        help="Python file or module that registers the model's own layers; may be repeated",
     )
     add_options(
         arguments,
         [task.data for task in all_tasks()],
-        defaults={"name_or_path": "what the run learnt from; random inputs for other models"},
+        defaults={"name_or_path": "the run's own data; random inputs for other models"},
     )
     add(
         "--samples",
         type=int,
         default=SAMPLES,
         metavar="N",
-        help=f"texts to compare on, at most (default: {SAMPLES})",
+        help=f"largest number of texts to compare on (default: {SAMPLES})",
     )
     return arguments
 
 
 def run(arguments: argparse.Namespace) -> int:
-    # Whatever the model was trained with.
+    # Formats are written with TensorFlow, whatever backend the model was trained with.
     os.environ["KERAS_BACKEND"] = "tensorflow"
     import_quietly("keras_seq.tasks.loading")
     from export.exporter import export_model
@@ -134,7 +134,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"--samples is 1 or more. Received: {arguments.samples}")
     for module in arguments.modules:
         _import(module)
-    sample = _sample(arguments.sample)
+    sample = _load_sample(arguments.sample)
     print_status(f"Loading {path}")
     model, run = find_model(path)
     texts, name = _load_texts(arguments, run, model)
@@ -194,8 +194,8 @@ def _import(name: str) -> None:
         raise UserError(f"--import {name}: {type(error).__name__}: {error}") from error
 
 
-def _sample(path: str | None) -> dict[str, Any] | None:
-    """The arrays of an `.npz` file.
+def _load_sample(path: str | None) -> dict[str, Any] | None:
+    """Returns the arrays of an `.npz` file.
 
     Raises:
         UserError: If it cannot be read.
@@ -213,7 +213,7 @@ def _sample(path: str | None) -> dict[str, Any] | None:
             "NAME=array for each input)."
         ) from error
     if not sample or any(array.ndim == 0 or len(array) == 0 for array in sample.values()):
-        raise UserError(f"{path} has no rows: a sample is arrays with at least one row each.")
+        raise UserError(f"{path} has no rows. Each array of a sample needs at least one.")
     return sample
 
 
