@@ -66,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
         "--max-length",
         type=int,
         metavar="T",
-        help="steps of a TFLite row (token ids, frames); tokens that are read of a text (default: the "
+        help="steps of a TFLite row (token ids, frames); tokens read of a text (default: the "
         "model's)",
     )
     add(
