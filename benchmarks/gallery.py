@@ -1,11 +1,11 @@
-"""Ordinary Keras models through Keras's own export, tf2onnx, and ours.
+"""Compares the export of ordinary Keras models by Keras itself, by tf2onnx, and by us.
 
     python -m benchmarks.gallery                 the whole gallery, as a Markdown table
-    python -m benchmarks.gallery stacked_gru     some of it
+    python -m benchmarks.gallery stacked_gru     one model
 
-For each peer: does its file run in the plain runtime (LiteRT's interpreter without extra operators,
-onnxruntime), and how long does a call take beside ours: one row, one thread, the median of calls
-made in turn. A ratio below 1 is faster than the peer.
+The table says of each peer whether its file runs in the plain runtime (LiteRT's interpreter without
+extra operators, onnxruntime), and how long a call takes beside ours: one row, one thread, the
+median of calls made in turn. A ratio below 1 is faster than the peer.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def compare(name: str, build: Callable[[], Any]) -> dict[str, Any]:
-    """One row of the table."""
+    """Returns a row of the table."""
     import export
 
     model = build()
@@ -78,23 +78,23 @@ def compare(name: str, build: Callable[[], Any]) -> dict[str, Any]:
             "tflite_bytes": size["tflite"],
             "onnx_bytes": size["onnx"],
         }
-        peer_inputs = as_strings(inputs)
+        peer_inputs = to_peer_inputs(inputs)
         tflite = folder / "keras.tflite"
-        status, litert = attempt(lambda: keras_litert(model, tflite, peer_inputs))
+        status, litert = attempt(lambda: export_keras_litert(model, tflite, peer_inputs))
         row["keras_litert"] = status
-        row["keras_onnx"], onnx = attempt(lambda: keras_onnx(model, folder, peer_inputs))
-        row["tf2onnx"], plain = attempt(lambda: tf2onnx_alone(model, folder, peer_inputs))
+        row["keras_onnx"], onnx = attempt(lambda: export_keras_onnx(model, folder, peer_inputs))
+        row["tf2onnx"], plain = attempt(lambda: export_tf2onnx(model, folder, peer_inputs))
         ours = {
-            "tflite": litert_call(folder / "ours/tflite/model.tflite", inputs),
-            "onnx": onnx_call(folder / "ours/onnx/predict.onnx", inputs),
+            "tflite": open_litert(folder / "ours/tflite/model.tflite", inputs),
+            "onnx": open_onnx(folder / "ours/onnx/predict.onnx", inputs),
         }
-        row["tflite_ms"], row["litert_ms"] = in_turn(ours["tflite"], litert)
-        row["onnx_ms"], row["peer_onnx_ms"] = in_turn(ours["onnx"], onnx or plain)
+        row["tflite_ms"], row["litert_ms"] = time_in_turn(ours["tflite"], litert)
+        row["onnx_ms"], row["peer_onnx_ms"] = time_in_turn(ours["onnx"], onnx or plain)
         return row
 
 
 def attempt(make: Callable[[], Any]) -> tuple[str, Any]:
-    """What came of a peer: "runs" and its call, or why it does not."""
+    """Returns "runs" and the call of a peer, or why it doesn't run and None."""
     try:
         return "runs", make()
     except Exception as error:
@@ -105,27 +105,27 @@ def attempt(make: Callable[[], Any]) -> tuple[str, Any]:
         return f"fails: {text[:70]}", None
 
 
-def keras_litert(model: Any, path: Path, inputs: Arrays) -> Call:
-    """Keras's own LiteRT export."""
-    called(model, inputs)
+def export_keras_litert(model: Any, path: Path, inputs: Arrays) -> Call:
+    """Exports with Keras's own LiteRT export."""
+    call_once(model, inputs)
     model.export(str(path), format="litert", verbose=False)
-    call = litert_call(path, inputs)
+    call = open_litert(path, inputs)
     call()
     return call
 
 
-def keras_onnx(model: Any, folder: Path, inputs: Arrays) -> Call:
-    """Keras's own ONNX export."""
-    called(model, inputs)
+def export_keras_onnx(model: Any, folder: Path, inputs: Arrays) -> Call:
+    """Exports with Keras's own ONNX export."""
+    call_once(model, inputs)
     path = folder / "keras.onnx"
     model.export(str(path), format="onnx", verbose=False)
-    call = onnx_call(path, inputs)
+    call = open_onnx(path, inputs)
     call()
     return call
 
 
-def tf2onnx_alone(model: Any, folder: Path, inputs: Arrays) -> Call:
-    """tf2onnx on a function that calls the model."""
+def export_tf2onnx(model: Any, folder: Path, inputs: Arrays) -> Call:
+    """Converts a function that calls the model with tf2onnx."""
     import tensorflow as tf
     import tf2onnx
     from keras import tree
@@ -148,13 +148,13 @@ def tf2onnx_alone(model: Any, folder: Path, inputs: Arrays) -> Call:
     tf2onnx.convert.from_function(
         tf.function(call, autograph=False), specs, opset=18, output_path=str(path)
     )
-    run = onnx_call(path, inputs)
+    run = open_onnx(path, inputs)
     run()
     return run
 
 
-def called(model: Any, inputs: Arrays) -> None:
-    """Calls a model once, which Keras wants of it before an export."""
+def call_once(model: Any, inputs: Arrays) -> None:
+    """Calls a model once, as Keras requires before an export."""
     import tensorflow as tf
 
     from export.keras_model import KerasModel
@@ -162,45 +162,45 @@ def called(model: Any, inputs: Arrays) -> None:
     KerasModel(model).call({name: tf.constant(array) for name, array in inputs.items()})
 
 
-def litert_call(path: Path, inputs: Arrays) -> Call:
-    """A call of a TFLite file in LiteRT's interpreter."""
+def open_litert(path: Path, inputs: Arrays) -> Call:
+    """Returns a call of a TFLite file in LiteRT's interpreter."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(path), num_threads=1)
     signature = next(iter(interpreter.get_signature_list()))
     runner = interpreter.get_signature_runner(signature)
-    given = matched(inputs, sorted(runner.get_input_details()))
+    given = match_names(inputs, sorted(runner.get_input_details()))
     return lambda: runner(**given)
 
 
-def onnx_call(path: Path, inputs: Arrays) -> Call:
-    """A call of an ONNX file in onnxruntime."""
+def open_onnx(path: Path, inputs: Arrays) -> Call:
+    """Returns a call of an ONNX file in onnxruntime."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    given = matched(inputs, [tensor.name for tensor in session.get_inputs()])
+    given = match_names(inputs, [tensor.name for tensor in session.get_inputs()])
     return lambda: session.run(None, given)
 
 
-def matched(inputs: Arrays, names: list[str]) -> Arrays:
-    """The inputs under the names that a file gives them: the same, or in the same order."""
-    found = {}
+def match_names(inputs: Arrays, names: list[str]) -> Arrays:
+    """Returns the inputs under the names of a file: equal names first, then in order."""
+    matched = {}
     left = dict(inputs)
     for name in names:
         same = next((key for key in left if key == name.split(":")[0]), None)
-        found[name] = left.pop(same) if same else None
-    for name, value in found.items():
+        matched[name] = left.pop(same) if same else None
+    for name, value in matched.items():
         if value is None:
-            found[name] = left.pop(next(iter(left)))
-    return found
+            matched[name] = left.pop(next(iter(left)))
+    return matched
 
 
-def as_strings(inputs: Arrays) -> Arrays:
-    """The inputs as peers take them: texts as strings, states left out."""
-    found = {}
+def to_peer_inputs(inputs: Arrays) -> Arrays:
+    """Returns the inputs as peers take them: texts as strings, without states."""
+    converted = {}
     for name, array in inputs.items():
         if name.startswith("state_") or name.endswith("_length"):
             continue
@@ -208,12 +208,12 @@ def as_strings(inputs: Arrays) -> Arrays:
             texts = [bytes(row[:n]) for row, n in zip(array, inputs[f"{name}_length"], strict=True)]
             array = np.array(texts, object)
             array = array if name == "text" else array[:, None]
-        found[name] = array
-    return found
+        converted[name] = array
+    return converted
 
 
-def in_turn(ours: Call, peer: Call | None) -> tuple[float, float | None]:
-    """Median milliseconds of each, called in turn."""
+def time_in_turn(ours: Call, peer: Call | None) -> tuple[float, float | None]:
+    """Returns the median milliseconds of each, called in turn."""
     calls = [call for call in (ours, peer) if call is not None]
     times: list[list[float]] = [[] for _ in calls]
     for i in range(CALLS + 10):
@@ -227,7 +227,7 @@ def in_turn(ours: Call, peer: Call | None) -> tuple[float, float | None]:
 
 
 def print_table(rows: list[Mapping[str, Any]]) -> None:
-    """Prints the rows in Markdown, and what they come to."""
+    """Prints the rows in Markdown, and a summary."""
 
     def beside(ours: float, peer: float | None) -> str:
         return f"{ours:.2f}" + (f" ({ours / peer:.2f} ×)" if peer else "")
@@ -247,7 +247,7 @@ def print_table(rows: list[Mapping[str, Any]]) -> None:
     count = len(rows)
     runs = {key: sum(row[key] == "runs" for row in rows) for key in ("keras_litert", "keras_onnx")}
     print(
-        f"\nOf {count} models run in the plain runtimes: Keras's LiteRT export "
+        f"\nModels that run in the plain runtimes, of {count}: Keras's LiteRT export "
         f"{runs['keras_litert']}, Keras's ONNX export {runs['keras_onnx']}, tf2onnx alone "
         f"{sum(row['tf2onnx'] == 'runs' for row in rows)}, ours {count} in all three formats."
     )

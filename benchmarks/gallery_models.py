@@ -1,4 +1,4 @@
-"""Ordinary Keras models, after public Keras examples and issue threads, with drawn weights."""
+"""Ordinary Keras models from public Keras examples and issue threads, with random weights."""
 
 from collections.abc import Callable
 
@@ -10,25 +10,25 @@ GALLERY: dict[str, Callable[[], keras.Model]] = {}
 
 
 def model(build: Callable[[], keras.Model]) -> Callable[[], keras.Model]:
-    """Puts `build` into the gallery, its weights drawn from a seed."""
+    """Adds `build` to the gallery, with random weights."""
 
-    def drawn() -> keras.Model:
+    def build_with_weights() -> keras.Model:
         keras.utils.set_random_seed(0)
-        made = build()
+        built = build()
         generator = np.random.default_rng(0)
-        made.set_weights(
+        built.set_weights(
             [
                 # Biases, scales and moving averages too: zeros and ones would hide mistakes.
                 w + 0.05 * np.abs(generator.normal(size=w.shape)).astype(w.dtype)
                 if w.dtype.kind == "f"
                 else w
-                for w in made.get_weights()
+                for w in built.get_weights()
             ]
         )
-        return made
+        return built
 
-    GALLERY[build.__name__] = drawn
-    return drawn
+    GALLERY[build.__name__] = build_with_weights
+    return build_with_weights
 
 
 @model

@@ -63,7 +63,7 @@ def reviews(characters: int | None = None) -> list[str]:
 
 def throughput(bundle: Path, seconds: float) -> None:
     """Prints what each server answers."""
-    from export.serving.load import closed
+    from export.serving.load import closed_loop
 
     ours = f"/v2/models/{bundle.name}/infer"
     servers: dict[str, tuple[list[str], str, Callable[[str], bytes]]] = {
@@ -88,7 +88,7 @@ def throughput(bundle: Path, seconds: float) -> None:
         print_status(f"{server}, {kind}")
         with running(command) as (url, _):
             for concurrency in CONCURRENCY:
-                found = asyncio.run(closed(url + path, bodies, concurrency, seconds))
+                found = asyncio.run(closed_loop(url + path, bodies, concurrency, seconds))
                 times = (f"{found.percentile_ms(percent):.1f}" for percent in (50, 95, 99))
                 rows.append((kind, server, str(concurrency), f"{found.rate:,.0f}", *times))
     columns = ("texts", "server", "at once", "requests a second", "p50 ms", "p95 ms", "p99 ms")
@@ -99,7 +99,7 @@ def overload(bundle: Path, seconds: float, options: Sequence[str]) -> None:
     """Prints how a server answers four times what it can do."""
     import psutil
 
-    from export.serving.load import Figures, at_rate, closed
+    from export.serving.load import Figures, closed_loop, open_loop
 
     texts = reviews()
     bodies = [_body(text) for text in texts]
@@ -111,16 +111,16 @@ def overload(bundle: Path, seconds: float, options: Sequence[str]) -> None:
     command = ["export", "serve", str(bundle), "--no-grpc", *options]
     with running(command) as (url, process):
         url += f"/v2/models/{bundle.name}/infer"
-        unloaded = asyncio.run(closed(url, bodies, 1, 10.0, is_right))
+        unloaded = asyncio.run(closed_loop(url, bodies, 1, 10.0, is_right))
         capacity = max(
-            asyncio.run(closed(url, bodies, concurrency, 5.0, is_right)).rate
+            asyncio.run(closed_loop(url, bodies, concurrency, 5.0, is_right)).rate
             for concurrency in (2, 3, 4, 8)
         )
         print_status(f"It answers {capacity:,.0f} requests a second. Asking for 4 times as many …")
         memory = []
 
         async def asking() -> Figures:
-            task = asyncio.create_task(at_rate(url, bodies, 4 * capacity, seconds, is_right))
+            task = asyncio.create_task(open_loop(url, bodies, 4 * capacity, seconds, is_right))
             await asyncio.sleep(min(RISE_SECONDS, seconds / 2))
             while not task.done():
                 memory.append(psutil.Process(process.pid).memory_info().rss / 1e6)

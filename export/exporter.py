@@ -11,7 +11,7 @@ from export import bundle, card, parity, runtime
 from export import formats as all_formats
 from export.formats.trace import freeze
 from export.keras_layers import float32, patched_keras_layers
-from export.strings import with_strings
+from export.strings import add_strings
 from keras_seq.errors import UserError
 from keras_seq.signature import DIMENSIONS, Entry, Signature
 
@@ -297,7 +297,7 @@ def _write_variant(
         if ("batch" if size == "B" else "length") not in dynamic
     }
     if module.STRINGS:
-        signatures = with_strings(signatures)
+        signatures = add_strings(signatures)
     with float32(), patched_keras_layers():
         module.write(signatures, folder, fixed)
     files = sorted(path for path in (folder / module.FOLDER).rglob("*") if path.is_file())
@@ -314,7 +314,7 @@ def _describe_signatures(signatures: Sequence[Signature], names: Sequence[str]) 
     """Returns the signatures for the manifest; those of some formats only name these."""
     described = {s.name: s.spec.to_json() for s in signatures}
     strings = [name for name in names if all_formats.module(name).STRINGS]
-    for s in with_strings(signatures) if strings else ():
+    for s in add_strings(signatures) if strings else ():
         described.setdefault(s.name, {**s.spec.to_json(), "formats": strings})
     return described
 

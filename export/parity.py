@@ -124,34 +124,34 @@ def compare(
     largest, differences, unequal = 0.0, [], []
     equal, same = np.ones(rows, bool), np.ones(rows, bool)
     for tensor in signature.outputs:
-        found = np.concatenate([part[tensor.name] for part in parts])
-        wanted = expected[tensor.name]
-        if found.shape != wanted.shape:
+        actual = np.concatenate([part[tensor.name] for part in parts])
+        reference = expected[tensor.name]
+        if actual.shape != reference.shape:
             raise UserError(
-                f"{signature.name}: {tensor.name} has the shape {list(found.shape)}, in Keras "
-                f"{list(wanted.shape)}."
+                f"{signature.name}: {tensor.name} has the shape {list(actual.shape)}, in Keras "
+                f"{list(reference.shape)}."
             )
-        if wanted.dtype.kind != "f":
-            as_wanted = (found == wanted).reshape(rows, -1).all(axis=1)
-            unequal += [] if as_wanted.all() else [tensor.name]
-            equal &= as_wanted
+        if reference.dtype.kind != "f":
+            as_in_keras = (actual == reference).reshape(rows, -1).all(axis=1)
+            unequal += [] if as_in_keras.all() else [tensor.name]
+            equal &= as_in_keras
             continue
-        difference = float(np.abs(found - wanted).max(initial=0))
-        scale = max(1.0, float(np.abs(wanted).max(initial=0)))
+        difference = float(np.abs(actual - reference).max(initial=0))
+        scale = max(1.0, float(np.abs(reference).max(initial=0)))
         # Written so that a NaN on either side is outside.
         if not difference <= TOLERANCE * scale:
             differences.append(
                 f"{tensor.name} differs by {difference:.3g} (allowed: {TOLERANCE * scale:.3g})"
             )
         largest = max(largest, difference) if difference == difference else float("nan")
-        if found.ndim > 1:
-            answers = found.argmax(axis=-1) == wanted.argmax(axis=-1)
+        if actual.ndim > 1:
+            answers = actual.argmax(axis=-1) == reference.argmax(axis=-1)
             same &= answers.reshape(rows, -1).all(axis=1)
     agreement = float((same & equal).mean())
     if MARGINS in expected:
         name = signature.outputs[0].name
-        found = np.concatenate([part[name] for part in parts])
-        excused, agreement = _compare_samples(found, expected[name], expected[MARGINS])
+        actual = np.concatenate([part[name] for part in parts])
+        excused, agreement = _compare_samples(actual, expected[name], expected[MARGINS])
         equal |= excused
         if agreement < MIN_AGREEMENT:
             differences.append(
@@ -172,19 +172,19 @@ def compare(
 
 
 def _compare_samples(
-    found: np.ndarray, wanted: np.ndarray, margins: np.ndarray
+    actual: np.ndarray, reference: np.ndarray, margins: np.ndarray
 ) -> tuple[np.ndarray, float]:
     """Returns whether the first difference of each row is excused, `(rows,)`, and the agreement.
 
     It is excused within `BOUNDARY` of another choice. The agreement is the share of equal values
     up to the first difference. All arguments are `(rows, N)`.
     """
-    differs = found != wanted
-    first = np.where(differs.any(axis=1), differs.argmax(axis=1), found.shape[1])
-    at = np.minimum(first, found.shape[1] - 1)[:, None]
+    differs = actual != reference
+    first = np.where(differs.any(axis=1), differs.argmax(axis=1), actual.shape[1])
+    at = np.minimum(first, actual.shape[1] - 1)[:, None]
     excused = np.take_along_axis(margins, at, axis=1)[:, 0] <= BOUNDARY
-    differing = int((first < found.shape[1]).sum())
-    compared = int(np.minimum(first + 1, found.shape[1]).sum())
+    differing = int((first < actual.shape[1]).sum())
+    compared = int(np.minimum(first + 1, actual.shape[1]).sum())
     return excused, 1 - differing / max(1, compared)
 
 
@@ -213,8 +213,8 @@ def prove(
         UserError: If a difference is above the tolerance.
     """
     figures = {}
-    inputs, expected = strings.arrays_with_strings(signatures, inputs, expected)
-    signatures = [s for s in strings.with_strings(signatures) if s.name in loaded.signatures]
+    inputs, expected = strings.add_string_arrays(signatures, inputs, expected)
+    signatures = [s for s in strings.add_strings(signatures) if s.name in loaded.signatures]
     for signature in signatures:
         name = signature.name
         parity = compare(

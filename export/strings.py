@@ -1,8 +1,8 @@
-"""Signatures on texts as signatures on strings, for a format that has them.
+"""Signatures on strings, for a format that has them.
 
-What serves SavedModels expects strings. So `classify_text`, on bytes and their count, comes with
-`classify_string`, which takes the bytes out of a string and is the same from there on. It needs no
-operator beyond TensorFlow's own, tensorflow-text included.
+Servers of SavedModels expect strings. So `classify_text`, on bytes and their number, comes with
+`classify_string`, which takes the bytes out of a string and is the same from there on. It needs
+TensorFlow's own operators only, not tensorflow-text.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,8 +16,8 @@ from keras_seq.text.utf8 import unpack_texts
 from keras_seq.typing import Arrays
 
 
-def on_strings(signature: Any) -> Any:
-    """The signature, or its spec, with strings in the place of its texts."""
+def to_strings(signature: Any) -> Any:
+    """Returns the signature, or its spec, with strings in the place of its texts."""
     texts = signature.texts
     inputs = tuple(
         TensorSpec(tensor.name, "string", tensor.shape[:1]) if tensor.name in texts else tensor
@@ -41,15 +41,15 @@ def on_strings(signature: Any) -> Any:
     return replace(signature, name=name, inputs=inputs, function=function)
 
 
-def with_strings(signatures: Sequence[Any]) -> list[Any]:
-    """The signatures, or specs, and those on strings of what is on texts."""
-    return [*signatures, *(on_strings(s) for s in signatures if s.texts)]
+def add_strings(signatures: Sequence[Any]) -> list[Any]:
+    """Returns the signatures, or specs, and those on strings for those on texts."""
+    return [*signatures, *(to_strings(s) for s in signatures if s.texts)]
 
 
-def arrays_with_strings(
+def add_string_arrays(
     specs: Sequence[SignatureSpec], inputs: Mapping[str, Arrays], outputs: Mapping[str, Arrays]
 ) -> tuple[dict[str, Arrays], dict[str, Arrays]]:
-    """Inputs and outputs by signature, those of the signatures on strings as well."""
+    """Returns inputs and outputs by signature, those of signatures on strings included."""
     inputs, outputs = dict(inputs), dict(outputs)
     for spec in specs:
         if not spec.texts:
@@ -57,6 +57,6 @@ def arrays_with_strings(
         given = dict(inputs[spec.name])
         for text, length in spec.texts.items():
             given[text] = np.array(unpack_texts(given[text], given.pop(length)), object)
-        name = on_strings(spec).name
+        name = to_strings(spec).name
         inputs[name], outputs[name] = given, outputs[spec.name]
     return inputs, outputs

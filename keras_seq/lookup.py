@@ -1,4 +1,4 @@
-"""Parts of a tensor by their numbers."""
+"""Selects parts of a tensor by index."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from keras_seq.typing import Tensor
 
 
 def take(values: Any, index: Tensor, axis: int = 0) -> Tensor:
-    """`values[index]` along an axis; no index is negative."""
+    """Returns `values[index]` along an axis; no index may be negative."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        # keras.ops.take looks for negative indices first, at the price of three more operators.
+        # keras.ops.take handles negative indices, which takes three more operators.
         return tf.gather(values, index, axis=axis)
     return ops.take(ops.convert_to_tensor(values), index, axis=axis)

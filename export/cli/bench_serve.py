@@ -11,9 +11,9 @@ from keras_seq.console import print_table, show_progress
 from keras_seq.errors import UserError
 
 DESCRIPTION = """\
-Asks a server of `python -m export serve`, or any other of the Open Inference Protocol, more and
-more at once, and prints how many requests a second it answers and how long they take. The client
-takes its share of the cores where both run on one machine.
+Sends more and more requests at once to a server of `python -m export serve`, or to any other of the
+Open Inference Protocol, and prints requests per second and latencies. If both run on one machine,
+the client takes its share of the cores.
 
   python -m export bench-serve http://127.0.0.1:8080 --model sentiment
 """
@@ -33,15 +33,15 @@ TEXTS = (
 
 
 def parser() -> argparse.ArgumentParser:
-    """Of the command."""
-    found = argparse.ArgumentParser(
+    """Returns the parser of the command."""
+    arguments = argparse.ArgumentParser(
         prog="python -m export bench-serve",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description=DESCRIPTION,
     )
-    add = found.add_argument
-    add("url", metavar="URL", help="where it answers HTTP, such as http://127.0.0.1:8080")
-    add("--model", metavar="NAME", help="one that reads texts (default: the first that does)")
+    add = arguments.add_argument
+    add("url", metavar="URL", help="URL of the server, such as http://127.0.0.1:8080")
+    add("--model", metavar="NAME", help="model that reads texts (default: the first that does)")
     add(
         "--concurrency",
         type=int,
@@ -50,10 +50,15 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="requests at once (default: 1 2 4 8 16 32 64)",
     )
-    add("--seconds", type=float, default=5.0, metavar="S", help="of each row (default: 5)")
-    add("--texts", type=Path, metavar="FILE", help="a text a line (default: a few of all lengths)")
-    add("--token-file", type=Path, metavar="FILE", help="the bearer token that is asked for")
-    return found
+    add("--seconds", type=float, default=5.0, metavar="S", help="seconds of each row (default: 5)")
+    add(
+        "--texts",
+        type=Path,
+        metavar="FILE",
+        help="file with a text on each line (default: a few of all lengths)",
+    )
+    add("--token-file", type=Path, metavar="FILE", help="file with the bearer token")
+    return arguments
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -61,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     import asyncio
 
     try:
-        from export.serving.load import closed
+        from export.serving.load import closed_loop
     except ModuleNotFoundError as error:
         raise UserError(
             f"{error.name} is not installed. To load a server: pip install 'keras-seq[serve]'"
@@ -80,14 +85,14 @@ def run(arguments: argparse.Namespace) -> int:
     bodies = [_body(text) for text in _texts(arguments.texts)]
     rows = []
     for concurrency in show_progress(arguments.concurrency, f"Asking {model}"):
-        found = asyncio.run(
-            closed(endpoint, bodies, concurrency, arguments.seconds, headers=headers)
+        figures = asyncio.run(
+            closed_loop(endpoint, bodies, concurrency, arguments.seconds, headers=headers)
         )
-        if not found.latencies:
-            raise UserError(f"{endpoint} accepted nothing. It says: {found.refusal[:300]}")
-        times = (f"{found.percentile_ms(percent):.1f}" for percent in (50, 95, 99))
-        refused = sum(found.statuses.values()) - len(found.latencies)
-        rows.append((str(concurrency), f"{found.rate:,.1f}", *times, f"{refused:,}"))
+        if not figures.latencies:
+            raise UserError(f"{endpoint} accepted nothing. It says: {figures.refusal[:300]}")
+        times = (f"{figures.percentile_ms(percent):.1f}" for percent in (50, 95, 99))
+        refused = sum(figures.statuses.values()) - len(figures.latencies)
+        rows.append((str(concurrency), f"{figures.rate:,.1f}", *times, f"{refused:,}"))
     columns = ("at once", "requests a second", "p50 ms", "p95 ms", "p99 ms", "refused")
     print_table(columns, rows, f"{model} at {url}, {arguments.seconds:g} s each")
     return 0
@@ -103,12 +108,12 @@ def _get(url: str, headers: dict[str, str]) -> Any:
     except (URLError, ValueError, OSError) as error:
         raise UserError(
             f"{url} does not answer as a server of the Open Inference Protocol: {error}. Start "
-            "one: python -m export serve BUNDLE"
+            "one with: python -m export serve BUNDLE"
         ) from error
 
 
 def _first(url: str, headers: dict[str, str]) -> str:
-    """The first model that reads texts."""
+    """Returns the first model that reads texts."""
     for name in _get(f"{url}/v2/models", headers)["models"]:
         if _reads_texts(_get(f"{url}/v2/models/{name}", headers)):
             return name
@@ -130,7 +135,7 @@ def _texts(path: Path | None) -> list[str]:
         return list(TEXTS)
     texts = [line for line in path.read_text("utf-8").splitlines() if line.strip()]
     if not texts:
-        raise UserError(f"{path} has no line with a text.")
+        raise UserError(f"{path} has no text. Write one on each line.")
     return texts
 
 

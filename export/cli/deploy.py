@@ -10,7 +10,7 @@ from keras_seq.console import print_status
 from keras_seq.errors import UserError
 
 DESCRIPTION = """\
-Writes what serves a bundle on more than one machine.
+Writes the files that serve a bundle on several machines.
 
   python -m export deploy bundles/sentiment --target kserve --image registry.example.com/sentiment:1
       an InferenceService for KServe on Kubernetes, and a Dockerfile for its image
@@ -22,35 +22,37 @@ Writes what serves a bundle on more than one machine.
 
 
 def parser() -> argparse.ArgumentParser:
-    """Of the command."""
-    found = argparse.ArgumentParser(
+    """Returns the parser of the command."""
+    arguments = argparse.ArgumentParser(
         prog="python -m export deploy",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description=DESCRIPTION,
     )
-    found.add_argument("bundle", metavar="BUNDLE", type=Path, help="with ONNX files")
-    found.add_argument("--target", choices=("kserve", "triton"), required=True)
-    found.add_argument(
-        "--output", type=Path, metavar="FOLDER", help="to make (default: deploy/NAME-TARGET)"
+    arguments.add_argument("bundle", metavar="BUNDLE", type=Path, help="bundle with ONNX files")
+    arguments.add_argument(
+        "--target", choices=("kserve", "triton"), required=True, help="server to deploy to"
     )
-    found.add_argument(
-        "--overwrite", action="store_true", help="replace a folder that is not empty"
+    arguments.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="folder to make (default: deploy/NAME-TARGET)"
     )
-    found.add_argument("--name", help="of what is served (default: the bundle's folder)")
-    kserve = found.add_argument_group("kserve")
+    arguments.add_argument(
+        "--overwrite", action="store_true", help="replace a folder that isn't empty"
+    )
+    arguments.add_argument("--name", help="name of the service (default: the bundle's folder)")
+    kserve = arguments.add_argument_group("kserve")
     kserve.add_argument(
         "--image",
-        help="of the container (default: NAME:latest; with --storage-uri the server's own)",
+        help="container image (default: NAME:latest; with --storage-uri the server's own)",
     )
     kserve.add_argument(
-        "--storage-uri", metavar="URI", help="where the bundle lies (default: in the image)"
+        "--storage-uri", metavar="URI", help="location of the bundle (default: in the image)"
     )
     default = Service("", "")
     for name, text in (
-        ("min_replicas", "containers at least"),
-        ("max_replicas", "containers at most"),
-        ("cpu", "cores of each"),
-        ("scale_target", "of the metric, in percent for cpu and memory"),
+        ("min_replicas", "smallest number of containers"),
+        ("max_replicas", "largest number of containers"),
+        ("cpu", "cores of each container"),
+        ("scale_target", "value of the metric that adds a container; percent for cpu and memory"),
     ):
         value = getattr(default, name)
         kserve.add_argument(
@@ -64,24 +66,24 @@ def parser() -> argparse.ArgumentParser:
         "--scale-metric",
         choices=("cpu", "memory", "concurrency", "rps"),
         default=default.scale_metric,
-        help="what more containers are started for; the last two with Knative (default: cpu)",
+        help="metric that adds containers; the last two need Knative (default: cpu)",
     )
-    triton = found.add_argument_group("triton")
+    triton = arguments.add_argument_group("triton")
     triton.add_argument(
         "--max-batch",
         type=int,
         default=Limits().max_batch,
         metavar="B",
-        help=f"rows run together (default: {Limits().max_batch})",
+        help=f"largest number of rows that run together (default: {Limits().max_batch})",
     )
     triton.add_argument(
         "--max-wait-ms",
         type=float,
         default=Limits().max_wait_ms,
         metavar="X",
-        help="that the first of a batch waits for others (default: 0)",
+        help="milliseconds that the first request of a batch waits (default: 0)",
     )
-    return found
+    return arguments
 
 
 def run(arguments: argparse.Namespace) -> int:

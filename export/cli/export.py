@@ -32,13 +32,13 @@ Exports a model as SavedModel, TFLite and ONNX, and proves that each computes wh
 
 
 def parser() -> argparse.ArgumentParser:
-    found = argparse.ArgumentParser(
+    arguments = argparse.ArgumentParser(
         prog="python -m export",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    found.add_argument("--version", action="version", version=f"keras-seq {__version__}")
-    add = found.add_argument
+    arguments.add_argument("--version", action="version", version=f"keras-seq {__version__}")
+    add = arguments.add_argument
     add(
         "model",
         metavar="MODEL",
@@ -105,7 +105,7 @@ def parser() -> argparse.ArgumentParser:
         help="a Python file or module that registers the model's own layers; may be repeated",
     )
     add_options(
-        found,
+        arguments,
         [task.data for task in all_tasks()],
         defaults={"name_or_path": "what the run learnt from; random inputs for other models"},
     )
@@ -116,7 +116,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help=f"texts to compare on, at most (default: {SAMPLES})",
     )
-    return found
+    return arguments
 
 
 def run(arguments: argparse.Namespace) -> int:

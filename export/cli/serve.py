@@ -9,8 +9,8 @@ from keras_seq.console import print_status
 from keras_seq.errors import UserError
 
 DESCRIPTION = """\
-Serves bundles, each signature as the model BUNDLE.SIGNATURE; BUNDLE alone is its main signature on
-texts. Texts are BYTES on the wire. Needs neither TensorFlow nor Keras.
+Serves bundles, each signature as the model BUNDLE.SIGNATURE; BUNDLE alone is its main signature.
+Texts are BYTES on the wire. Needs neither TensorFlow nor Keras.
 
   curl localhost:8080/v2/models/sentiment/infer -d \\
     '{"inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["A fine film."]}]}'
@@ -18,8 +18,8 @@ texts. Texts are BYTES on the wire. Needs neither TensorFlow nor Keras.
 
 
 def parser() -> argparse.ArgumentParser:
-    """Of the command."""
-    found = argparse.ArgumentParser(
+    """Returns the parser of the command."""
+    arguments = argparse.ArgumentParser(
         prog="python -m export serve",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description=DESCRIPTION,
@@ -28,48 +28,55 @@ def parser() -> argparse.ArgumentParser:
     def add(name: str, default: float | str | None, text: str, metavar: str = "N") -> None:
         kind = type(default) if default is not None else int
         shown = "" if default is None else f" (default: {default:{',' if kind is int else ''}})"
-        found.add_argument(name, type=kind, default=default, metavar=metavar, help=text + shown)
+        arguments.add_argument(name, type=kind, default=default, metavar=metavar, help=text + shown)
 
     default = Settings()
     limits = default.limits
-    found.add_argument(
+    arguments.add_argument(
         "bundles",
         metavar="BUNDLE",
         nargs="+",
-        help="a bundle, called as its folder; or NAME=BUNDLE for another name",
+        help="bundle to serve under its folder's name, or NAME=BUNDLE for another name",
     )
-    add("--host", default.host, "address; 0.0.0.0 for every machine that can reach it", "ADDRESS")
-    found.add_argument(
-        "--http-port", type=int, default=default.http_port, metavar="N", help="0: a free one "
-        f"(default: {default.http_port})",
-    )  # fmt: skip
-    found.add_argument(
-        "--grpc-port", type=int, default=default.grpc_port, metavar="N", help="0: a free one "
-        f"(default: {default.grpc_port})",
-    )  # fmt: skip
-    found.add_argument("--no-grpc", action="store_true", help="HTTP only")
-    add("--workers", default.workers, "calls of the runtime at once; as many as there are cores")
-    add("--threads", None, "of each call (default: the cores, divided among the workers)")
-    add("--max-batch", limits.max_batch, "rows run together; 1: none")
+    add("--host", default.host, "address to listen on; 0.0.0.0 for all machines", "ADDRESS")
+    for protocol, port in (("HTTP", default.http_port), ("gRPC", default.grpc_port)):
+        arguments.add_argument(
+            f"--{protocol.lower()}-port",
+            type=int,
+            default=port,
+            metavar="N",
+            help=f"port of {protocol}; 0: a free one (default: {port})",
+        )
+    arguments.add_argument("--no-grpc", action="store_true", help="HTTP only")
+    add("--workers", default.workers, "calls of the runtime at once; the number of cores")
+    add("--threads", None, "threads of each call (default: the cores divided among the workers)")
+    add("--max-batch", limits.max_batch, "largest number of rows that run together")
     add(
         "--max-wait-ms",
         limits.max_wait_ms,
-        "that the first of a batch waits for others while nothing runs",
+        "milliseconds that the first request of a batch waits for others while nothing runs",
         "X",
     )
     add(
         "--max-queue",
         limits.max_queue,
-        "requests of a signature that may wait; the fewer, the sooner one that is accepted is "
-        "answered",
+        "largest number of waiting requests of a signature; a short queue bounds latency",
     )
-    add("--deadline", limits.deadline_s, "seconds that a request may wait", "S")
-    add("--max-body-bytes", default.max_body_bytes, "of a request")
-    found.add_argument(
-        "--token-file", type=Path, metavar="FILE", help="with a bearer token that is asked for"
+    add("--deadline", limits.deadline_s, "longest time in seconds that a request waits", "S")
+    add("--max-body-bytes", default.max_body_bytes, "largest body of a request")
+    arguments.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="file with the bearer token that requests need",
     )
-    add("--grace", default.grace_s, "seconds for what is in flight, when told to stop", "S")
-    return found
+    add(
+        "--grace",
+        default.grace_s,
+        "seconds that requests in flight have when the server stops",
+        "S",
+    )
+    return arguments
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -80,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(
             f"{error.name} is not installed. To serve: pip install 'keras-seq[serve]'"
         ) from error
-    paths = named(arguments.bundles)
+    paths = name_bundles(arguments.bundles)
     _check(arguments)
     settings = Settings(
         host=arguments.host,
@@ -99,26 +106,26 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def named(bundles: Sequence[str]) -> dict[str, Path]:
-    """Bundles by name: that of the folder, or what stands before a `=`.
+def name_bundles(bundles: Sequence[str]) -> dict[str, Path]:
+    """Returns bundles by name: that of the folder, or the one before a `=`.
 
     Raises:
-        UserError: If two have one name.
+        UserError: If two have the same name.
     """
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for given in bundles:
         name, equals, path = given.partition("=")
         if not equals or Path(given).is_dir():
             name, path = Path(given).resolve().name, given
-        if name in found:
+        if name in paths:
             raise UserError(
-                f"Two bundles are called {name}: {found[name]} and {path}. Give one another name: "
+                f"Two bundles are called {name}: {paths[name]} and {path}. Give one another name: "
                 f"OTHER={path}"
             )
         if not name or "/" in name:
             raise UserError(f"The name of a bundle has no / and is not empty. Received: {given!r}")
-        found[name] = Path(path)
-    return found
+        paths[name] = Path(path)
+    return paths
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -141,5 +148,5 @@ def _token(path: Path | None) -> str | None:
         return None
     token = path.read_text("utf-8").strip()
     if not token:
-        raise UserError(f"{path} is empty: it has to hold the token.")
+        raise UserError(f"{path} is empty. Write the token into it.")
     return token

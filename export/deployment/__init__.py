@@ -1,1 +1,1 @@
-"""A bundle beyond one machine: what `python -m export deploy` writes, a file for each target."""
+"""Files that serve a bundle on several machines; one module for each target of `deploy`."""

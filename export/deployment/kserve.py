@@ -1,8 +1,8 @@
-"""A service of KServe on Kubernetes: the server of `python -m export serve`, as many as are needed.
+"""A KServe service on Kubernetes: as many servers of `python -m export serve` as are needed.
 
 FOLDER/
   inference-service.yaml
-  Dockerfile, bundle/       an image with the bundle in it; not if it lies in a store
+  Dockerfile, bundle/       an image with the bundle in it, unless that is in a store
 """
 
 import shutil
@@ -16,13 +16,13 @@ from export.serving.settings import Settings
 from keras_seq import __version__
 from keras_seq.errors import UserError
 
-MOUNT = "/mnt/models"  # Where KServe puts what lies in a store.
+MOUNT = "/mnt/models"  # where KServe puts a bundle from a store
 SERVER_IMAGE = f"keras-seq-serve:{__version__}"
-MEMORY_MB = 512  # Of a process without models.
-USER = 1000  # Of the Dockerfile.
-MORE_GRACE_S = 10  # Than the server gives what is in flight, before the process is killed.
+MEMORY_MB = 512  # a process without models
+USER = 1000  # the user of the Dockerfile
+MORE_GRACE_S = 10  # between the end of the server's grace period and the kill
 
-# What scales: Kubernetes itself by what a container uses, Knative by its requests.
+# Kubernetes scales by what a container uses, Knative by its requests.
 MODES = {
     False: {
         "serving.kserve.io/deploymentMode": "Standard",
@@ -41,16 +41,16 @@ COPY bundle {mount}
 
 @dataclass(frozen=True)
 class Service:
-    """What a service is to be.
+    """The configuration of a service.
 
     Attributes:
-        name: Of the service and of the bundle that it serves: lower-case letters, digits and `-`.
-        image: Of the container.
-        storage_uri: Where the bundle lies (`s3://…`, `gs://…`, `pvc://…`); None: in the image.
-        min_replicas: Containers at least.
-        max_replicas: At most.
+        name: Name of the service and of its bundle: lower-case letters, digits and `-`.
+        image: Image of the container.
+        storage_uri: Location of the bundle (`s3://…`, `gs://…`, `pvc://…`); None: in the image.
+        min_replicas: Smallest number of containers.
+        max_replicas: Largest number of containers.
         scale_metric: "cpu" or "memory", in percent; with Knative also "concurrency" or "rps".
-        scale_target: Of the metric, that more containers are started for.
+        scale_target: Value of the metric that adds a container.
         cpu: Cores of a container.
     """
 
@@ -65,10 +65,10 @@ class Service:
 
 
 def write(bundle: Path, folder: Path, service: Service) -> None:
-    """Writes the manifest, and what an image with the bundle is built from.
+    """Writes the manifest, and the files of an image with the bundle.
 
     Raises:
-        UserError: If the bundle is damaged or has no ONNX files, or the service cannot be.
+        UserError: If the bundle is damaged or has no ONNX files, or a setting is invalid.
     """
     import yaml
 
@@ -89,14 +89,14 @@ def write(bundle: Path, folder: Path, service: Service) -> None:
 
 
 def inference_service(service: Service, manifest: dict[str, Any]) -> dict[str, Any]:
-    """The `InferenceService` of a bundle, as Kubernetes takes it.
+    """Returns the `InferenceService` of a bundle for Kubernetes.
 
     Raises:
-        UserError: If a value is not what Kubernetes takes.
+        UserError: If Kubernetes would refuse a value.
     """
-    _refuse(service)
+    _check(service)
     settings = Settings()
-    # A session's weights are in memory, and so is what they are packed into for products.
+    # A session holds its weights, and copies of them packed for matrix products.
     size = bundles.find_variant(manifest, "onnx", "float32")["bytes"]
     memory = MEMORY_MB + 4 * size // 1_000_000
     resources = {"cpu": str(service.cpu), "memory": f"{memory}M"}
@@ -148,10 +148,10 @@ def inference_service(service: Service, manifest: dict[str, Any]) -> dict[str, A
     }
 
 
-def _refuse(service: Service) -> None:
+def _check(service: Service) -> None:
     name = service.name
     plain = name.replace("-", "")
-    # RFC 1035 labels, which KServe asks for.
+    # KServe requires RFC 1035 labels.
     right = plain.isascii() and plain.isalnum() and name == name.lower() and name[:1].isalpha()
     if not right or name.endswith("-") or len(name) > 50:
         raise UserError(

@@ -1,11 +1,11 @@
-"""A model repository for NVIDIA's Triton Inference Server, whose onnxruntime runs the files.
+"""A model repository for NVIDIA's Triton Inference Server, which runs the files with onnxruntime.
 
     FOLDER/
       BUNDLE.SIGNATURE/
         config.pbtxt
         1/model.onnx  1/weights.bin
 
-Triton knows no texts that a graph reads as bytes: a text is uint8 `[B, L]` and a count of bytes.
+Clients of Triton send a text as the graph reads it: uint8 `[B, L]` and its length in bytes.
 """
 
 import shutil
@@ -22,14 +22,14 @@ TYPES = {"float32": "TYPE_FP32", "int32": "TYPE_INT32", "uint8": "TYPE_UINT8"}
 
 
 def write(bundle: Path, folder: Path, name: str, max_batch: int, max_delay_us: int) -> list[str]:
-    """Writes the repository, and gives the names of its models.
+    """Writes the repository and returns the names of its models.
 
     Args:
-        bundle: With ONNX files.
-        folder: To write into.
-        name: Of the bundle.
-        max_batch: Rows that Triton may run together.
-        max_delay_us: Microseconds that it may wait for more.
+        bundle: Bundle with ONNX files.
+        folder: Folder to write into.
+        name: Name of the bundle.
+        max_batch: Largest number of rows that Triton runs together.
+        max_delay_us: Microseconds that it waits for more rows.
 
     Raises:
         UserError: If the bundle is damaged or has no ONNX files.
@@ -40,7 +40,7 @@ def write(bundle: Path, folder: Path, name: str, max_batch: int, max_delay_us: i
     runner = Runner(bundle, None)
     models = []
     for spec in loaded.signatures.values():
-        # A file lacks inputs that its model does not use.
+        # A file has no inputs that its model does not use.
         used = {tensor.name for tensor in runner.open(spec.name).get_inputs()}
         spec = replace(spec, inputs=tuple(t for t in spec.inputs if t.name in used))
         config = configuration(spec, f"{name}.{spec.name}", max_batch, max_delay_us)
@@ -55,10 +55,10 @@ def write(bundle: Path, folder: Path, name: str, max_batch: int, max_delay_us: i
 
 
 def configuration(spec: SignatureSpec, name: str, max_batch: int, max_delay_us: int) -> Any:
-    """Triton's `ModelConfig` of a signature.
+    """Returns Triton's `ModelConfig` of a signature.
 
-    Where every input and output has the batch as its first dimension, Triton runs requests
-    together that have the same other dimensions; others run one by one.
+    Triton runs requests with equal other dimensions together where the batch is the first dimension
+    of every input and output; else one by one.
     """
     from tritonclient.grpc.model_config_pb2 import ModelConfig
 
@@ -80,10 +80,10 @@ def _describe(entry: Any, tensor: TensorSpec, name: str, batched: bool) -> None:
     from tritonclient.grpc import model_config_pb2
 
     if tensor.dtype not in TYPES:
-        raise UserError(f"{tensor.name} is of {tensor.dtype}, which is not served by Triton here.")
+        raise UserError(f"{tensor.name} is {tensor.dtype}. Triton serves {', '.join(TYPES)} here.")
     entry.name = name
     entry.data_type = model_config_pb2.DataType.Value(TYPES[tensor.dtype])
     sizes = tensor.shape[1:] if batched else tensor.shape
-    if not sizes:  # Triton asks for one dimension at least, and takes it away again.
+    if not sizes:  # Triton requires one dimension, and removes it again.
         entry.reshape.SetInParent()
     entry.dims.extend([size if isinstance(size, int) else -1 for size in sizes] or [1])

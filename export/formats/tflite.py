@@ -177,13 +177,13 @@ def _explain(message: str, traced: Path) -> str:
     refused = set(re.findall(r"tf\.(\w+)' op is neither", message))
     # The name of a node is the names of its layers, from the outermost, and its own.
     nodes = [node for node in saved_model.nodes(traced) if node.op in refused]
-    found = {(" in ".join(reversed(node.name.split("/")[1:-1])), node.op) for node in nodes}
-    if not found:
+    causes = {(" in ".join(reversed(node.name.split("/")[1:-1])), node.op) for node in nodes}
+    if not causes:
         return (
             "The model does not convert to TFLite with built-in operators only. The converter "
             f"says: {message.strip()[:2000]}"
         )
-    named = ", ".join(f"the layer {layer} has {op}" for layer, op in sorted(found))
+    named = ", ".join(f"the layer {layer} has {op}" for layer, op in sorted(causes))
     return (
         f"The model does not convert to TFLite, which lacks these operators: {named}. "
         "Build the layer from other operators, or export to the other formats only (--format)."
@@ -205,14 +205,14 @@ def operators(folder: Path) -> Counter[str]:
         custom = code.CustomCode()
         builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
         kinds.append(f"CUSTOM {custom.decode()}" if custom else names[builtin])
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for graph in map(model.Subgraphs, range(model.SubgraphsLength())):
         for operator in map(graph.Operators, range(graph.OperatorsLength())):
-            found[kinds[operator.OpcodeIndex()]] += 1
+            counts[kinds[operator.OpcodeIndex()]] += 1
         for tensor in map(graph.Tensors, range(graph.TensorsLength())):
             if tensor.IsVariable():
-                found["VARIABLE TENSOR"] += 1
-    return found
+                counts["VARIABLE TENSOR"] += 1
+    return counts
 
 
 class Runner:

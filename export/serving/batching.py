@@ -1,4 +1,4 @@
-"""Requests that come at once, run together."""
+"""Runs concurrent requests together."""
 
 import asyncio
 import time
@@ -10,13 +10,13 @@ from typing import Any
 from export.serving.settings import Limits
 from keras_seq.typing import Arrays
 
-# What is computed, of what was asked for: a text among longer ones is read at their length.
-MOST_PADDED = 1.25
-SHORT = 256  # Bytes of a text, up to which a call costs about the same.
+# Largest allowed ratio of padded to real bytes in a batch: a text costs as much as the longest.
+MAX_PADDING_RATIO = 1.25
+SHORT_BYTES = 256  # Up to so many bytes a text costs about the same.
 
 
 class BusyError(Exception):
-    """More is asked than there is capacity for."""
+    """The queue is full."""
 
 
 class LateError(Exception):
@@ -37,19 +37,20 @@ class Batcher:
     """The queue of one signature.
 
     Args:
-        run: Takes the arrays of some requests, gives the outputs of each; called in `executor`.
+        run: Takes the arrays of several requests and returns the outputs of each; called in
+            `executor`.
         executor: Threads that run the runtime, shared by all signatures.
-        free: A place for each of these threads, shared, too: what waits for one waits here.
-        limits: See `Limits`.
-        observe: Called after each run: its rows, the seconds that each request of it waited, and
-            those that it ran.
+        worker_slots: One slot for each of these threads, shared, too.
+        limits: Batch size, queue and deadline.
+        observe: Called after each run with its rows, the seconds that each request waited, and the
+            seconds that it ran.
     """
 
     def __init__(
         self,
         run: Callable[[Sequence[Arrays]], list[Arrays]],
         executor: Executor,
-        free: asyncio.Semaphore,
+        worker_slots: asyncio.Semaphore,
         limits: Limits,
         observe: Callable[[int, list[float], float], None] = lambda *_: None,
     ) -> None:
@@ -59,12 +60,12 @@ class Batcher:
         self._observe = observe
         self._queue: list[_Waiting] = []
         self._arrived = asyncio.Event()
-        self._free = free
+        self._worker_slots = worker_slots
         self._running: set[asyncio.Task] = set()
         self._dispatcher: asyncio.Task | None = None
 
     def refuse_if_full(self) -> None:
-        """Raises BusyError if as many wait as may."""
+        """Raises BusyError if the queue is full."""
         if len(self._queue) >= self._limits.max_queue:
             raise BusyError(
                 f"{len(self._queue)} requests of this model are waiting, and no more may "
@@ -72,16 +73,16 @@ class Batcher:
             )
 
     async def submit(self, arrays: Arrays, rows: int, width: int, key: Hashable) -> Arrays:
-        """The outputs of one request.
+        """Returns the outputs of one request.
 
         Args:
-            arrays: Its inputs.
-            rows: Of them.
-            width: Of each row; those that are run together are padded to the widest.
-            key: Requests of an equal key may be run together.
+            arrays: Inputs of the request.
+            rows: Number of its rows.
+            width: Width of each row; requests that run together are padded to the widest.
+            key: Requests with equal keys may run together.
 
         Raises:
-            BusyError: If too many wait already.
+            BusyError: If the queue is full.
             LateError: If its turn does not come in time.
         """
         self.refuse_if_full()
@@ -97,19 +98,19 @@ class Batcher:
             return await waiting.answer
         finally:
             deadline.cancel()
-            # A client that went away is not computed for.
+            # A request whose client has gone is not computed.
             if waiting in self._queue:
                 self._queue.remove(waiting)
 
     async def _dispatch(self) -> None:
         while True:
             await self._arrived.wait()
-            await self._free.acquire()
+            await self._worker_slots.acquire()
             if self._queue and self._limits.max_wait_ms and not self._is_full():
                 await asyncio.sleep(self._limits.max_wait_ms / 1000)
             batch = self._next()
             if not batch:
-                self._free.release()
+                self._worker_slots.release()
                 self._arrived.clear()
                 continue
             task = asyncio.create_task(self._answer(batch))
@@ -120,18 +121,18 @@ class Batcher:
         return sum(waiting.rows for waiting in self._queue) >= self._limits.max_batch
 
     def _next(self) -> list[_Waiting]:
-        """The first that waits, and those that fit to it."""
+        """Takes the first request of the queue, and those that fit to it."""
         batch: list[_Waiting] = []
         rows = filled = widest = 0
         for waiting in list(self._queue):
-            width = max(waiting.width, SHORT)
+            width = max(waiting.width, SHORT_BYTES)
             wider = max(widest, width)
             more = rows + waiting.rows
             fuller = filled + waiting.rows * width
             fits = not batch or (
                 waiting.key == batch[0].key
                 and more <= self._limits.max_batch
-                and more * wider <= MOST_PADDED * fuller
+                and more * wider <= MAX_PADDING_RATIO * fuller
             )
             if fits:
                 self._queue.remove(waiting)
@@ -159,14 +160,14 @@ class Batcher:
         except Exception as error:
             outputs = [error] * len(batch)
         finally:
-            self._free.release()
+            self._worker_slots.release()
         self._observe(
             sum(waiting.rows for waiting in batch),
             [start - waiting.since for waiting in batch],
             time.monotonic() - start,
         )
         for waiting, output in zip(batch, outputs, strict=True):
-            if waiting.answer.done():  # Its client went away.
+            if waiting.answer.done():  # Its client has gone.
                 continue
             if isinstance(output, Exception):
                 waiting.answer.set_exception(output)

@@ -1,6 +1,6 @@
 """OpenAI's completions endpoint for text generators: `POST /openai/v1/completions`.
 
-(kserve has one that needs vLLM.)
+kserve's own needs vLLM.
 """
 
 import json
@@ -66,7 +66,7 @@ def register_completions(app: FastAPI, repository: Repository) -> None:
         writer = Writer(repository, request)
         if request.stream:
             events = writer.events()
-            first = await anext(events)  # An error before it is an answer with its own status.
+            first = await anext(events)  # An error before it gets a status of its own.
             return StreamingResponse(_rest(first, events), media_type="text/event-stream")
         choices = []
         for i in range(len(writer.prompts)):

@@ -1,6 +1,4 @@
-"""HTTP: kserve's routes, and what stands before them: a token, a limit of the size, a record of
-each request, and a sentence for every error.
-"""
+"""HTTP: kserve's routes behind a token, a limit of the size, a log, and an error's sentence."""
 
 import asyncio
 import hmac
@@ -21,7 +19,7 @@ from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
 from export.serving.batching import BusyError, LateError
 from export.serving.completions import register_completions
 from export.serving.records import IN_FLIGHT, record
-from export.serving.repository import Extension, Repository
+from export.serving.repository import ReloadExtension, Repository
 from export.serving.settings import Settings
 from keras_seq.errors import UserError
 
@@ -29,9 +27,9 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-OPEN_PATHS = ("/v2/health/live", "/v2/health/ready")  # What an orchestrator asks.
+OPEN_PATHS = ("/v2/health/live", "/v2/health/ready")  # An orchestrator has no token.
 
-JSON_LENGTH = "inference-header-content-length"  # Of a body with binary tensors behind its JSON.
+JSON_LENGTH = "inference-header-content-length"  # Where binary tensors follow the JSON of a body.
 
 
 class TokenError(Exception):
@@ -52,33 +50,33 @@ STATUS = {
 }
 
 
-def application(repository: Repository, settings: Settings) -> "Gate":
-    """The ASGI application."""
+def application(repository: Repository, settings: Settings) -> "AdmissionMiddleware":
+    """Returns the ASGI application."""
     app = FastAPI(title="keras-seq", docs_url=None, redoc_url=None)
-    data_plane = Reader(model_registry=repository)
-    extension = Extension(model_registry=repository)
+    data_plane = StrictDataPlane(model_registry=repository)
+    extension = ReloadExtension(model_registry=repository)
     register_v2_endpoints(app, data_plane, extension)
     app.add_api_route("/metrics", metrics_handler, methods=["GET"])
     register_completions(app, repository)
     RESTServer._add_exception_handlers(None, app)
     _add_handlers(app)
-    return Gate(app, repository, data_plane, settings)
+    return AdmissionMiddleware(app, repository, data_plane, settings)
 
 
-class Reader(DataPlane):
-    """kserve's data plane, in which a request that cannot be read is the client's error."""
+class StrictDataPlane(DataPlane):
+    """kserve's data plane; a request that cannot be read is the client's error."""
 
     def decode(self, *args: Any, **kwargs: Any) -> Any:
-        """The request, and the attributes of its envelope.
+        """Returns the request, and the attributes of its envelope.
 
         Raises:
-            UserError: If it is no request of the Open Inference Protocol.
+            UserError: If it isn't a request of the Open Inference Protocol.
         """
         try:
             return super().decode(*args, **kwargs)
         except Exception as error:
             raise UserError(
-                "This is no request of the Open Inference Protocol: "
+                "This isn't a request of the Open Inference Protocol: "
                 f"{type(error).__name__}: {error}. Over HTTP, BYTES are UTF-8; gRPC takes any."
             ) from error
 
@@ -98,15 +96,16 @@ def _add_handlers(app: FastAPI) -> None:
         app.add_exception_handler(kind, answer)
 
 
-class Gate:
-    """What every request comes through. Inference is answered here: a web framework's way to a
-    route, and its models of what comes and goes, take longer than a small model does.
+class AdmissionMiddleware:
+    """Admits requests and answers inference itself.
+
+    A web framework's routing and its validation take longer than a small model does.
 
     Args:
-        app: What answers all else.
+        app: Application for all other requests.
         repository: The models.
-        data_plane: What reads requests and writes answers.
-        settings: Of them the token and the size of a request's body.
+        data_plane: Reads requests and writes answers.
+        settings: The server's, for the token and the size of a request's body.
     """
 
     def __init__(
@@ -129,7 +128,7 @@ class Gate:
 
         parts = scope["path"].split("/")
         name = parts[3] if parts[1:3] == ["v2", "models"] and len(parts) > 3 else ""
-        # Names that nobody serves would each be a time series of their own.
+        # Each unknown name would be a time series of its own.
         name = name if self._repository.get_model(name) else ""
         infers = bool(name) and parts[4:] == ["infer"] and scope["method"] == "POST"
         try:
@@ -141,7 +140,7 @@ class Gate:
         except tuple(STATUS) as error:
             await _answer(sending, STATUS[type(error)], _said(error))
         except Exception as error:
-            if status:  # Too late for another answer.
+            if status:  # An answer has begun.
                 raise
             await _answer(sending, 500, _said(error))
         finally:
@@ -150,7 +149,7 @@ class Gate:
 
     async def _infer(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
         headers = self._admitted(scope)
-        # Before it is read: under overload most of the work would be reading what is refused.
+        # Before the body is read: under overload reading would be most of the work.
         self._repository.models[name].refuse_if_full()
         body = await self._body(receive)
         if body is None:
@@ -162,17 +161,17 @@ class Gate:
         leaving = asyncio.ensure_future(receive())
         try:
             await asyncio.wait({inferring, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if not inferring.done():  # Its client went away: it is not computed for.
+            if not inferring.done():  # Its client has gone.
                 return
             response, _ = inferring.result()
         finally:
             inferring.cancel()
             leaving.cancel()
-        content, found = self._data_plane.encode(name, response, given, {})
+        content, extra_headers = self._data_plane.encode(name, response, given, {})
         if not isinstance(content, bytes):
             await _answer(send, 200, orjson.dumps(content))
         else:
-            extra = [(key.encode(), value.encode()) for key, value in found.items()]
+            extra = [(key.encode(), value.encode()) for key, value in extra_headers.items()]
             await _answer(send, 200, content, b"application/octet-stream", extra)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -181,7 +180,7 @@ class Gate:
         if body is None:
             return
         if JSON_LENGTH.encode() not in headers:
-            # JSON, whatever a client that does not say so calls it.
+            # It is JSON, whatever content type the client declares.
             others = [(n, v) for n, v in scope["headers"] if n.lower() != b"content-type"]
             scope["headers"] = [*others, (b"content-type", b"application/json")]
         given = [{"type": "http.request", "body": body, "more_body": False}]
@@ -192,25 +191,25 @@ class Gate:
         await self._app(scope, again, send)
 
     def _admitted(self, scope: Scope) -> dict[bytes, bytes]:
-        """The headers of a request.
+        """Returns the headers of a request.
 
         Raises:
             TokenError: If it lacks the token.
-            SizeError: If it says that it is too large.
+            SizeError: If it declares a size that is too large.
         """
         headers = {name.lower(): value for name, value in scope["headers"]}
         token = self._settings.token
         if token is not None and scope["path"] not in OPEN_PATHS:
             given = headers.get(b"authorization", b"")
             if not hmac.compare_digest(given, f"Bearer {token}".encode()):
-                raise TokenError("This server asks for a token: Authorization: Bearer TOKEN")
+                raise TokenError("This server requires a token: Authorization: Bearer TOKEN")
         declared = headers.get(b"content-length", b"0")
         if declared.isdigit():
             self._refuse_larger(int(declared))
         return headers
 
     async def _body(self, receive: Receive) -> bytes | None:
-        """What a request holds; None if its client went away.
+        """Returns the body of a request; None if its client has gone.
 
         Raises:
             SizeError: If it is too large.
@@ -228,7 +227,7 @@ class Gate:
     def _refuse_larger(self, size: int) -> None:
         if size > self._settings.max_body_bytes:
             raise SizeError(
-                f"A request's body has {self._settings.max_body_bytes:,} bytes at most "
+                f"A request's body has at most {self._settings.max_body_bytes:,} bytes "
                 "(--max-body-bytes). Send fewer rows at once."
             )
 

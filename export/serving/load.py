@@ -1,4 +1,4 @@
-"""Asks a server many things at once, and measures how it answers: the client of `bench-serve`."""
+"""A client that sends many requests at once and measures the answers; for `bench-serve`."""
 
 import asyncio
 import itertools
@@ -11,7 +11,7 @@ import aiohttp
 import numpy as np
 
 TIMEOUT_S = 120.0
-CONNECTIONS = 512  # At most, at a steady rate.
+CONNECTIONS = 512  # at most, in an open loop
 
 
 @dataclass
@@ -19,11 +19,11 @@ class Figures:
     """How requests were answered.
 
     Attributes:
-        seconds: From the first to the last.
-        latencies: Seconds of each that was accepted, from the time it was due.
-        statuses: How many had which status; 0 for no answer.
-        wrong: Answers that were not those expected.
-        refusal: What one that was not accepted was told.
+        seconds: Duration of the whole run.
+        latencies: Seconds of each accepted request, from the time it was due.
+        statuses: Number of answers by status; 0 for no answer.
+        wrong: Number of wrong answers.
+        refusal: Message of a request that was refused.
     """
 
     seconds: float = 0.0
@@ -34,15 +34,15 @@ class Figures:
 
     @property
     def rate(self) -> float:
-        """Requests that were accepted, a second."""
+        """Accepted requests per second."""
         return len(self.latencies) / self.seconds
 
     def percentile_ms(self, percent: float) -> float:
-        """Milliseconds in which so many percent of those accepted were answered."""
+        """Returns the given percentile of the latencies of accepted requests, in ms."""
         return 1000 * float(np.percentile(self.latencies or [0.0], percent))
 
 
-async def closed(
+async def closed_loop(
     url: str,
     bodies: Sequence[bytes],
     concurrency: int,
@@ -50,15 +50,15 @@ async def closed(
     is_right: Callable[[int, bytes], bool] = lambda *_: True,
     headers: Mapping[str, str] | None = None,
 ) -> Figures:
-    """Clients that each ask again as soon as they are answered.
+    """Runs clients that each send the next request as soon as the last is answered.
 
     Args:
-        url: What to POST to.
-        bodies: Of the requests, in turn; JSON.
-        concurrency: Clients.
-        seconds: How long.
-        is_right: Whether the answer to a body, by its number, is right.
-        headers: Of each request.
+        url: URL to POST to.
+        bodies: Bodies of the requests, in turn; JSON.
+        concurrency: Number of clients.
+        seconds: Duration.
+        is_right: Whether the answer to a body, given by its number, is right.
+        headers: Headers of each request.
     """
     figures = Figures()
     numbers = itertools.cycle(range(len(bodies)))
@@ -74,7 +74,7 @@ async def closed(
     return figures
 
 
-async def at_rate(
+async def open_loop(
     url: str,
     bodies: Sequence[bytes],
     rate: float,
@@ -82,8 +82,9 @@ async def at_rate(
     is_right: Callable[[int, bytes], bool] = lambda *_: True,
     headers: Mapping[str, str] | None = None,
 ) -> Figures:
-    """Requests at a steady rate of so many a second, whether those before are answered or not; all
-    else as for `closed`.
+    """Sends requests at a steady rate per second, whether earlier ones are answered or not.
+
+    The other arguments are those of `closed_loop`.
     """
     figures = Figures()
     tasks: set[asyncio.Task] = set()

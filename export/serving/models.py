@@ -1,4 +1,4 @@
-"""A signature of a bundle as kserve serves one: a model by the name BUNDLE.SIGNATURE."""
+"""A signature of a bundle as a model of kserve, by the name BUNDLE.SIGNATURE."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from export import runtime
 from export.runtime import LoadedBundle
 from export.serving import wire
 from export.serving.batching import Batcher
-from export.serving.joining import joined, key_of, parted, rows_of, width_of
+from export.serving.collating import collate, count_rows, make_key, measure_width, split
 from export.serving.records import observe
 from export.serving.settings import Limits
 from keras_seq.errors import UserError
@@ -23,11 +23,11 @@ from keras_seq.typing import Arrays
 
 
 class ServedBundle:
-    """A bundle open for use, and what it takes to open it again.
+    """A bundle whose ONNX files are open, and how to open them again.
 
     Args:
-        path: The bundle. Its ONNX files are run.
-        threads: Of each call.
+        path: Folder of the bundle.
+        threads: Threads of each call.
     """
 
     def __init__(self, path: Path, threads: int) -> None:
@@ -40,16 +40,16 @@ class ServedBundle:
         return loaded
 
     async def reload(self) -> None:
-        """Opens the bundle anew; calls that run go on with what they began with.
+        """Opens the bundle again; running calls finish with the old files.
 
         Raises:
-            UserError: If it is damaged, or another model: then what was open stays in use.
+            UserError: If it is damaged, or another model: then the old files stay in use.
         """
         loaded = await asyncio.to_thread(self._load)
         if list(loaded.signatures) != list(self.loaded.signatures):
             raise UserError(
                 f"{self._path} has the signatures {', '.join(loaded.signatures)}, and had "
-                f"{', '.join(self.loaded.signatures)}. Start the server anew to serve it."
+                f"{', '.join(self.loaded.signatures)}. Restart the server to serve it."
             )
         self.loaded = loaded
 
@@ -76,12 +76,12 @@ class ServedSignature(Model):
     """One signature.
 
     Args:
-        name: Of the model, BUNDLE.SIGNATURE.
-        bundle: Where it is from.
-        signature: Its name there.
+        name: Name of the model, BUNDLE.SIGNATURE.
+        bundle: Bundle of the signature.
+        signature: Name of the signature in it.
         executor: Threads that run the runtime.
-        free: A place for each of them.
-        limits: How requests are joined.
+        worker_slots: One slot for each of them.
+        limits: Batch size, queue and deadline.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class ServedSignature(Model):
         bundle: ServedBundle,
         signature: str,
         executor: Executor,
-        free: asyncio.Semaphore,
+        worker_slots: asyncio.Semaphore,
         limits: Limits,
     ) -> None:
         super().__init__(name)
@@ -99,7 +99,7 @@ class ServedSignature(Model):
         self._batcher = Batcher(
             self._run,
             executor,
-            free,
+            worker_slots,
             limits,
             partial(observe, name),
         )
@@ -107,58 +107,59 @@ class ServedSignature(Model):
 
     @property
     def spec(self) -> SignatureSpec:
-        """What it looks like from outside."""
+        """Its name, inputs and outputs."""
         return self.bundle.loaded.signatures[self.signature]
 
     def get_input_types(self) -> list[dict[str, Any]]:
-        """For the metadata."""
-        return wire.described(self.spec.inputs)
+        """Returns the tensors for the model's metadata."""
+        return wire.describe_tensors(self.spec.inputs)
 
     def get_output_types(self) -> list[dict[str, Any]]:
-        """For the metadata."""
-        return wire.described(self.spec.outputs)
+        """Returns the tensors for the model's metadata."""
+        return wire.describe_tensors(self.spec.outputs)
 
     def refuse_if_full(self) -> None:
-        """Raises BusyError if as many requests wait as may."""
+        """Raises BusyError if the queue is full."""
         self._batcher.refuse_if_full()
 
     async def answer(self, inputs: dict[str, Any], seed: int | None = None) -> Arrays:
-        """Outputs by name, of inputs as `LoadedBundle.run` takes them.
+        """Returns outputs by name; takes inputs as `LoadedBundle.run` does.
 
         Raises:
             UserError: If they are not the signature's.
-            BusyError: As `Batcher.submit`, which also raises LateError.
+            BusyError: If the queue is full.
+            LateError: If its turn does not come in time.
         """
         arrays, unread = self.bundle.loaded.prepare(self.signature, seed=seed, **inputs)
         spec = self.spec
-        rows = rows_of(spec, arrays)
+        rows = count_rows(spec, arrays)
         outputs = await self._batcher.submit(
-            arrays, rows, width_of(spec, arrays), key_of(spec, arrays)
+            arrays, rows, measure_width(spec, arrays), make_key(spec, arrays)
         )
         if unread is not None and spec.counts_unread:
             outputs = {**outputs, UNREAD.name: outputs[UNREAD.name] + unread}
         return outputs
 
     async def predict(self, payload: Any, headers: Any = None) -> InferResponse:
-        """An `InferRequest` to an `InferResponse`."""
+        """Answers an `InferRequest` with an `InferResponse`."""
         spec = self.spec
         if not hasattr(payload, "inputs"):
             raise UserError(
-                "Only the Open Inference Protocol's v2 is spoken: POST "
+                "Only version 2 of the Open Inference Protocol is supported: POST "
                 f"/v2/models/{self.name}/infer"
             )
-        parameters = _plain(payload.parameters)
-        found = wire.outputs_of(
-            spec, await self.answer(wire.inputs_of(spec, payload), parameters.get("seed"))
+        parameters = _read_parameters(payload.parameters)
+        answers = wire.write_outputs(
+            spec, await self.answer(wire.read_inputs(spec, payload), parameters.get("seed"))
         )
-        wanted = payload.request_outputs
-        unknown = [output.name for output in wanted or () if output.name not in found]
+        requested = payload.request_outputs
+        unknown = [output.name for output in requested or () if output.name not in answers]
         if unknown:
-            raise UserError(f"{spec.name} gives {', '.join(found)}. Received: {unknown[0]!r}")
+            raise UserError(f"{spec.name} gives {', '.join(answers)}. Received: {unknown[0]!r}")
         outputs = []
-        for name, (datatype, array) in found.items():
+        for name, (datatype, array) in answers.items():
             output = InferOutput(name, list(array.shape), datatype)
-            output.set_data_from_numpy(_readable(array, payload, name), binary_data=True)
+            output.set_data_from_numpy(_make_readable(array, payload, name), binary_data=True)
             outputs.append(output)
         return InferResponse(
             response_id=payload.id or "",
@@ -166,31 +167,31 @@ class ServedSignature(Model):
             infer_outputs=outputs,
             from_grpc=payload.from_grpc,
             use_binary_outputs=payload.use_binary_outputs,
-            requested_outputs=wanted,
+            requested_outputs=requested,
         )
 
     def _run(self, requests: Sequence[Arrays]) -> list[Arrays]:
         loaded = self.bundle.loaded
         spec = loaded.signatures[self.signature]
-        arrays = joined(spec, requests)
-        # One request may have more rows than a batch: they would all be in memory at once.
+        arrays = collate(spec, requests)
+        # A request with more rows than a batch would need memory for all of them at once.
         outputs = loaded.run_prepared(self.signature, arrays, self._max_batch)
-        return parted(spec, outputs, [rows_of(spec, arrays) for arrays in requests])
+        return split(spec, outputs, [count_rows(spec, arrays) for arrays in requests])
 
 
-def _plain(parameters: Any) -> dict[str, Any]:
-    """Parameters of a request, as both protocols spell them."""
+def _read_parameters(parameters: Any) -> dict[str, Any]:
+    """Returns the parameters of a request of either protocol as a dict."""
     if isinstance(parameters, list | str):
         raise UserError(f"parameters are an object of JSON. Received: {parameters!r}")
-    found = {}
+    values = {}
     for name, value in dict(parameters or {}).items():
         kind = value.WhichOneof("parameter_choice") if hasattr(value, "WhichOneof") else None
-        found[name] = getattr(value, kind) if kind else value
-    return found
+        values[name] = getattr(value, kind) if kind else value
+    return values
 
 
-def _readable(array: np.ndarray, payload: Any, name: str) -> np.ndarray:
-    """Texts that are to stand in JSON with U+FFFD for what is not UTF-8; all else as it is."""
+def _make_readable(array: np.ndarray, payload: Any, name: str) -> np.ndarray:
+    """Replaces invalid UTF-8 by U+FFFD in texts for JSON; returns anything else unchanged."""
     if array.dtype != object or payload.from_grpc:
         return array
     requested = {output.name: output.binary_data for output in payload.request_outputs or ()}

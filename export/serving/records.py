@@ -1,7 +1,4 @@
-"""What a server tells of its work: metrics for Prometheus, and a line in the log for each request.
-
-Never what was asked: texts are the users' own.
-"""
+"""Metrics for Prometheus, and a log line for each request; never the texts of users."""
 
 import json
 import logging
@@ -12,12 +9,14 @@ from prometheus_client import Counter, Gauge, Histogram
 LABELS = ["model"]
 REQUESTS = Counter(
     "keras_seq_requests",
-    "Requests, by what became of them",
+    "Requests, by status",
     [*LABELS, "protocol", "status"],
 )
-IN_FLIGHT = Gauge("keras_seq_requests_in_flight", "Requests that are not answered", ["protocol"])
+IN_FLIGHT = Gauge(
+    "keras_seq_requests_in_flight", "Requests that are not answered yet", ["protocol"]
+)
 WAITED = Histogram("keras_seq_queue_seconds", "How long a request waited for its turn", LABELS)
-RAN = Histogram("keras_seq_compute_seconds", "How long the runtime ran, a batch", LABELS)
+RAN = Histogram("keras_seq_compute_seconds", "How long the runtime ran a batch", LABELS)
 ROWS = Histogram(
     "keras_seq_batch_rows", "Rows that ran together", LABELS, buckets=[2**i for i in range(9)]
 )
@@ -27,7 +26,7 @@ log = logging.getLogger("keras_seq.access")
 
 
 def observe(model: str, rows: int, waited: list[float], ran: float) -> None:
-    """One run: its rows, the seconds that each request of it waited, and those that it ran."""
+    """Records a run: its rows, the seconds that each request waited, and the seconds it ran."""
     for seconds in waited:
         WAITED.labels(model).observe(seconds)
     RAN.labels(model).observe(ran)
@@ -37,16 +36,16 @@ def observe(model: str, rows: int, waited: list[float], ran: float) -> None:
 def record(
     protocol: str, method: str, path: str, model: str, status: int | str, start: float, client: str
 ) -> None:
-    """One request.
+    """Records a request.
 
     Args:
         protocol: "http" or "grpc".
-        method: "POST", say; empty for gRPC.
-        path: What was called.
-        model: Of those that are served; empty for none.
-        status: That it was answered with.
-        start: When it came, by `time.monotonic`.
-        client: Its address.
+        method: HTTP method, such as "POST"; empty for gRPC.
+        path: Path or method that was called.
+        model: Name of the model; empty if there is no such model.
+        status: Status of the answer.
+        start: Time of arrival, by `time.monotonic`.
+        client: Address of the client.
     """
     REQUESTS.labels(model, protocol, str(status)).inc()
     line = {

@@ -1,4 +1,4 @@
-"""The bundles that are served, and the models that stand for their signatures."""
+"""The bundles that are served, and a model for each of their signatures."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ class Repository(ModelRepository):
     def __init__(self, paths: Mapping[str, Path], settings: Settings) -> None:
         super().__init__()
         self._executor = ThreadPoolExecutor(settings.workers, thread_name_prefix="runtime")
-        self._free = asyncio.Semaphore(settings.workers)
+        self._worker_slots = asyncio.Semaphore(settings.workers)
         self.bundles: dict[str, ServedBundle] = {}
         for bundle_name, path in paths.items():
             bundle = ServedBundle(path, settings.threads_each)
@@ -33,7 +33,7 @@ class Repository(ModelRepository):
             for signature in bundle.loaded.signatures:
                 name = f"{bundle_name}.{signature}"
                 model = ServedSignature(
-                    name, bundle, signature, self._executor, self._free, settings.limits
+                    name, bundle, signature, self._executor, self._worker_slots, settings.limits
                 )
                 self._add(name, model)
                 if signature == bundle.main:
@@ -45,16 +45,16 @@ class Repository(ModelRepository):
         self.update(model, name)
 
     async def reload(self, say: Callable[[str], None]) -> None:
-        """Opens every bundle anew; one that is damaged stays as it was open."""
+        """Opens every bundle again; a damaged one keeps its old files."""
         for name, bundle in self.bundles.items():
             try:
                 await bundle.reload()
-                say(f"{name} is opened anew.")
+                say(f"{name} is reloaded.")
             except UserError as error:
                 say(f"{name} stays as it was: {error}")
 
     async def load(self, name: str) -> bool:
-        """Opens the bundle of a model anew, without losing a request.
+        """Opens the bundle of a model again, without losing a request.
 
         Raises:
             ModelNotFound: If there is no such model.
@@ -69,19 +69,19 @@ class Repository(ModelRepository):
         return True
 
     def unload(self, name: str) -> None:
-        """Is not done.
+        """Refuses to unload a model.
 
         Raises:
             UserError: Always.
         """
         raise UserError(
-            f"{name} is served until the server stops. Start it with the bundles that are wanted."
+            f"{name} is served until the server stops. Start the server with the bundles you want."
         )
 
 
-class Extension(ModelRepositoryExtension):
-    """kserve's routes to the repository, whose errors are the repository's own."""
+class ReloadExtension(ModelRepositoryExtension):
+    """kserve's routes to the repository, with the repository's own errors."""
 
     async def load(self, model_name: str) -> None:
-        """Opens a bundle anew."""
+        """Opens a bundle again."""
         await self._model_registry.load(model_name)

@@ -1,4 +1,4 @@
-"""gRPC: kserve's service, with our errors, a token, and a record of every call."""
+"""gRPC: kserve's service with our errors, a token, and a log of every call."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ from kserve.protocol.grpc.servicer import InferenceServicer
 
 from export.serving.batching import BusyError, LateError
 from export.serving.records import IN_FLIGHT, record
-from export.serving.repository import Extension, Repository
+from export.serving.repository import ReloadExtension, Repository
 from export.serving.settings import Settings
 from keras_seq.errors import UserError
 
@@ -25,12 +25,12 @@ CODES = {
 }
 
 
-# By number, too, as which gRPC gives the code of a call that was aborted.
+# By number, too: so gRPC reports the code of a call that was aborted.
 CODE_NAMES = {key: code.name for code in grpc.StatusCode for key in (code, code.value[0])}
 
 
-class Calls(ExceptionToStatusInterceptor):
-    """Records each call, and ends it with the error's sentence where there is one.
+class ErrorInterceptor(ExceptionToStatusInterceptor):
+    """Records each call, and ends a failed one with the sentence of its error.
 
     Args:
         repository: The models.
@@ -47,7 +47,7 @@ class Calls(ExceptionToStatusInterceptor):
             with IN_FLIGHT.labels("grpc").track_inprogress():
                 return await super().intercept(method, request, context, name)
         except BaseException:
-            # None where the client went away.
+            # None where the client has gone.
             code = context.code()
             status = "CANCELLED" if not code else CODE_NAMES.get(code, str(code))
             raise
@@ -63,8 +63,8 @@ class Calls(ExceptionToStatusInterceptor):
         await super().handle_exception(ex, request, context, name)
 
 
-class Token(grpc.aio.ServerInterceptor):
-    """Asks every call but those of health for a token."""
+class BearerTokenInterceptor(grpc.aio.ServerInterceptor):
+    """Refuses calls without the token, except for health."""
 
     OPEN = ("ServerLive", "ServerReady")
 
@@ -74,13 +74,13 @@ class Token(grpc.aio.ServerInterceptor):
         async def refuse(_: Any, context: Any) -> None:
             await context.abort(
                 grpc.StatusCode.UNAUTHENTICATED,
-                "This server asks for a token: authorization: Bearer TOKEN",
+                "This server requires a token: authorization: Bearer TOKEN",
             )
 
         self._refusal = grpc.unary_unary_rpc_method_handler(refuse)
 
     async def intercept_service(self, continuation: Any, details: Any) -> Any:
-        """What handles a call."""
+        """Returns the handler of a call."""
         given = dict(details.invocation_metadata).get("authorization")
         if given == self._token or details.method.endswith(self.OPEN):
             return await continuation(details)
@@ -91,22 +91,23 @@ class Token(grpc.aio.ServerInterceptor):
 async def grpc_server(
     repository: Repository, settings: Settings, stopping: asyncio.Event
 ) -> AsyncIterator[int]:
-    """The gRPC server while the `with` block runs; gives its port. It takes no calls any more once
-    `stopping` is set, and ends those that it has.
+    """Runs the gRPC server inside the `with` block; gives its port.
+
+    Once `stopping` is set, it accepts no more calls and finishes those that it has.
     """
-    interceptors: list[Any] = [Calls(repository)]
+    interceptors: list[Any] = [ErrorInterceptor(repository)]
     if settings.token is not None:
-        interceptors.insert(0, Token(settings.token))
+        interceptors.insert(0, BearerTokenInterceptor(settings.token))
     server = grpc.aio.server(
         interceptors=interceptors,
         options=[
             ("grpc.max_receive_message_length", settings.max_body_bytes),
             ("grpc.max_send_message_length", -1),
-            ("grpc.so_reuseport", 0),  # Else a second server would take half of the calls.
+            ("grpc.so_reuseport", 0),  # Else a second server could take half of the calls.
         ],
     )
     servicer = InferenceServicer(
-        DataPlane(model_registry=repository), Extension(model_registry=repository)
+        DataPlane(model_registry=repository), ReloadExtension(model_registry=repository)
     )
     grpc_predict_v2_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host

@@ -1,4 +1,4 @@
-"""The process: bundles by HTTP and gRPC, from the first request to the last."""
+"""The process that serves bundles by HTTP and gRPC."""
 
 import asyncio
 import contextlib
@@ -19,10 +19,13 @@ from keras_seq.errors import UserError
 
 
 class HttpServer(uvicorn.Server):
-    """uvicorn's, which does not end the process by the signal that asked it to stop.
+    """uvicorn's server, which leaves the process alive after a signal.
+
+    uvicorn raises the signal again once it has stopped, which would end the process before gRPC has
+    finished; there is no setting for that.
 
     Attributes:
-        stopping: Set once it has been asked to.
+        stopping: Set when the server is asked to stop.
     """
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -36,7 +39,7 @@ class HttpServer(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stops at the first SIGINT or SIGTERM, at once at the second."""
+        """Stops gracefully at the first SIGINT or SIGTERM, immediately at the second."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.handle_exit, number, None)
@@ -44,18 +47,18 @@ class HttpServer(uvicorn.Server):
 
 
 def serve(paths: Mapping[str, Path], settings: Settings, say: Callable[[str], None]) -> None:
-    """Serves bundles until the process is told to stop; what is in flight then ends first.
+    """Serves bundles until the process is told to stop; requests in flight are answered first.
 
     Args:
         paths: The bundles by name.
-        settings: Of the server.
-        say: Called with what the user wants to know.
+        settings: Settings of the server.
+        say: Called with lines for the user.
 
     Raises:
         UserError: If a bundle is damaged or has no ONNX files, or a port is taken.
     """
     logging.basicConfig(format="%(message)s", level=logging.INFO)
-    # These log errors with their tracebacks; the access log has a line for each request.
+    # These log tracebacks; the access log has a line for each request.
     for name in ("kserve", "uvicorn", "timing_asgi"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     repository = Repository(paths, settings)

@@ -1,4 +1,4 @@
-"""What a server can be told. Light: the command line reads the defaults here."""
+"""Settings of a server; the command line reads the defaults here, without heavy imports."""
 
 import os
 from dataclasses import dataclass, field
@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Limits:
-    """How requests are joined, and how many wait.
+    """Batch size, queue and deadline.
 
     Attributes:
-        max_batch: Rows of a call of the runtime at most; 1 joins nothing.
-        max_wait_ms: How long the first of a batch waits for others while the runtime is free. While
-            it is not, what comes is joined anyway.
-        max_queue: Requests of a signature that wait at most; more are refused. One that is accepted
+        max_batch: Largest number of rows of a call; 1 runs every request alone.
+        max_wait_ms: Time that the first request of a batch waits for others while the runtime is
+            idle. While it is busy, new requests join a batch anyway.
+        max_queue: Largest number of waiting requests of a signature; more are refused. A request
             waits for about `max_queue / max_batch` batches, and the one that runs.
-        deadline_s: Seconds that a request waits at most.
+        deadline_s: Longest time in seconds that a request waits.
     """
 
     max_batch: int = 16
@@ -25,19 +25,19 @@ class Limits:
 
 @dataclass(frozen=True)
 class Settings:
-    """Of a server.
+    """Settings of a server.
 
     Attributes:
-        host: Address it listens on; this machine only unless told otherwise.
-        http_port: 0 for none in use.
-        grpc_port: None for no gRPC.
-        workers: Calls of the runtime at once; by default as many as there are cores. (Of a model's
-            small operators few gain from a second thread, and batches form while all are busy.)
-        threads: Threads of each; by default the cores divided among the workers.
-        limits: How requests are joined, and how many wait.
-        token: That every request has to bear; None lets all in.
-        max_body_bytes: Of a request.
-        grace_s: Seconds that requests in flight have to end, when it is told to stop.
+        host: Address to listen on; this machine only by default.
+        http_port: Port of HTTP; 0 for a free one.
+        grpc_port: Port of gRPC; 0 for a free one, None for no gRPC.
+        workers: Calls of the runtime at once; the number of cores by default. (Few small operators
+            gain from a second thread, and batches form while all workers are busy.)
+        threads: Threads of each call; by default the cores divided among the workers.
+        limits: Batch size, queue and deadline.
+        token: Bearer token that every request needs; None admits all.
+        max_body_bytes: Largest body of a request.
+        grace_s: Seconds that requests in flight have when the server stops.
     """
 
     host: str = "127.0.0.1"

@@ -1,7 +1,7 @@
-"""Tensors of the Open Inference Protocol, and those of a signature.
+"""Converts tensors of the Open Inference Protocol to those of a signature, and back.
 
-A text is one BYTES value on the wire, and a row of uint8 with a count of bytes in the graph. What
-has no dimensions has the shape [1] on the wire, where some clients know no other.
+A text is one BYTES value on the wire, and a row of uint8 with a length in the graph. A scalar has
+the shape [1] on the wire, since some clients know no other.
 """
 
 from typing import Any
@@ -16,40 +16,40 @@ from keras_seq.typing import Arrays
 DATATYPES = {"float32": "FP32", "int32": "INT32", "uint8": "UINT8", "string": "BYTES"}
 
 
-def described(tensors: tuple[TensorSpec, ...]) -> list[dict[str, Any]]:
-    """Inputs or outputs as the metadata of a model has them; sizes that are open are -1."""
+def describe_tensors(tensors: tuple[TensorSpec, ...]) -> list[dict[str, Any]]:
+    """Returns inputs or outputs as in the metadata of a model; open sizes are -1."""
     texts = text_lengths(tensors)
-    found = []
+    described = []
     for tensor in tensors:
         if tensor.name in texts.values():
             continue
         shape = tensor.shape[:-1] if tensor.name in texts else tensor.shape or (1,)
-        found.append(
+        described.append(
             {
                 "name": tensor.name,
                 "datatype": "BYTES" if tensor.name in texts else DATATYPES[tensor.dtype],
                 "shape": [size if isinstance(size, int) else -1 for size in shape],
             }
         )
-    return found
+    return described
 
 
-def inputs_of(spec: SignatureSpec, request: Any) -> dict[str, Any]:
-    """What `LoadedBundle.prepared` takes, of a kserve `InferRequest`.
+def read_inputs(spec: SignatureSpec, request: Any) -> dict[str, Any]:
+    """Returns the inputs of a kserve `InferRequest`, as `LoadedBundle.prepare` takes them.
 
     Raises:
-        UserError: If a tensor is not what the signature has by that name.
+        UserError: If the signature has no such tensor.
     """
     known = {tensor.name: tensor for tensor in spec.inputs}
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for given in request.inputs:
         if given.name not in known:
-            names = ", ".join(one["name"] for one in described(spec.inputs))
+            names = ", ".join(tensor["name"] for tensor in describe_tensors(spec.inputs))
             raise UserError(f"{spec.name} takes {names}. Received: {given.name!r}")
-        if given.name in found:
+        if given.name in values:
             raise UserError(f"{spec.name}: {given.name} is given twice.")
-        found[given.name] = _input(spec, known[given.name], given)
-    return found
+        values[given.name] = _input(spec, known[given.name], given)
+    return values
 
 
 def _input(spec: SignatureSpec, tensor: TensorSpec, given: Any) -> Any:
@@ -69,7 +69,7 @@ def _input(spec: SignatureSpec, tensor: TensorSpec, given: Any) -> Any:
             f"{list(given.shape)}: {error}"
         ) from error
     if wanted == "BYTES":
-        if array.ndim == 2 and array.shape[1] == 1:  # As a column of a table.
+        if array.ndim == 2 and array.shape[1] == 1:  # a column of a table
             array = array[:, 0]
         if array.ndim != 1:
             raise UserError(
@@ -81,28 +81,28 @@ def _input(spec: SignatureSpec, tensor: TensorSpec, given: Any) -> Any:
                 raise UserError(f"{spec.name}: {tensor.name} holds strings. Received: {value!r}")
         return [to_bytes(value) for value in array]
     if tensor.dtype == "float32" and not np.isfinite(array).all():
-        raise UserError(f"{spec.name}: {tensor.name} has values that are no numbers.")
+        raise UserError(f"{spec.name}: {tensor.name} has values that are not finite.")
     return array.reshape(()) if not tensor.shape and array.size == 1 else array
 
 
-def outputs_of(spec: SignatureSpec, outputs: Arrays) -> dict[str, tuple[str, np.ndarray]]:
-    """Name, datatype and value of each output on the wire."""
+def write_outputs(spec: SignatureSpec, outputs: Arrays) -> dict[str, tuple[str, np.ndarray]]:
+    """Returns datatype and value of each output on the wire, by name."""
     texts = text_lengths(spec.outputs)
-    found = {}
+    written = {}
     for tensor in spec.outputs:
         if tensor.name in texts.values():
             continue
         array = outputs[tensor.name]
         if tensor.name in texts:
-            found[tensor.name] = ("BYTES", _texts(array, outputs[texts[tensor.name]]))
+            written[tensor.name] = ("BYTES", _texts(array, outputs[texts[tensor.name]]))
         else:
-            found[tensor.name] = (DATATYPES[tensor.dtype], array if array.ndim else array[None])
-    return found
+            written[tensor.name] = (DATATYPES[tensor.dtype], array if array.ndim else array[None])
+    return written
 
 
 def _texts(content: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """`(…, M)` uint8 and the bytes of each to `(…,)` bytes."""
-    found = np.empty(length.shape, object)
-    for place in np.ndindex(length.shape):
-        found[place] = content[place][: length[place]].tobytes()
-    return found
+    """Returns texts `(…, M)` uint8 with their lengths as `(…,)` bytes."""
+    contents = np.empty(length.shape, object)
+    for index in np.ndindex(length.shape):
+        contents[index] = content[index][: length[index]].tobytes()
+    return contents

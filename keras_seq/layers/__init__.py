@@ -1,4 +1,4 @@
-"""Recurrent and attention layers, with their state in plain sight."""
+"""Recurrent and attention layers with explicit state."""
 
 from keras_seq.layers.bidirectional import Bidirectional
 from keras_seq.layers.dropout import Dropout

@@ -1,8 +1,8 @@
-"""A recurrence made to be trained: backpropagation through time, written out.
+"""Backpropagation through time written out, for recurrences that train fast.
 
-A framework that differentiates a loop adds up the weights' gradient turn by turn, as many small
-matrix products. Here the loop back carries the state's gradient only; those of the weights and of
-the inputs are one product each over all steps, once the loop has ended.
+A framework that differentiates a loop sums the weights' gradient turn by turn, in many small matrix
+products. Here the backward loop carries only the state's gradient; those of the weights and of the
+inputs are one product each over all steps, after the loop.
 
 With a_t the preactivation of step t and δ_t its gradient (Werbos 1990, "Backpropagation through
 time: what it does and how to do it"):
@@ -31,7 +31,7 @@ def run_differentiable(
     reverse: bool = False,
     sequence: bool = True,
 ) -> tuple[Tensor | None, CellState]:
-    """As `recurrence.loop`, for a `DifferentiatedCell`; it keeps what its gradient needs."""
+    """As `recurrence.run_loop`, for a `DifferentiatedCell`; stores what its gradient needs."""
     inputs = swap_batch_and_time(inputs)  # (T, B, D)
     masks = ()
     if mask is not None:
@@ -69,7 +69,7 @@ def run_differentiable(
             d_outputs = upstream[0] if isinstance(upstream[0], (list, tuple)) else upstream
             d_hidden, d_state = (d_outputs[:1], d_outputs[1:]) if sequence else ((), d_outputs)
             befores = [
-                _delayed(first, after, reverse) for first, after in zip(state, afters, strict=True)
+                _shift(first, after, reverse) for first, after in zip(state, afters, strict=True)
             ]
             all_slopes = weighted.slopes(activations, befores, afters)
 
@@ -111,13 +111,13 @@ def run_differentiable(
     return None, tuple(outputs)
 
 
-def _delayed(first: Tensor, after: Tensor, reverse: bool) -> Tensor:
-    """The states before each step, from those after it; `(T, B, …)`."""
+def _shift(first: Tensor, after: Tensor, reverse: bool) -> Tensor:
+    """Returns the states before each step from those after it, `(T, B, …)`."""
     if reverse:
         return ops.concatenate([after[1:], first[None]], axis=0)
     return ops.concatenate([first[None], after[:-1]], axis=0)
 
 
 def _rows(x: Tensor) -> Tensor:
-    """`(T, B, D)` to `(T * B, D)`."""
+    """Maps `(T, B, D)` to `(T * B, D)`."""
     return ops.reshape(x, (-1, x.shape[-1]))

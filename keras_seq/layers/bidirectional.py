@@ -1,4 +1,4 @@
-"""A recurrent layer read in both directions."""
+"""A recurrent layer that reads in both directions."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ class Bidirectional(keras.layers.Layer):
     wrapped layer, outputs of masked steps are zeros, as there.
 
     Args:
-        layer: A `keras_seq.layers.RNN` or `LSTM`; its settings make both directions.
+        layer: A `keras_seq.layers.RNN` or `LSTM`; both directions have its settings.
         merge_mode: "concat", "sum", "mul" or "ave".
     """
 

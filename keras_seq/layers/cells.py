@@ -16,8 +16,9 @@ class Cell(Protocol):
     """One time step. `state[0]` is its output, `(B, …)`."""
 
     def project(self, inputs: Tensor) -> Tensor:
-        """Maps `(T, B, …)` to what a step needs of its input: all that does not depend on the
-        state, and so is computed for all steps at once.
+        """Computes the part of a step that does not depend on the state, for all steps at once.
+
+        Maps `(T, B, …)` to `(T, B, …)`.
         """
 
     def advance(self, projected: Tensor, state: CellState) -> CellState:
@@ -32,9 +33,9 @@ class WeightedCell:
         kernel: `(D, gates * units)`.
         recurrent_kernel: `(units, gates * units)`.
         bias: `(gates * units,)`, or None.
-        activation: Of the candidate and the output.
-        recurrent_activation: Of the gates.
-        recurrent_dropout: `(B, units)`, multiplied onto the output that a step receives; or None.
+        activation: Activation of the candidate and the output.
+        recurrent_activation: Activation of the gates.
+        recurrent_dropout: Mask `(B, units)` for the output that a step receives; or None.
     """
 
     kernel: Tensor
@@ -49,12 +50,12 @@ class WeightedCell:
         return self.recurrent_kernel.shape[0]
 
     def project(self, inputs: Tensor) -> Tensor:
-        """W_x x + b of all steps, `(…, D)` to `(…, gates * units)`."""
+        """Computes W_x x + b of all steps: `(…, D)` to `(…, gates * units)`."""
         projected = ops.matmul(inputs, self.kernel)
         return projected if self.bias is None else projected + self.bias
 
     def apply_recurrent_dropout(self, h: Tensor) -> Tensor:
-        """The previous output as a step receives it."""
+        """Returns the previous output as a step receives it."""
         return h if self.recurrent_dropout is None else h * self.recurrent_dropout
 
 
@@ -69,8 +70,7 @@ class DifferentiatedCell(Protocol):
         """Computes `(activation, state)`: the gates, `(B, gates * units)`, and the next state."""
 
     def slopes(self, activation: Tensor, before: CellState, after: CellState) -> CellState:
-        """What `backward` needs of a step: all that does not depend on later ones, and so is
-        computed for all steps at once.
+        """Computes the part of `backward` that does not depend on later steps, for all at once.
 
         Args:
             activation: As from `forward`, `(…, gates * units)`.
@@ -79,7 +79,7 @@ class DifferentiatedCell(Protocol):
         """
 
     def backward(self, slopes: CellState, d_after: CellState) -> tuple[Tensor, CellState]:
-        """The gradients of the preactivation and, but for the way through W_h, of the state.
+        """Computes the gradients of the preactivation and of the state, without that through W_h.
 
         Args:
             slopes: One step of `slopes`.
@@ -129,7 +129,7 @@ class LSTMCell(WeightedCell):
         return self.recurrent_activation(o) * self.activation(c), c
 
     def _gates(self, i: float, f: float, g: float, o: float, dtype: Any) -> Tensor:
-        """One number a gate, to be multiplied onto all gates at once."""
+        """Returns one factor for each gate, for all gates at once."""
         return ops.repeat(ops.convert_to_tensor([i, f, g, o], dtype=dtype), self.units)
 
     def forward(self, preactivation: Tensor, state: CellState) -> tuple[Tensor, CellState]:
@@ -170,7 +170,7 @@ class GRUCell(WeightedCell):
     Gates lie in the order z, r, g. The state is `(h,)`.
 
     Attributes:
-        recurrent_bias: `(3 * units,)`, added to W_h h with `reset_after`; or None.
+        recurrent_bias: Bias `(3 * units,)` added to W_h h with `reset_after`; or None.
         reset_after: Whether the reset gate comes after the matrix product.
     """
 

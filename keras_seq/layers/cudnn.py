@@ -1,4 +1,4 @@
-"""cuDNN's LSTM, where Keras has it for JAX on a GPU."""
+"""cuDNN's LSTM, which Keras has for JAX on a GPU."""
 
 import keras
 from keras import ops
@@ -16,18 +16,17 @@ def run_cudnn(
     reverse: bool = False,
     sequence: bool = True,
 ) -> tuple[Tensor | None, CellState] | None:
-    """As `recurrence.loop`, for training; None where cuDNN cannot do it.
+    """As `recurrence.run_loop`, for training; returns None where cuDNN cannot run the cell.
 
-    It can for an `LSTMCell` with a bias, in float32, without mask and recurrent dropout. (With
-    TensorFlow the layer would keep the whole model from being compiled by XLA, which costs more
-    than it gains.)
+    It runs an `LSTMCell` with a bias, in float32, without mask and recurrent dropout. (With
+    TensorFlow it would keep XLA from compiling the model, which costs more than it gains.)
     """
     fits = isinstance(cell, LSTMCell) and cell.bias is not None and cell.recurrent_dropout is None
     if keras.backend.backend() != "jax" or mask is not None or not fits:
         return None
     if keras.backend.standardize_dtype(inputs.dtype) != "float32":
         return None
-    from keras.src import backend  # What keras.layers.LSTM calls; there is no public name for it.
+    from keras.src import backend  # keras.layers.LSTM calls it; it has no public name.
 
     try:
         _, outputs, last = backend.lstm(

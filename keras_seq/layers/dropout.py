@@ -15,13 +15,13 @@ def dropout(inputs: Tensor, rate: float, seed: keras.random.SeedGenerator) -> Te
 
         y = x ⊙ m / (1 - rate)        m_i = 1 with probability 1 - rate, else 0
 
-    m_i is a hash of the seed and of the place i. A cryptographic generator, as `keras.random` has,
+    m_i is a hash of the seed and of the index i. The cryptographic generator of `keras.random`
     costs 30 times as much under XLA on a CPU: more than the rest of a Transformer block.
 
     Args:
-        inputs: Any shape.
-        rate: Share in [0, 1).
-        seed: Where the seed comes from; it moves on by one.
+        inputs: Tensor of any shape.
+        rate: Share to drop, in [0, 1).
+        seed: Generator of the seed; it advances by one.
     """
     if not rate:
         return inputs
@@ -30,14 +30,14 @@ def dropout(inputs: Tensor, rate: float, seed: keras.random.SeedGenerator) -> Te
     for length in shape:
         size = size * length
     first, second = ops.unstack(ops.cast(seed.next(), "uint32"))
-    place = ops.cast(ops.reshape(ops.arange(size, dtype="int32"), shape), "uint32")
-    bits = _mixed(_mixed(ops.bitwise_xor(place, first)) + second)
+    index = ops.cast(ops.reshape(ops.arange(size, dtype="int32"), shape), "uint32")
+    bits = _hash(_hash(ops.bitwise_xor(index, first)) + second)
     kept = ops.greater_equal(bits, _uint32(round(rate * 2**32)))
     return ops.where(kept, inputs * (1 / (1 - rate)), ops.zeros_like(inputs))
 
 
-def _mixed(x: Tensor) -> Tensor:
-    """The hash "lowbias32" of Wellons (2018, "Prospecting for Hash Functions"), uint32."""
+def _hash(x: Tensor) -> Tensor:
+    """Hashes uint32 with "lowbias32" (Wellons 2018, "Prospecting for Hash Functions")."""
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
         x = ops.bitwise_xor(x, ops.right_shift(x, _uint32(shift))) * _uint32(factor)
     return ops.bitwise_xor(x, ops.right_shift(x, _uint32(16)))
@@ -49,11 +49,11 @@ def _uint32(value: int) -> Tensor:
 
 @keras.saving.register_keras_serializable("keras_seq")
 class Dropout(keras.layers.Layer):
-    """`dropout` as a layer; it drops where `training`.
+    """`dropout` as a layer, active in training.
 
     Args:
-        rate: Share dropped, in [0, 1).
-        seed: Of the random numbers.
+        rate: Share to drop, in [0, 1).
+        seed: Random seed.
     """
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:

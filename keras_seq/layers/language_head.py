@@ -1,4 +1,4 @@
-"""From hidden vectors to the logits of tokens."""
+"""The layer from hidden vectors to the logits of tokens."""
 
 from typing import Any
 
@@ -10,15 +10,15 @@ from keras_seq.typing import Tensor
 
 @keras.saving.register_keras_serializable("keras_seq")
 class LanguageHead(keras.layers.Layer):
-    """A linear layer onto the vocabulary, with weights of its own or those of the embedding.
+    """A linear layer onto the vocabulary, with its own weights or those of the embedding.
 
         logits = h W + b        or h Eᵀ + b, E being the embedding (Press & Wolf 2017)
 
     Logits are float32 under mixed precision, too.
 
     Args:
-        vocabulary_size: V.
-        tied: Use the embedding's weights; its width is that of the hidden vectors.
+        vocabulary_size: Number of tokens, V.
+        tied: Use the embedding's weights; it must be as wide as the hidden vectors.
     """
 
     def __init__(self, vocabulary_size: int, tied: bool = False, **kwargs: Any) -> None:
@@ -37,7 +37,7 @@ class LanguageHead(keras.layers.Layer):
         self.bias = self.add_weight(shape=(self.vocabulary_size,), name="bias", initializer="zeros")
 
     def call(self, hidden: Tensor, embeddings: Tensor | None = None) -> Tensor:
-        """Maps `(…, D)` to `(…, V)` float32; `embeddings`, `(V, D)`, serve a head that is tied."""
+        """Maps `(…, D)` to `(…, V)` float32; `embeddings` `(V, D)` for a tied head."""
         if self.tied:
             kernel = ops.transpose(ops.cast(embeddings, hidden.dtype))
         else:

@@ -1,4 +1,4 @@
-"""Layer normalisation in few operations."""
+"""Layer normalisation in few operators."""
 
 import keras
 from keras import ops
@@ -12,11 +12,11 @@ class LayerNormalization(keras.layers.LayerNormalization):
 
         y = γ (x - mean(x)) / sqrt(mean((x - mean(x))²) + ε) + β
 
-    Written so, runtimes know it: onnxruntime makes one operator of it. Keras's own is 12 there.
+    Runtimes recognise this form: onnxruntime fuses it into one operator. Keras's own is 12 there.
     """
 
     def call(self, inputs: Tensor) -> Tensor:
-        """Any shape; computed in float32."""
+        """Normalises a tensor of any shape, in float32."""
         x = ops.cast(inputs, "float32")
         centred = x - ops.mean(x, axis=-1, keepdims=True)
         variance = ops.mean(ops.square(centred), axis=-1, keepdims=True)

@@ -29,14 +29,14 @@ class MultiHeadAttention(keras.layers.Layer):
 
     Args:
         num_heads: Number of heads.
-        key_dim: Features of a head's queries and keys, d_k.
-        value_dim: Features of a head's values; `key_dim` by default.
-        dropout: Share of the attention weights dropped. Training only.
+        key_dim: Width of a head's queries and keys, d_k.
+        value_dim: Width of a head's values; `key_dim` by default.
+        dropout: Share of the attention weights to drop. Training only.
         use_bias: Add a bias to each projection.
-        output_shape: Features of the output; the query's by default.
-        kernel_initializer: Of the four projections.
-        bias_initializer: Of their biases.
-        seed: Of the dropout.
+        output_shape: Width of the output; the query's by default.
+        kernel_initializer: Initializer of the four projections.
+        bias_initializer: Initializer of their biases.
+        seed: Random seed of the dropout.
     """
 
     def __init__(
@@ -112,12 +112,12 @@ class MultiHeadAttention(keras.layers.Layer):
         return self.value_kernel, self.value_bias
 
     def project_query(self, query: Tensor) -> Tensor:
-        """`(B, T, D)` to queries `(B, nh, T, hs)`."""
+        """Maps `(B, T, D)` to queries `(B, nh, T, hs)`."""
         (query,) = project(query, [self._query])
         return _split_heads(query, self.key_dim)
 
     def project_key_value(self, value: Tensor, key: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """`(B, S, D)` to keys and values `(B, nh, S, hs)`: what a cache holds."""
+        """Maps `(B, S, D)` to keys and values `(B, nh, S, hs)`, as a cache holds them."""
         if key is None:
             keys, values = project(value, [self._key], [self._value])
         else:
@@ -125,7 +125,7 @@ class MultiHeadAttention(keras.layers.Layer):
         return _split_heads(keys, self.key_dim), _split_heads(values, self.value_dim)
 
     def _project(self, x: Tensor, rotation: Rotation | None) -> tuple[Tensor, Tensor, Tensor]:
-        """`(B, T, D)` to its own queries, keys and values `(B, nh, T, hs)`."""
+        """Maps `(B, T, D)` to its queries, keys and values `(B, nh, T, hs)`."""
         query, keys, values = project(x, [self._query], [self._key], [self._value])
         query, keys = (_split_heads(part, self.key_dim) for part in (query, keys))
         values = _split_heads(values, self.value_dim)
@@ -139,7 +139,7 @@ class MultiHeadAttention(keras.layers.Layer):
         weights = ops.matmul(query, ops.transpose(keys, (0, 1, 3, 2)))
         weights = weights * (1.0 / math.sqrt(self.key_dim))
         if mask is not None:
-            # Finite, so that a row with every key hidden stays a number.
+            # Finite, so that a row with every key masked stays finite.
             hidden = -3e4 if keras.backend.standardize_dtype(weights.dtype) == "float16" else -1e9
             weights = weights + ops.where(mask, 0.0, ops.cast(hidden, weights.dtype))
         return ops.softmax(weights, axis=-1)
@@ -168,7 +168,7 @@ class MultiHeadAttention(keras.layers.Layer):
             )  # (B, T, nh, hs)
         else:
             if causal:
-                mask = _and(mask, causal_mask(ops.shape(query)[2], ops.shape(keys)[2]))
+                mask = _and(mask, make_causal_mask(ops.shape(query)[2], ops.shape(keys)[2]))
             weights = self.scores(query, keys, mask)  # (B, nh, T, S)
             if dropped:
                 weights = dropout(weights, self.dropout, self.seed_generator)
@@ -190,17 +190,17 @@ class MultiHeadAttention(keras.layers.Layer):
         `memory` is projected keys and values of B sequences, `mask` as for `scores`; each sequence
         has K rows, `beams`, which are the queries of one product.
         """
-        # As a matrix: what tf2onnx makes of a product of more axes takes ten operators.
+        # A product of matrices: one of more axes can become ten operators in a file.
         (query,) = project(rows, [self._query])
-        if beams == 1:  # Nothing changes places.
+        if beams == 1:  # no transposition
             query = ops.reshape(query, (-1, self.num_heads, 1, self.key_dim))
         else:
             query = ops.reshape(query, (-1, beams, self.num_heads, self.key_dim))
             query = ops.transpose(query, (0, 2, 1, 3))
-        return self._joined(ops.matmul(self.scores(query, memory[0], mask), memory[1]), beams)
+        return self._merge_heads(ops.matmul(self.scores(query, memory[0], mask), memory[1]), beams)
 
-    def _joined(self, heads: Tensor, beams: int = 1) -> Tensor:
-        """Values of each head `(B, nh, K, hs)` to the output `(B · K, D)`."""
+    def _merge_heads(self, heads: Tensor, beams: int = 1) -> Tensor:
+        """Maps values of each head `(B, nh, K, hs)` to the output `(B · K, D)`."""
         width = self.num_heads * self.value_dim
         heads = heads if beams == 1 else ops.transpose(heads, (0, 2, 1, 3))
         output = ops.matmul(
@@ -233,9 +233,9 @@ class MultiHeadAttention(keras.layers.Layer):
             key_mask: `(B, S)` boolean, likewise.
             attention_mask: `(B, T, S)` boolean, False where a query must not see a value.
             use_causal_mask: Position t sees positions up to t.
-            mask: The `query_mask`; Keras calls it so where the query is the only tensor.
+            mask: The `query_mask`, as Keras names it where the query is the only tensor.
             training: Apply dropout.
-            rotation: Of the positions, for queries and keys; see `RotaryPositions`.
+            rotation: Rotation of queries and keys; see `RotaryPositions`.
 
         Returns:
             `(B, T, D)`.
@@ -244,26 +244,27 @@ class MultiHeadAttention(keras.layers.Layer):
             value = query
             if value_mask is None:
                 value_mask = mask if query_mask is None else query_mask
-        seen = None
+        visible = None
         for padding in (value_mask, key_mask):
             if padding is not None:
-                seen = _and(seen, ops.expand_dims(ops.cast(padding, "bool"), axis=(1, 2)))
+                visible = _and(visible, ops.expand_dims(ops.cast(padding, "bool"), axis=(1, 2)))
         if attention_mask is not None:
-            seen = _and(seen, ops.expand_dims(ops.cast(attention_mask, "bool"), axis=1))
+            visible = _and(visible, ops.expand_dims(ops.cast(attention_mask, "bool"), axis=1))
         if value is query and key is None:
             query, keys, values = self._project(query, rotation)
         else:
             keys, values = self.project_key_value(value, key)
             query, keys = rotate(self.project_query(query), rotation), rotate(keys, rotation)
-        return self.attend(query, keys, values, seen, use_causal_mask, training)
+        return self.attend(query, keys, values, visible, use_causal_mask, training)
 
     def initial_state(
         self, batch_size: int | Tensor, max_length: int | None
     ) -> tuple[Tensor, Tensor]:
-        """An empty cache: keys and values `(B, nh, max_length, hs)`; without a `max_length` it has
-        no position, and grows.
+        """Returns an empty cache: keys and values `(B, nh, max_length, hs)`.
+
+        Without a `max_length` it has no positions, and grows.
         """
-        # Not simply 0: TensorFlow would fix what it knows.
+        # Not the constant 0, which TensorFlow would take for a fixed size.
         slots = batch_size * 0 if max_length is None else max_length
         shape = (batch_size, self.num_heads, slots)
         return (
@@ -279,7 +280,7 @@ class MultiHeadAttention(keras.layers.Layer):
         Args:
             inputs: `(B, T, D)`.
             max_length: Positions of the cache, at least T; None for T, and one more each step.
-            rotation: Of these positions.
+            rotation: Rotation of these positions.
 
         Returns:
             `(output, state)`: `(B, T, D)`, and the state as `step` takes it.
@@ -290,7 +291,7 @@ class MultiHeadAttention(keras.layers.Layer):
             return output, (keys, values)
         rest = max_length - ops.shape(inputs)[1]
         padding = ((0, 0), (0, 0), (0, rest), (0, 0))
-        sizes = (self.num_heads, max_length)  # known, whether T is or not
+        sizes = (self.num_heads, max_length)  # known, even if T is not
         return output, (
             ops.reshape(ops.pad(keys, padding), (-1, *sizes, self.key_dim)),
             ops.reshape(ops.pad(values, padding), (-1, *sizes, self.value_dim)),
@@ -304,7 +305,7 @@ class MultiHeadAttention(keras.layers.Layer):
         Args:
             inputs: `(B, D)`.
             state: As from `initial_state` or an earlier step.
-            cache_position: Where in the cache this step stands.
+            cache_position: Position of this step in the cache.
 
         Returns:
             `(output, state)`; the output is `(B, D)`.
@@ -316,7 +317,7 @@ class MultiHeadAttention(keras.layers.Layer):
         value = ops.reshape(value, (-1, self.num_heads, 1, self.value_dim))
         values = update_cache(state[1], value, cache_position)
         weights = self.scores(query, keys, cache_position.attention_mask)
-        return self._joined(ops.matmul(weights, values)), (keys, values)
+        return self._merge_heads(ops.matmul(weights, values)), (keys, values)
 
     def compute_output_shape(
         self, query_shape: tuple[int | None, ...], *_: Any, **__: Any
@@ -339,13 +340,13 @@ class MultiHeadAttention(keras.layers.Layer):
 
 
 def _split_heads(x: Tensor, size: int) -> Tensor:
-    """`(B, T, nh · hs)` to `(B, nh, T, hs)`."""
+    """Maps `(B, T, nh · hs)` to `(B, nh, T, hs)`."""
     x = ops.reshape(x, (-1, ops.shape(x)[1], x.shape[-1] // size, size))
     return ops.transpose(x, (0, 2, 1, 3))
 
 
-def causal_mask(queries: int | Tensor, keys: int | Tensor) -> Tensor:
-    """`(1, 1, T, S)` boolean: query t sees keys up to t."""
+def make_causal_mask(queries: int | Tensor, keys: int | Tensor) -> Tensor:
+    """Returns `(1, 1, T, S)` boolean: query t sees keys up to t."""
     rows = ops.arange(queries, dtype="int32")[:, None]
     return (rows >= ops.arange(keys, dtype="int32")[None, :])[None, None]
 

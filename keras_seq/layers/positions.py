@@ -1,4 +1,4 @@
-"""Where in the sequence a token stands: added to its embedding, or turning queries and keys."""
+"""Positions of tokens, added to their embeddings or applied as rotations of queries and keys."""
 
 from typing import Any
 
@@ -32,25 +32,27 @@ class Positions(keras.layers.Layer):
 
         Args:
             inputs: `(B, T, D)` with T up to `max_length`, or `(B, D)` together with `position`.
-            position: `(B,)` int32, where each row stands.
+            position: `(B,)` int32, the position of each row.
 
         Returns:
-            As `inputs`.
+            The shape of `inputs`.
         """
         if position is not None:
             return inputs + take(self.table, position)
-        return inputs + self._first(self.table, ops.shape(inputs)[1])
+        return inputs + self._first_rows(self.table, ops.shape(inputs)[1])
 
     def rotation(
         self, length: int | Tensor | None = None, position: Tensor | None = None
     ) -> Rotation | None:
-        """What `MultiHeadAttention` turns queries and keys by, for `length` positions from the
-        first on, or for `position`, `(B,)` int32; None where positions are added instead.
+        """Returns the rotation of queries and keys for `MultiHeadAttention`.
+
+        It is that of the first `length` positions, or of `position`, `(B,)` int32; None where
+        positions are added instead.
         """
         return None
 
-    def _tabled(self, name: str, table: np.ndarray) -> Any:
-        """A weight, not a constant: exporters store weights once and constants once a signature."""
+    def _add_table(self, name: str, table: np.ndarray) -> Any:
+        """Adds a table as a weight: files store weights once, and constants once a signature."""
         return self.add_weight(
             shape=table.shape,
             name=name,
@@ -58,7 +60,7 @@ class Positions(keras.layers.Layer):
             trainable=False,
         )
 
-    def _first(self, table: Tensor, length: int | Tensor) -> Tensor:
+    def _first_rows(self, table: Tensor, length: int | Tensor) -> Tensor:
         if isinstance(length, int) and length > self.max_length:
             raise ValueError(
                 f"{self.name} has {self.max_length} positions. Received a sequence of {length}: "
@@ -79,7 +81,7 @@ class LearnedPositions(Positions):
 
     Args:
         max_length: Number of positions.
-        initializer: Of the table.
+        initializer: Initializer of the table.
     """
 
     def __init__(self, max_length: int, initializer: Any = "uniform", **kwargs: Any) -> None:
@@ -115,29 +117,29 @@ class SinusoidalPositions(Positions):
             2 * (np.arange(width)[None, :] // 2) / width
         )
         table = np.where(np.arange(width) % 2 == 0, np.sin(angle), np.cos(angle))
-        self.table = self._tabled("table", table)
+        self.table = self._add_table("table", table)
 
 
 @keras.saving.register_keras_serializable("keras_seq")
 class RotaryPositions(Positions):
-    """Queries and keys turned by angles that grow with the position (Su et al. 2021, RoFormer).
+    """Rotates queries and keys by angles that grow with the position (Su et al. 2021, RoFormer).
 
         (x_i, x_{i + D/2}) -> (x_i cos tθ_i - x_{i + D/2} sin tθ_i,
                                x_i sin tθ_i + x_{i + D/2} cos tθ_i)       θ_i = 10000^(-2i / D)
 
-    D being the width of a head. What a query and a key have in common then depends on how far
-    apart they stand. Nothing is added to the embedding.
+    D is the width of a head. The product of a query and a key then depends on their distance.
+    Nothing is added to the embedding.
 
     Args:
         max_length: Number of positions.
-        head_dim: D, even.
+        head_dim: Width of a head, D; even.
     """
 
     def __init__(self, max_length: int, head_dim: int, **kwargs: Any) -> None:
         require_positive(head_dim=head_dim)
         if head_dim % 2:
             raise ValueError(
-                f"Rotary positions turn pairs: a head is of even width. Received: {head_dim}"
+                f"Rotary positions rotate pairs: head_dim must be even. Received: {head_dim}"
             )
         super().__init__(max_length, **kwargs)
         self.head_dim = head_dim
@@ -146,15 +148,15 @@ class RotaryPositions(Positions):
         rates = 10000 ** (-2 * np.arange(self.head_dim // 2) / self.head_dim)
         angle = np.arange(self.max_length)[:, None] * rates
         cos, sin = np.cos(angle), np.sin(angle)
-        # As `rotate` takes them.
-        self.cos = self._tabled("cos", np.concatenate([cos, cos], axis=1))
-        self.sin = self._tabled("sin", np.concatenate([-sin, sin], axis=1))
+        # In the form that `rotate` takes.
+        self.cos = self._add_table("cos", np.concatenate([cos, cos], axis=1))
+        self.sin = self._add_table("sin", np.concatenate([-sin, sin], axis=1))
 
     def save_own_variables(self, store: Any) -> None:
-        """Nothing: the tables follow from the configuration."""
+        """Saves nothing: the tables follow from the configuration."""
 
     def load_own_variables(self, store: Any) -> None:
-        """Nothing, as nothing is saved; a file of an earlier version has tables of other shapes."""
+        """Loads nothing; files of earlier versions have tables of other shapes."""
 
     def call(self, inputs: Tensor, position: Tensor | None = None) -> Tensor:
         return inputs
@@ -162,18 +164,19 @@ class RotaryPositions(Positions):
     def rotation(
         self, length: int | Tensor | None = None, position: Tensor | None = None
     ) -> Rotation:
-        """Cosines and signed sines, `(T, D)` for the first T positions, `(B, 1, 1, D)` for one; or
-        as one matrix, `(B, 1, D, D)`.
+        """Returns cosines and signed sines, or one matrix `(B, 1, D, D)`.
+
+        Cosines and sines are `(T, D)` for the first T positions, `(B, 1, 1, D)` for one.
         """
         tables = (ops.cast(table, self.compute_dtype) for table in (self.cos, self.sin))
         if position is None:
-            cos, sin = (self._first(table, length) for table in tables)
+            cos, sin = (self._first_rows(table, length) for table in tables)
             return cos, sin
         row = ops.reshape(position, (-1, 1, 1))
         cos, sin = (take(table, row) for table in tables)
         if not get_lowering().fuse_projections:
             return cos, sin
-        # Made once, for all layers.
+        # One matrix, made once for all layers.
         one = np.eye(self.head_dim, dtype="float32")
         return one * cos + np.roll(one, self.head_dim // 2, axis=1) * sin
 
@@ -182,12 +185,12 @@ class RotaryPositions(Positions):
 
 
 def rotate(x: Tensor, rotation: Rotation | None) -> Tensor:
-    """Queries or keys `(B, nh, T, D)` turned by `RotaryPositions.rotation`; as they are by None."""
+    """Rotates queries or keys `(B, nh, T, D)` by `RotaryPositions.rotation`; None does nothing."""
     if rotation is None:
         return x
     if not isinstance(rotation, tuple):
         return ops.matmul(x, rotation)
     cos, sin = rotation
-    # The last axis by its number: tf2onnx does not know the rank inside of every loop.
+    # The last axis by its number: a converter may not know the rank inside a loop.
     first, second = ops.split(x, 2, axis=3)
     return x * cos + ops.concatenate([second, first], axis=3) * sin

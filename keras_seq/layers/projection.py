@@ -1,4 +1,4 @@
-"""Several products of one input, as attention projects it to queries, keys and values."""
+"""Projections of one input, as attention projects it to queries, keys and values."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ Weights = tuple[Any, Any]  # a kernel (D, nh, hs), and a bias (nh, hs) or None
 
 
 def project(x: Tensor, *groups: Sequence[Weights]) -> list[Tensor]:
-    """For each group of weights, the products of `x` with its kernels, side by side.
+    """Projects `x` by each group of weights, concatenating the products of a group.
 
     Args:
         x: `(B, D)` or `(B, T, D)`.
@@ -22,7 +22,7 @@ def project(x: Tensor, *groups: Sequence[Weights]) -> list[Tensor]:
         For each group `(…, nh · hs)`, summed over its kernels.
     """
     if not get_lowering().fuse_projections:
-        return [_joint([_product(x, [weights]) for weights in group]) for group in groups]
+        return [_concatenate([_product(x, [weights]) for weights in group]) for group in groups]
     whole = _product(x, [weights for group in groups for weights in group])
     if len(groups) == 1:
         return [whole]
@@ -33,12 +33,12 @@ def project(x: Tensor, *groups: Sequence[Weights]) -> list[Tensor]:
 
 def _product(x: Tensor, group: Sequence[Weights]) -> Tensor:
     kernels = [ops.reshape(kernel, (kernel.shape[0], _width(kernel))) for kernel, _ in group]
-    x = ops.matmul(x, _joint(kernels))
+    x = ops.matmul(x, _concatenate(kernels))
     biases = [ops.reshape(bias, (-1,)) for _, bias in group if bias is not None]
-    return x + _joint(biases) if biases else x
+    return x + _concatenate(biases) if biases else x
 
 
-def _joint(parts: list[Tensor]) -> Tensor:
+def _concatenate(parts: list[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=-1)
 
 

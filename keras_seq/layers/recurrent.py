@@ -1,4 +1,4 @@
-"""What RNN and LSTM share: the Keras face of a cell, its dropout and its masks."""
+"""The base of RNN and LSTM: a cell as a Keras layer, with dropout and masks."""
 
 from typing import Any
 
@@ -15,21 +15,21 @@ from keras_seq.typing import Tensor
 
 
 class Recurrent(keras.layers.Layer):
-    """Base of the recurrent layers. A subclass names its cell.
+    """Base of the recurrent layers; a subclass names its cell.
 
     Args:
         units: Width of the output.
-        return_sequences: Return the output of every step, `(B, T, units)`, else the last one's.
+        return_sequences: Return the output of every step, `(B, T, units)`, not only the last one.
         return_state: Return `[output, *state]`, as stock Keras layers do.
-        go_backwards: Read the sequence from its end; outputs then come in the order read.
-        zero_output_for_mask: Masked steps give zeros, instead of the previous step's output.
-        dropout: Share of the inputs dropped, the same ones at every step. Training only.
-        recurrent_dropout: Share of the previous output dropped, likewise.
+        go_backwards: Read the sequence from its end; outputs are in the order read.
+        zero_output_for_mask: Masked steps return zeros instead of the previous step's output.
+        dropout: Share of the inputs to drop, the same ones at every step. Training only.
+        recurrent_dropout: Share of the previous output to drop, likewise.
         use_bias: Add a bias.
-        kernel_initializer: Of the input weights `(D, gates * units)`.
-        recurrent_initializer: Of the recurrent weights `(units, gates * units)`.
-        bias_initializer: Of the bias `(gates * units,)`.
-        seed: Of the dropout.
+        kernel_initializer: Initializer of the input weights `(D, gates * units)`.
+        recurrent_initializer: Initializer of the recurrent weights `(units, gates * units)`.
+        bias_initializer: Initializer of the bias `(gates * units,)`.
+        seed: Random seed of the dropout.
     """
 
     cell_class: type[WeightedCell]
@@ -90,22 +90,22 @@ class Recurrent(keras.layers.Layer):
         return self.bias_initializer(shape, dtype=dtype)
 
     def cell(self, recurrent_dropout: Tensor | None = None) -> WeightedCell:
-        """The layer's step, with its weights."""
+        """Returns the layer's step with its weights."""
         return self.cell_class(
             self.kernel, self.recurrent_kernel, self.bias, recurrent_dropout=recurrent_dropout
         )
 
     def initial_state(self, batch_size: int | Tensor) -> CellState:
-        """Zeros, one tensor `(B, units)` for each of `state_names`."""
+        """Returns zeros, one tensor `(B, units)` for each of `state_names`."""
         zeros = ops.zeros((batch_size, self.units), dtype=self.compute_dtype)
         return (zeros,) * len(self.state_names)
 
     def step(self, inputs: Tensor, state: CellState) -> tuple[Tensor, CellState]:
-        """One time step.
+        """Computes one time step.
 
         Args:
             inputs: `(B, D)`.
-            state: As from `initial_state` or an earlier step.
+            state: State as from `initial_state` or an earlier step.
 
         Returns:
             `(output, state)`; the output is `(B, units)`.
@@ -124,11 +124,11 @@ class Recurrent(keras.layers.Layer):
         sequence: bool = True,
         training: bool = False,
     ) -> tuple[Tensor | None, CellState]:
-        """All time steps, the state in and out.
+        """Computes all time steps, with the state in and out.
 
         Args:
             inputs: `(B, T, D)`.
-            state: As from `initial_state`, which is the default.
+            state: State as from `initial_state`, which is the default.
             mask: `(B, T)` boolean; where it is False the state stays as it is.
             reverse: Read from the end. Outputs keep the order of `inputs`.
             sequence: Compute the output of every step.
@@ -139,10 +139,14 @@ class Recurrent(keras.layers.Layer):
         """
         batch_size = ops.shape(inputs)[0]
         if training and self.dropout:
-            inputs = inputs * self._dropped((batch_size, 1, inputs.shape[-1]), self.dropout)
+            inputs = inputs * self._make_dropout_mask(
+                (batch_size, 1, inputs.shape[-1]), self.dropout
+            )
         recurrent_dropout = None
         if training and self.recurrent_dropout:
-            recurrent_dropout = self._dropped((batch_size, self.units), self.recurrent_dropout)
+            recurrent_dropout = self._make_dropout_mask(
+                (batch_size, self.units), self.recurrent_dropout
+            )
         cell = self.cell(recurrent_dropout)
         state = self.initial_state(batch_size) if state is None else tuple(state)
         if not training:
@@ -151,7 +155,7 @@ class Recurrent(keras.layers.Layer):
             run_differentiable(cell, inputs, state, mask, reverse=reverse, sequence=sequence)
         )
 
-    def _dropped(self, shape: tuple, rate: float) -> Tensor:
+    def _make_dropout_mask(self, shape: tuple, rate: float) -> Tensor:
         ones = ops.ones(shape, dtype=self.compute_dtype)
         return dropout(ones, rate, self.seed_generator)
 

@@ -1,4 +1,4 @@
-"""A step function carried along the time axis, in the form each backend trains fastest."""
+"""Carries a step function along the time axis, in the form that each backend trains fastest."""
 
 from collections.abc import Callable
 
@@ -46,8 +46,8 @@ def scan(
 def _scan_tensorflow(
     step: Step, state: CellState, xs: tuple, reverse: bool, collect: int
 ) -> tuple[CellState, CellState]:
-    # keras.ops.scan on TensorFlow keeps its carry in TensorArrays and wants outputs of the carry's
-    # structure; a plain while_loop trains faster and converts to ONNX's Loop.
+    # keras.ops.scan on TensorFlow keeps its carry in TensorArrays and requires outputs of its
+    # structure; a plain while_loop trains faster and converts to a loop of any format.
     import tensorflow as tf
 
     static = xs[0].shape[0]

@@ -1,4 +1,4 @@
-"""What the Transformer's encoder and decoder blocks share."""
+"""The base of the Transformer's encoder and decoder blocks."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,12 +16,12 @@ class TransformerBlock(keras.layers.Layer):
     """Base: branches, each with a normalisation and a residual, the last a feed-forward network.
 
     Args:
-        num_heads: Heads of the attention; they share the width of the input between them.
+        num_heads: Number of attention heads, which divide the width of the input.
         intermediate_dim: Width of the feed-forward network.
-        dropout: Share dropped of each branch's output, and of the attention. Training only.
-        activation: Of the feed-forward network.
-        norm_first: Normalise before each branch rather than after its sum.
-        epsilon: Of the layer normalisations.
+        dropout: Share of each branch's output and of the attention to drop. Training only.
+        activation: Activation of the feed-forward network.
+        norm_first: Normalise before each branch, not after its sum.
+        epsilon: Epsilon of the layer normalisations.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class TransformerBlock(keras.layers.Layer):
     def _build_attention(
         self, name: str, query_shape: tuple[int | None, ...], value_shape: tuple[int | None, ...]
     ) -> tuple[MultiHeadAttention, keras.layers.Layer]:
-        """An attention and its normalisation."""
+        """Returns an attention and its normalisation."""
         width = query_shape[-1]
         if width % self.num_heads:
             raise ValueError(

@@ -24,9 +24,9 @@ class TransformerDecoder(TransformerBlock):
     Shapes: `B` sequences, `T` positions, `S` positions of the encoder, `D` features.
 
     Args:
-        num_heads: Heads of each attention; they share the width of the input between them.
+        num_heads: Number of heads of each attention, which divide the width of the input.
         intermediate_dim: Width of the feed-forward network.
-        **kwargs: As those of `TransformerBlock`.
+        **kwargs: Arguments of `TransformerBlock`.
     """
 
     def build(
@@ -73,15 +73,15 @@ class TransformerDecoder(TransformerBlock):
         training: bool = False,
         mask: Tensor | None = None,
     ) -> Tensor:
-        """`call` with the encoder's output as keys and values, as from `memory`."""
+        """Does as `call`, with the encoder's output as keys and values, as from `memory`."""
 
         def attend_encoded(x: Tensor) -> Tensor:
             query = self.cross_attention.project_query(x)
             return self.cross_attention.attend(
-                query, *memory, _seen(encoded_mask), training=training
+                query, *memory, _expand_mask(encoded_mask), training=training
             )
 
-        x = self._self_attended(inputs, mask, training)
+        x = self._attend_self(inputs, mask, training)
         x = self._residual(x, attend_encoded, self.cross_attention_norm, training)
         return self._feed_forward(x, training)
 
@@ -91,27 +91,27 @@ class TransformerDecoder(TransformerBlock):
         memory: tuple[Tensor, Tensor],
         encoded_mask: Tensor | None = None,
     ) -> Tensor:
-        """The weights `(B, nh, T, S)` with which `decode` attends to the encoder's output."""
-        x = self._self_attended(inputs, None, False)
+        """Returns the weights `(B, nh, T, S)` of `decode` for the encoder's output."""
+        x = self._attend_self(inputs, None, False)
         if self.norm_first:
             x = self.cross_attention_norm(x)
         query = self.cross_attention.project_query(x)
-        return self.cross_attention.scores(query, memory[0], _seen(encoded_mask))
+        return self.cross_attention.scores(query, memory[0], _expand_mask(encoded_mask))
 
-    def _self_attended(self, inputs: Tensor, mask: Tensor | None, training: bool) -> Tensor:
+    def _attend_self(self, inputs: Tensor, mask: Tensor | None, training: bool) -> Tensor:
         def attend(x: Tensor) -> Tensor:
             return self.attention(x, value_mask=mask, use_causal_mask=True, training=training)
 
         return self._residual(inputs, attend, self.attention_norm, training)
 
     def memory(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
-        """The encoder's output `(B, S, D)` as keys and values `(B, nh, S, hs)`."""
+        """Maps the encoder's output `(B, S, D)` to keys and values `(B, nh, S, hs)`."""
         return self.cross_attention.project_key_value(encoded)
 
     def initial_state(
         self, batch_size: int | Tensor, max_length: int | None
     ) -> tuple[Tensor, Tensor]:
-        """An empty cache; see `MultiHeadAttention.initial_state`."""
+        """Returns an empty cache; see `MultiHeadAttention.initial_state`."""
         return self.attention.initial_state(batch_size, max_length)
 
     def step(
@@ -123,15 +123,15 @@ class TransformerDecoder(TransformerBlock):
         encoded_mask: Tensor | None = None,
         beams: int = 1,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """One position.
+        """Computes one position.
 
         Args:
             inputs: `(B · K, D)`.
-            state: As from `initial_state` or an earlier step.
-            cache_position: Where in the sequence this step stands.
-            memory: As from `memory`.
+            state: State as from `initial_state` or an earlier step.
+            cache_position: Position of this step in the sequence.
+            memory: Keys and values as from `memory`.
             encoded_mask: `(B, S)` boolean, False where the encoder read padding.
-            beams: K, the rows for each of the memory's.
+            beams: Number of rows K for each row of the memory.
 
         Returns:
             `(output, state)`; the output is `(B · K, D)`.
@@ -143,7 +143,7 @@ class TransformerDecoder(TransformerBlock):
             return output
 
         def attend_memory(x: Tensor) -> Tensor:
-            return self.cross_attention.attend_per_row(x, memory, _seen(encoded_mask), beams)
+            return self.cross_attention.attend_per_row(x, memory, _expand_mask(encoded_mask), beams)
 
         x = self._residual(inputs, attend, self.attention_norm, False)
         x = self._residual(x, attend_memory, self.cross_attention_norm, False)
@@ -155,6 +155,6 @@ class TransformerDecoder(TransformerBlock):
         return inputs_shape
 
 
-def _seen(mask: Tensor | None) -> Tensor | None:
-    """`(B, S)` as attention takes it: `(B, 1, 1, S)`."""
+def _expand_mask(mask: Tensor | None) -> Tensor | None:
+    """Maps `(B, S)` to `(B, 1, 1, S)`, as attention takes it."""
     return None if mask is None else mask[:, None, None, :]

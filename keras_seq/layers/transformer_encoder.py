@@ -21,10 +21,10 @@ class TransformerEncoder(TransformerBlock):
     sees positions up to t, and `step` computes one position over a cache of the earlier ones.
 
     Args:
-        num_heads: Heads of the attention; they share the width of the input between them.
+        num_heads: Number of attention heads, which divide the width of the input.
         intermediate_dim: Width of the feed-forward network.
-        causal: Hide later positions.
-        **kwargs: As those of `TransformerBlock`.
+        causal: Let positions attend to earlier ones only.
+        **kwargs: Arguments of `TransformerBlock`.
     """
 
     def __init__(
@@ -50,9 +50,9 @@ class TransformerEncoder(TransformerBlock):
 
         Args:
             inputs: `(B, T, D)`.
-            mask: `(B, T)` boolean, hides padded positions.
+            mask: `(B, T)` boolean, False where a position is padding.
             training: Apply dropout.
-            rotation: Of the positions; see `RotaryPositions`.
+            rotation: Rotation of the positions; see `RotaryPositions`.
         """
 
         def attend(x: Tensor) -> Tensor:
@@ -70,13 +70,13 @@ class TransformerEncoder(TransformerBlock):
     def initial_state(
         self, batch_size: int | Tensor, max_length: int | None
     ) -> tuple[Tensor, Tensor]:
-        """An empty cache; see `MultiHeadAttention.initial_state`."""
+        """Returns an empty cache; see `MultiHeadAttention.initial_state`."""
         return self.attention.initial_state(batch_size, max_length)
 
     def prefill(
         self, inputs: Tensor, max_length: int | None, rotation: Rotation | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """The first positions of a causal block: `(B, T, D)` in, `(output, state)` out."""
+        """Computes the first positions of a causal block: `(B, T, D)` in, `(output, state)` out."""
         cache = [None]
 
         def attend(x: Tensor) -> Tensor:
@@ -89,7 +89,7 @@ class TransformerEncoder(TransformerBlock):
     def step(
         self, inputs: Tensor, state: tuple[Tensor, Tensor], cache_position: CachePosition
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """One position of a causal block: `(B, D)` and a cache in, `(output, state)` out."""
+        """Computes one position of a causal block: `(B, D)` and a cache to `(output, state)`."""
         cache = [state]
 
         def attend(x: Tensor) -> Tensor:

@@ -17,8 +17,8 @@ from keras_seq.backbones import (
     TransformerEncoderDecoder,
 )
 from keras_seq.models import TextClassifier, TextGenerator, Translator
+from keras_seq.tasks.loading import find_model
 from keras_seq.text import ByteTokenizer
-from keras_seq.training.run import find_model
 
 parity.LATENCY_CALLS = 1  # No test is about time.
 
@@ -61,19 +61,16 @@ def randomize_weights(model):
 
 def make_models():
     tokenizer = ByteTokenizer()
-    size = tokenizer.vocabulary_size
     return {
         "mood": TextClassifier(
-            RecurrentBackbone(size, 16, "lstm", bidirectional=True), tokenizer, ["bad", "good"], 40
+            RecurrentBackbone(16, "lstm", bidirectional=True), tokenizer, ["bad", "good"], 40
         ),
         "bard": TextGenerator(
-            TransformerBackbone(size, 16, 1, 2, max_length=64, positions="rotary", causal=True),
+            TransformerBackbone(16, 1, 2, max_length=64, positions="rotary", causal=True),
             tokenizer,
             64,
         ),
-        "en-de": Translator(
-            TransformerEncoderDecoder(size, 16, 1, 2, max_length=21), tokenizer, 20
-        ),
+        "en-de": Translator(TransformerEncoderDecoder(16, 1, 2, max_length=21), tokenizer, 20),
     }
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from keras_seq.tasks.loading import find_model
 from keras_seq.text.utf8 import pack_texts, to_bytes
-from keras_seq.training.run import find_model
 
 TEXTS = [
     "A wonderful film: warm, funny, and over far too soon.",

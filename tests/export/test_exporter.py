@@ -17,7 +17,7 @@ import pytest
 import export
 from export import formats
 from keras_seq.errors import UserError
-from keras_seq.training.run import find_model
+from keras_seq.tasks.loading import find_model
 from tests.export.helpers import parity_figures
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,7 +86,7 @@ def test_a_model_on_bytes(reviews, tmp_path):
     from keras_seq.text import ByteTokenizer
 
     tokenizer = ByteTokenizer()
-    backbone = RecurrentBackbone(tokenizer.vocabulary_size, 8, "rnn")
+    backbone = RecurrentBackbone(8, "rnn")
     model = TextClassifier(backbone, tokenizer, ["a", "b"], max_length=50)
     manifest = export.export(model, tmp_path / "b", texts=reviews.held_out.texts[:20])
     assert manifest["limits"] == {"max_length": 50, "max_bytes": 53}

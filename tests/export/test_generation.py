@@ -38,13 +38,9 @@ def made(kind):
         ]
         tokenizer = SentencePieceTokenizer.train([" ".join(words[i:]) for i in range(9)] * 5, 300)
     if kind == "transformer":
-        backbone = TransformerBackbone(
-            tokenizer.vocabulary_size, 16, 2, 2, max_length=64, positions="rotary", causal=True
-        )
+        backbone = TransformerBackbone(16, 2, 2, max_length=64, positions="rotary", causal=True)
     else:
-        backbone = RecurrentBackbone(
-            tokenizer.vocabulary_size, 16, kind, num_layers=2 if kind == "lstm" else 1
-        )
+        backbone = RecurrentBackbone(16, kind, num_layers=2 if kind == "lstm" else 1)
     model = TextGenerator(backbone, tokenizer, 64, tie_embeddings=kind != "rnn")
     generator = np.random.default_rng(4)
     for variable in model.trainable_variables:

@@ -18,7 +18,7 @@ from export import formats
 from export.cli import main
 from export.keras_model import KerasModel
 from keras_seq.errors import UserError
-from keras_seq.training.run import find_model
+from keras_seq.tasks.loading import find_model
 
 X = np.random.default_rng(0).normal(size=(5, 9, 4)).astype("float32")
 

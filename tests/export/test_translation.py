@@ -26,9 +26,9 @@ def exported(request, tmp_path_factory):
     """A translator with drawn weights, which says what no training would."""
     kind, tokenizer = request.param, ByteTokenizer()
     if kind == "transformer":
-        backbone = TransformerEncoderDecoder(tokenizer.vocabulary_size, 16, 1, 2, max_length=21)
+        backbone = TransformerEncoderDecoder(16, 1, 2, max_length=21)
     else:
-        backbone = RecurrentEncoderDecoder(tokenizer.vocabulary_size, 16, kind)
+        backbone = RecurrentEncoderDecoder(16, kind)
     model = Translator(backbone, tokenizer, 20, "en", "de")
     generator = np.random.default_rng(4)
     for variable in model.trainable_variables:

@@ -128,5 +128,5 @@ def test_rotary_positions_are_turns_in_the_complex_plane():
     assert type(layer).from_config(layer.get_config()).head_dim == 8
     with pytest.raises(ValueError, match="12 positions. Received a sequence of 13"):
         layer.rotation(13)
-    with pytest.raises(ValueError, match="even width. Received: 7"):
+    with pytest.raises(ValueError, match="head_dim must be even. Received: 7"):
         RotaryPositions(12, 7)

@@ -1,13 +1,15 @@
-"""An ONNX graph with fewer operators and the same values: each takes its time, turn after turn.
+"""Makes an ONNX graph compute the same values with fewer operators, each of which takes its time.
 
-onnxruntime does some of this itself, but not in the body of a loop, whose weights stand outside.
+onnxruntime does some of this itself, but not in the body of a loop, whose weights are outside.
 """
 
 from typing import Any
 
-from export.formats.onnx.joins import join_argmax, join_normalisations
-from export.formats.onnx.links import Links, array_of, graphs, loops
-from export.formats.onnx.shapes import copy_sizes, join_reshapes, multiply_directly
+import numpy as np
+from onnx import helper, numpy_helper
+
+from export.formats.onnx.links import array_of, graphs, loops
+from export.formats.onnx.rewrites import apply_rewrites
 
 LARGE_BYTES = 4096
 
@@ -15,39 +17,33 @@ LARGE_BYTES = 4096
 def simplify(model: Any) -> None:
     """Changes `model` in place.
 
-    - What a loop hands from turn to turn unchanged, its weights, is read from outside of it.
-    - A weight that is only given another shape is stored in that shape; weights that are only put
-      side by side are stored so.
-    - What is computed twice is computed once.
-    - Operators that are one together are one; see `onnx_joins`.
-    - An index into a weight is not made positive before a `Gather`, which counts from the end, too.
-    - Sizes are not computed where they are those of the input; see `onnx_shapes`.
-    - What each turn of a loop would compute again from outside alone is computed once, before it.
-    - The small weights that a loop reads stand in its body: what is outside is handed in each turn.
+    - A loop reads its weights from outside instead of handing them from turn to turn.
+    - A weight that is reshaped, or concatenated with others, is stored in that form.
+    - Common subexpressions are computed once.
+    - Operators that together are one become one; see `rewrites`.
+    - Loop-invariant code moves out of the loop.
+    - Small weights of a loop become constants of its body: those from outside are handed in at
+      every turn.
+    - Dead code goes.
     """
     for graph in list(graphs(model.graph)):
-        _read_from_outside(graph)
+        _externalize_constants(graph)
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     for graph in list(graphs(model.graph)):
         constants = weights | {tensor.name: tensor for tensor in graph.initializer}
-        _arrange_weights(model.graph, graph, constants)
+        _fold_weights(model.graph, graph, constants)
         _merge_equal(graph, constants)
-        join_normalisations(graph, constants)
-        join_argmax(graph, constants)
-        _gather_from_the_end(graph, constants)
-        multiply_directly(graph, constants)
-        copy_sizes(graph, constants)
-        join_reshapes(graph, constants)
-    for graph in reversed(list(graphs(model.graph))):  # A loop in a loop first.
-        _compute_before_loops(graph)
+        apply_rewrites(graph, constants)
+    for graph in reversed(list(graphs(model.graph))):  # inner loops first
+        _hoist_invariants(graph)
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     for graph in list(graphs(model.graph)):
-        _bring_in(graph, weights)
+        _inline_weights(graph, weights)
     _drop_unused(model.graph)
 
 
-def _read_from_outside(graph: Any) -> None:
-    """Of each loop in `graph`, what its body returns as it was given."""
+def _externalize_constants(graph: Any) -> None:
+    """Makes loops read from outside what their bodies return unchanged."""
     for loop, body in loops(graph):
         copies = {n.output[0]: n.input[0] for n in body.node if n.op_type == "Identity"}
         for i in reversed(range(len(loop.input) - 2)):
@@ -66,11 +62,11 @@ def _read_from_outside(graph: Any) -> None:
             _rename_uses(body, inside, outside)
 
 
-def _arrange_weights(main: Any, graph: Any, constants: dict[str, Any]) -> None:
-    from onnx import numpy_helper
+def _fold_weights(main: Any, graph: Any, constants: dict[str, Any]) -> None:
+    """Stores a weight, or several, in the form that a Reshape or a Concat gives them."""
 
-    def stored(array: Any, name: str) -> str:
-        """The name of the weight: of the same one, where another graph has made it."""
+    def store(array: Any, name: str) -> str:
+        """Returns the name of the weight, that of an equal one if there is one."""
         made = numpy_helper.from_array(array, name)
         content = made.data_type, made.dims, made.raw_data
         for weight in main.initializer:
@@ -86,15 +82,13 @@ def _arrange_weights(main: Any, graph: Any, constants: dict[str, Any]) -> None:
         given = [constants.get(name) for name in node.input]
         if None in given:
             continue
-        array = _arranged(node, [array_of(tensor) for tensor in given])
-        _rename_uses(graph, node.output[0], stored(array, f"{node.output[0]}/weight"))
+        array = _fold(node, [array_of(tensor) for tensor in given])
+        _rename_uses(graph, node.output[0], store(array, f"{node.output[0]}/weight"))
         graph.node.remove(node)
 
 
-def _arranged(node: Any, arrays: list[Any]) -> Any:
-    """What a Reshape or a Concat of constants gives."""
-    import numpy as np
-
+def _fold(node: Any, arrays: list[Any]) -> Any:
+    """Returns the result of a Reshape or a Concat of constants."""
     if node.op_type == "Concat":
         return np.concatenate(arrays, axis=node.attribute[0].i)
     array, wanted = arrays
@@ -104,7 +98,7 @@ def _arranged(node: Any, arrays: list[Any]) -> Any:
 
 
 def _merge_equal(graph: Any, constants: dict[str, Any]) -> None:
-    """Nodes of one operator with the same inputs are one; constants with the same content are."""
+    """Merges nodes of one operator with equal inputs; constants of equal content are equal."""
 
     def same(name: str) -> Any:
         tensor = constants.get(name)
@@ -112,13 +106,13 @@ def _merge_equal(graph: Any, constants: dict[str, Any]) -> None:
             return name
         return tensor.data_type, tuple(tensor.dims), tensor.raw_data
 
-    found: dict[Any, Any] = {}
+    first_nodes: dict[Any, Any] = {}
     for node in list(graph.node):
         if node.op_type.startswith("Random") or any(a.HasField("g") for a in node.attribute):
             continue
         attributes = tuple(sorted(a.SerializeToString() for a in node.attribute))
         key = (node.op_type, node.domain, *map(same, node.input), attributes, len(node.output))
-        first = found.setdefault(key, node)
+        first = first_nodes.setdefault(key, node)
         if first is not node:
             for old, new in zip(node.output, first.output, strict=True):
                 _rename_uses(graph, old, new)
@@ -126,48 +120,18 @@ def _merge_equal(graph: Any, constants: dict[str, Any]) -> None:
 
 
 def _rename_uses(graph: Any, old: str, new: str) -> None:
-    from onnx import helper
-
     for part in graphs(graph):
         for node in part.node:
             for i, name in enumerate(node.input):
                 if name == old:
                     node.input[i] = new
         if any(value.name == old for value in part.output):
-            # An output keeps its name.
+            # An output has to keep its name.
             part.node.append(helper.make_node("Identity", [new], [old]))
 
 
-def _gather_from_the_end(graph: Any, constants: dict[str, Any]) -> None:
-    """Of `where(i < 0, i + n, i)`, i, where a table of n rows is read."""
-    links = Links(graph, constants)
-
-    def is_index(name: str, index: str) -> bool:
-        """Also in another integer type, in which it is compared."""
-        cast = links.maker(name, "Cast")
-        return name == index or (cast is not None and cast.input[0] == index)
-
-    for node in [node for node in graph.node if node.op_type == "Gather"]:
-        choice, table = links.maker(node.input[1], "Where"), constants.get(node.input[0])
-        if choice is None or table is None:
-            continue
-        negative = links.maker(choice.input[0], "Less")
-        moved = links.maker(choice.input[1], "Add")
-        index = choice.input[2]
-        axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
-        if (
-            negative is not None
-            and is_index(negative.input[0], index)
-            and links.numbers(negative.input[1]) == [0]
-            and moved is not None
-            and moved.input[0] == index
-            and links.numbers(moved.input[1]) == [table.dims[axis]]
-        ):
-            node.input[1] = index
-
-
-def _compute_before_loops(graph: Any) -> None:
-    """Of each loop in `graph`, what does not depend on the turn."""
+def _hoist_invariants(graph: Any) -> None:
+    """Moves nodes that do not depend on the turn out of the loops in `graph`."""
     for loop, body in loops(graph):
         constants = {tensor.name: tensor for tensor in body.initializer}
         inside = {value.name for value in body.input}
@@ -200,9 +164,11 @@ def _compute_before_loops(graph: Any) -> None:
         body.node.extend(stay)
 
 
-def _bring_in(graph: Any, weights: dict[str, Any]) -> None:
-    """To each loop in `graph`, the small weights that nodes of its own read. Large ones stay: a
-    browser's onnxruntime does not find in `weights.bin` what stands in a body.
+def _inline_weights(graph: Any, weights: dict[str, Any]) -> None:
+    """Copies small weights into the bodies of the loops that read them.
+
+    Large ones stay outside: in a browser onnxruntime does not look for those of a body in
+    `weights.bin`.
     """
     for loop, body in loops(graph):
         inside = {tensor.name: tensor.name for tensor in body.initializer}
@@ -218,7 +184,7 @@ def _bring_in(graph: Any, weights: dict[str, Any]) -> None:
 
 
 def _drop_unused(graph: Any) -> None:
-    """Nodes and weights that nothing reads any more."""
+    """Removes nodes and weights that nothing reads."""
     while True:
         read = {value.name for part in graphs(graph) for value in part.output}
         read |= {name for part in graphs(graph) for node in part.node for name in node.input}

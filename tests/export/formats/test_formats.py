@@ -8,6 +8,7 @@ from export import formats
 from keras_seq import layers
 from keras_seq.backbones import RecurrentBackbone, TransformerBackbone
 from keras_seq.signature import Signature, TensorSpec
+from tests.token_models import TokenBackbone
 
 STEPS, WIDTH, UNITS = 11, 5, 6
 GENERATOR = np.random.default_rng(0)
@@ -94,10 +95,11 @@ def test_recurrence_with_state_and_masks(tmp_path, recurrences, format):
 def test_one_step_with_state_in_and_out(tmp_path, cell, format):
     """The step function of a backbone, its state plain inputs and outputs."""
     if cell == "transformer":
-        backbone = TransformerBackbone(50, 8, 1, 2, max_length=STEPS, causal=True)
+        backbone = TransformerBackbone(8, 1, 2, max_length=STEPS, causal=True)
     else:
-        backbone = RecurrentBackbone(50, 8, cell)
-    backbone.build((None, None))
+        backbone = RecurrentBackbone(8, cell)
+    backbone = TokenBackbone(backbone, 50)
+    backbone(np.ones((1, 1), "int32"))
     state = {k: np.array(v) for k, v in backbone.initial_state(2, STEPS).items()}
     inputs = [TensorSpec("token", "int32", ("B",))]
     outputs = [TensorSpec("hidden", "float32", ("B", 8))]

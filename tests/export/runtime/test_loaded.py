@@ -10,7 +10,7 @@ import export
 from export import formats
 from export.cli import main
 from keras_seq.errors import UserError
-from keras_seq.training.run import find_model
+from keras_seq.tasks.loading import find_model
 
 BACKBONES = (
     pytest.param("rnn", marks=pytest.mark.slow),

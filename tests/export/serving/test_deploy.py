@@ -17,7 +17,7 @@ from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
 
 import export
 from export.cli import main
-from export.cli.serve import named
+from export.cli.serve import name_bundles
 from export.cli.serve import parser as serve_parser
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -153,7 +153,7 @@ def test_kserve_manifest_is_of_kserves_classes_and_runs(served, serving, tmp_pat
     # What the container is told to do, done here.
     parsed = serve_parser().parse_args(container["args"])
     assert (parsed.host, parsed.workers, parsed.threads) == ("0.0.0.0", 2, 1)
-    ((name, mount),) = named(parsed.bundles).items()
+    ((name, mount),) = name_bundles(parsed.bundles).items()
     assert str(mount) == "/mnt/models"
     assert container["readinessProbe"]["httpGet"]["port"] == parsed.http_port
     folder = served / "mood" if uri else output / "bundle"

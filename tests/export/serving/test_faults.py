@@ -173,7 +173,7 @@ def test_a_body_over_the_limit(served, serving):
         path = server.url + "/v2/models/mood/infer"
         large = httpx.post(path, json=body("x" * 20_000))
         assert large.status_code == 413
-        assert "10,000 bytes at most" in large.json()["error"]
+        assert "at most 10,000 bytes" in large.json()["error"]
 
         def pieces():  # Without a length that tells beforehand.
             for _ in range(30):
@@ -430,7 +430,7 @@ def test_another_model_in_its_place_is_not_loaded(served, serving, tmp_path):
         shutil.copytree(served / "bard", tmp_path / "mood")
         refused = httpx.post(server.url + "/v2/repository/models/mood/load")
         assert refused.status_code == 503
-        assert "Start the server anew" in refused.text
+        assert "Restart the server" in refused.text
         assert httpx.post(server.url + "/v2/models/mood/infer", json=body("a")).status_code == 200
 
 

@@ -143,7 +143,7 @@ REFUSED = {
     "too long": (
         "mood.classify",
         {"token_ids": np.ones((1, 99), "int32")},
-        "T is 40 at most",
+        "T (max_length) is at most 40",
         None,
     ),
     "out of range": (
@@ -155,7 +155,7 @@ REFUSED = {
     "no number": (
         "bard",
         {"text": ONE, "temperature": np.float32(np.nan)},
-        "temperature has values that are no numbers",
+        "temperature has values that are not finite",
         None,
     ),
     "negative": (

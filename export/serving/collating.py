@@ -1,4 +1,4 @@
-"""Inputs of several requests as those of one call, and its outputs as theirs."""
+"""Joins the inputs of several requests into one call, and splits its outputs."""
 
 from collections.abc import Hashable, Sequence
 
@@ -8,14 +8,16 @@ from keras_seq.signature import SignatureSpec
 from keras_seq.typing import Arrays
 
 
-def rows_of(spec: SignatureSpec, arrays: Arrays) -> int:
-    """Rows of a request; 1 where the signature has no batch."""
+def count_rows(spec: SignatureSpec, arrays: Arrays) -> int:
+    """Returns the rows of a request; 1 where the signature has no batch."""
     return next((len(arrays[t.name]) for t in spec.inputs if "B" in t.shape), 1)
 
 
-def key_of(spec: SignatureSpec, arrays: Arrays) -> Hashable:
-    """Equal for requests that may be one call: the same shapes, texts apart, which are padded; and
-    the same values of what has no rows.
+def make_key(spec: SignatureSpec, arrays: Arrays) -> Hashable:
+    """Returns a key that is equal for requests that may be one call.
+
+    They have the same shapes, except for texts, which are padded, and the same values of inputs
+    without rows.
     """
     parts: list[Hashable] = []
     for tensor in spec.inputs:
@@ -27,32 +29,30 @@ def key_of(spec: SignatureSpec, arrays: Arrays) -> Hashable:
     return tuple(parts)
 
 
-def width_of(spec: SignatureSpec, arrays: Arrays) -> int:
-    """Bytes that each text of a request takes, the others of a call being padded to it; 0 where it
-    has no texts.
-    """
+def measure_width(spec: SignatureSpec, arrays: Arrays) -> int:
+    """Returns the padded bytes of each row's texts; 0 where there are none."""
     return sum(arrays[name].shape[1] for name in spec.texts)
 
 
-def joined(spec: SignatureSpec, requests: Sequence[Arrays]) -> Arrays:
-    """The inputs of all, one after another."""
+def collate(spec: SignatureSpec, requests: Sequence[Arrays]) -> Arrays:
+    """Returns the inputs of all requests, one after another."""
     if len(requests) == 1:
         return requests[0]
-    found = {}
+    collated = {}
     for tensor in spec.inputs:
         arrays = [request[tensor.name] for request in requests]
         if "B" not in tensor.shape:
-            found[tensor.name] = arrays[0]
+            collated[tensor.name] = arrays[0]
             continue
         if tensor.name in spec.texts:
             width = max(array.shape[1] for array in arrays)
             arrays = [np.pad(a, ((0, 0), (0, width - a.shape[1]))) for a in arrays]
-        found[tensor.name] = np.concatenate(arrays)
-    return found
+        collated[tensor.name] = np.concatenate(arrays)
+    return collated
 
 
-def parted(spec: SignatureSpec, outputs: Arrays, rows: Sequence[int]) -> list[Arrays]:
-    """The outputs of each request, of so many rows each."""
+def split(spec: SignatureSpec, outputs: Arrays, rows: Sequence[int]) -> list[Arrays]:
+    """Returns the outputs of each request; `rows` is the number of rows of each."""
     if len(rows) == 1:
         return [outputs]
     ends = np.cumsum(rows)
