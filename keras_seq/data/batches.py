@@ -73,16 +73,16 @@ class Batches:
 
 
 class TextBatches(Batches):
-    """Texts with a target each, in batches of about equal length.
+    """Batches of texts of about equal length, with a target each.
 
-    What does not fill the last batch of an epoch is left out of that epoch.
+    Texts that do not fill the last batch of an epoch are left out of that epoch.
 
     Args:
-        tokens: The texts, as from `tokenized`.
-        targets: `(N, …)`.
-        batch_size: Rows of a batch; N where there are fewer.
-        max_length: Longer texts are cut.
-        seed: Of the order.
+        tokens: Token ids of the texts, as from `tokenize_cached`.
+        targets: Targets `(N, …)`.
+        batch_size: Rows per batch; N where there are fewer.
+        max_length: Largest number of tokens; longer texts are cut.
+        seed: Random seed of the order.
     """
 
     def __init__(
@@ -108,13 +108,13 @@ class TextBatches(Batches):
 
 
 class HeldOutBatches(Batches):
-    """Every text once, in its order; the last batch is filled up with rows of weight 0.
+    """Batches of every text once, in order; the last one is filled up with rows of weight 0.
 
     Args:
-        tokens: The texts, as from `tokenized`.
-        targets: `(N, …)`.
-        batch_size: Rows of a batch.
-        max_length: Longer texts are cut.
+        tokens: Token ids of the texts, as from `tokenize_cached`.
+        targets: Targets `(N, …)`.
+        batch_size: Rows per batch.
+        max_length: Largest number of tokens; longer texts are cut.
     """
 
     def __init__(

@@ -106,8 +106,8 @@ def _columns(
             if isinstance(row[column], list | dict):
                 raise UserError(
                     f"{path}, line {line}: the column {column!r} holds "
-                    f"{json.dumps(row[column])[:60]}, which is not a text. Give each row one text or "
-                    "number there."
+                    f"{json.dumps(row[column])[:60]}, which is not a text. Give each row one text "
+                    "or number there."
                 )
         yield line, [str(row[column]) for column in columns]
 

@@ -1,9 +1,9 @@
 """Training on one or several devices with the means of the Keras backend.
 
 With TensorFlow one process uses the devices of one host (`tf.distribute.MirroredStrategy`). With
-JAX each of several processes, on one or more hosts, uses its own (`keras.distribution`). Each device
-computes its share of every batch, and the gradients are summed: the result is that of one device
-with the whole batch.
+JAX each of several processes, on one or more hosts, uses its own (`keras.distribution`). Each
+device computes its share of every batch, and the gradients are summed: the result is that of one
+device with the whole batch.
 """
 
 import contextlib
