@@ -68,10 +68,10 @@ def cache_folder() -> Path:
 
 
 def _verified(path: Path, content: bytes, file: RemoteFile) -> Path:
-    found = hashlib.sha256(content).hexdigest()
-    if found != file.sha256:
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != file.sha256:
         raise UserError(
             f"{path}: the content is not that of the public file {file.url or file.path} "
-            f"(SHA-256 {found}, expected {file.sha256}). Remove this copy."
+            f"(SHA-256 {digest}, expected {file.sha256}). Remove this copy."
         )
     return path

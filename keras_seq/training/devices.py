@@ -94,8 +94,8 @@ class Devices:
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
-            found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-            names = [device.name for device in found]
+            devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+            names = [device.name for device in devices]
         else:
             names = keras.distribution.list_devices()
         count = len(names) if self.count is None else self.count * self.processes

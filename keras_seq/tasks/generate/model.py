@@ -168,9 +168,9 @@ class TextGenerator(SignatureMixin, LanguageModel):
         uniforms[:, :most] = random_uniforms(len(rows), most, settings.seed)
         texts = []
         for start in range(0, len(rows), MAX_BATCH_ROWS):
-            some = slice(start, start + MAX_BATCH_ROWS)
-            written = self._generate_ids(rows[some], uniforms[some], most, settings)
-            for ids, limit in zip(written, limits[some], strict=True):
+            batch = slice(start, start + MAX_BATCH_ROWS)
+            written = self._generate_ids(rows[batch], uniforms[batch], most, settings)
+            for ids, limit in zip(written, limits[batch], strict=True):
                 stream = TextStream(settings.stop)
                 text = stream.feed(self.tokenizer.decode_bytes([ids[:limit]])[0])
                 texts.append(text + stream.finish())
@@ -183,14 +183,14 @@ class TextGenerator(SignatureMixin, LanguageModel):
         token_ids, length = self._pad(rows)
         # Compiled for powers of two: the last row is repeated, and ends when it ends.
         rows_of_batch = np.minimum(np.arange(_power_of_two(len(rows))), len(rows) - 1)
-        found = self.generate_compiled(
+        outputs = self.generate_compiled(
             token_ids[rows_of_batch],
             length[rows_of_batch],
             uniforms[rows_of_batch],
             np.int32(most),
             *_numbers(settings),
         )
-        ids, count = (ops.convert_to_numpy(x)[: len(rows)] for x in found)
+        ids, count = (ops.convert_to_numpy(x)[: len(rows)] for x in outputs)
         return [row[:n].tolist() for row, n in zip(ids, count, strict=True)]
 
     def beam_search(
@@ -228,21 +228,21 @@ class TextGenerator(SignatureMixin, LanguageModel):
             raise UserError(f"length_penalty is 0 or more. Received: {length_penalty!r}")
         rows = self._encode_prompts(prompts, max_new_tokens, truncate)
         most = self._max_new(rows, max_new_tokens)
-        found = []
+        results = []
         rows_per_call = max(1, MAX_BATCH_ROWS // num_beams)
         # A single call is not worth the time that XLA takes to compile.
         run = self._search_functions(num_beams, _size(most), len(rows) > rows_per_call)
         for start in range(0, len(rows), rows_per_call):
             token_ids, length = self._pad(rows[start : start + rows_per_call])
             given = (token_ids, length, np.int32(most), np.float32(length_penalty))
-            found += zip(*map(ops.convert_to_numpy, run(*given)), strict=True)
+            results += zip(*map(ops.convert_to_numpy, run(*given)), strict=True)
         return [
             [
                 Hypothesis(text, float(score), bool(end))
                 for text, score, end in zip(self._texts(ids, count), scores, ended, strict=True)
                 if score > NO_CHANCE
             ]
-            for ids, count, scores, ended in found
+            for ids, count, scores, ended in results
         ]
 
     def _texts(self, ids: np.ndarray, count: np.ndarray) -> list[str]:
@@ -302,10 +302,10 @@ class TextGenerator(SignatureMixin, LanguageModel):
         first, *others = random_uniforms(1, most, settings.seed)[0]
         token, state = self._begin(token_ids, length, np.array([first]), *numbers)
         while True:
-            chosen = int(ops.convert_to_numpy(token)[0])
-            if chosen == END:
+            token_id = int(ops.convert_to_numpy(token)[0])
+            if token_id == END:
                 break
-            piece = text.feed(self.tokenizer.decode_bytes([[chosen]])[0])
+            piece = text.feed(self.tokenizer.decode_bytes([[token_id]])[0])
             if piece:
                 yield piece
             if text.stopped or not others:

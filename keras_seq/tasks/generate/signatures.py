@@ -166,7 +166,7 @@ class GeneratorSignatures:
                 (ids, count, *settings),
                 new_ids,
                 generate_ids,
-                self._margins_token_margins,
+                self._margins_of_tokens,
             ),
             Signature(
                 "prefill_text",
@@ -279,9 +279,9 @@ class GeneratorSignatures:
         token = ops.argmax(logits, axis=-1)
         states = {name: _array(value) for name, value in {"token": token, **state}.items()}
         half = len(length[few]) // 2
-        some = _proven_settings(half, len(length[few]) - half, sizes["N"])
-        uniforms = some.pop("uniforms")
-        first = {name: some[name] for name in SAMPLING}
+        settings_of_few = _proven_settings(half, len(length[few]) - half, sizes["N"])
+        uniforms = settings_of_few.pop("uniforms")
+        first = {name: settings_of_few[name] for name in SAMPLING}
         return {
             "prefill": {"token_ids": token_ids[few], "length": length[few]},
             "decode": states,
@@ -291,7 +291,7 @@ class GeneratorSignatures:
                 "uniform": uniforms[:, 0],
                 **first,
             },
-            "decode_text": {**states, **some, "uniforms": uniforms},
+            "decode_text": {**states, **settings_of_few, "uniforms": uniforms},
             "generate": {
                 "token_ids": np.concatenate([token_ids] * 2),
                 "length": np.concatenate([length] * 2),
@@ -316,13 +316,13 @@ class GeneratorSignatures:
         rows = self._encode_rows(texts, most)
         return pad_rows(rows, most), np.array([len(row) for row in rows], "int32")
 
-    def _margins_token_margins(self, inputs: Arrays, outputs: Arrays) -> np.ndarray:
+    def _margins_of_tokens(self, inputs: Arrays, outputs: Arrays) -> np.ndarray:
         """Returns the margins of `generate`: of each token, and of the one that ended a row."""
         new, length = outputs["token_ids"], inputs["length"]
-        found = np.full(new.shape, np.inf)
+        margins = np.full(new.shape, np.inf)
         temperature, top_k, top_p = (inputs[name] for name in SAMPLING)
         if temperature == 0:
-            return found
+            return margins
         # The whole text at once, not step by step: another way to the same distributions.
         rows = [
             [BEGINNING, *prompt[:count], *ids[:-1]]
@@ -331,12 +331,12 @@ class GeneratorSignatures:
         whole = pad_rows(rows, inputs["token_ids"].shape[1] + new.shape[1])
         logits = _array(mask_special_tokens(self._logits_of(whole)))
         for i, uniforms in enumerate(inputs["uniforms"]):
-            chosen = min(outputs["length"][i] + 1, new.shape[1])
-            of_new = logits[i, length[i] : length[i] + chosen]
-            found[i, :chosen] = sampling_margins(
-                of_new, uniforms[:chosen], temperature, top_k, top_p
+            count = min(outputs["length"][i] + 1, new.shape[1])
+            of_new = logits[i, length[i] : length[i] + count]
+            margins[i, :count] = sampling_margins(
+                of_new, uniforms[:count], temperature, top_k, top_p
             )
-        return found
+        return margins
 
     def _margins_of_text(
         self, prompt: int, generated: Any, inputs: Arrays, outputs: Arrays
@@ -351,7 +351,7 @@ class GeneratorSignatures:
         token_ids, length = self._read(inputs["text"], inputs["length"], prompt)
         numbers = (inputs[name] for name in SETTINGS)
         new, count = map(_array, generated(token_ids, length, inputs["uniforms"], *numbers))
-        rows = self._margins_token_margins(
+        rows = self._margins_of_tokens(
             {**inputs, "token_ids": token_ids, "length": length},
             {"token_ids": new, "length": count},
         )
@@ -361,9 +361,9 @@ class GeneratorSignatures:
         """Returns the margins of `prefill_text`: of the token that a byte belongs to."""
         token_ids, length = self._read(inputs["text"], inputs["length"], prompt)
         logits, _ = self._model.masked_prefill(token_ids, length, prompt + 1)
-        found = sampling_margins(_array(logits), inputs["uniform"], *map(inputs.get, SAMPLING))
+        margins = sampling_margins(_array(logits), inputs["uniform"], *map(inputs.get, SAMPLING))
         return self._to_byte_margins(
-            found[:, None], outputs["token"][:, None], outputs["text"].shape
+            margins[:, None], outputs["token"][:, None], outputs["text"].shape
         )
 
     def _margins_of_following(
@@ -377,18 +377,18 @@ class GeneratorSignatures:
         token = inputs["token"]
         state = {name: inputs[name] for name in inputs if name in outputs and name != "token"}
         new = np.zeros_like(inputs["uniforms"], "int32")
-        found = np.full(new.shape, np.inf)
+        margins = np.full(new.shape, np.inf)
         remaining = self._remaining(state["position"], cache_length)
         for i in range(min(inputs["max_new_tokens"], new.shape[1])):
             token = token if remaining is None else np.where(remaining > i, token, 0)
             logits, state = step(token, state)
             uniform = inputs["uniforms"][:, i]
-            found[:, i] = np.where(
+            margins[:, i] = np.where(
                 token > 0, sampling_margins(_array(logits), uniform, *sampling), np.inf
             )
-            chosen = _array(next_token(logits, uniform, *sampling))
-            new[:, i] = token = np.where((chosen == END) | (token == 0), 0, chosen)
-        return self._to_byte_margins(found, new, outputs["text"].shape)
+            selected = _array(next_token(logits, uniform, *sampling))
+            new[:, i] = token = np.where((selected == END) | (token == 0), 0, selected)
+        return self._to_byte_margins(margins, new, outputs["text"].shape)
 
     def _to_byte_margins(
         self, token_margins: np.ndarray, new: np.ndarray, shape: tuple[int, int]
@@ -397,7 +397,7 @@ class GeneratorSignatures:
 
         The margin of the end of a text stands where its next byte would be.
         """
-        found = np.full(shape, np.inf)
+        margins = np.full(shape, np.inf)
         token_margins = np.concatenate(
             [token_margins[:, :1], np.minimum(token_margins[:, 1:], token_margins[:, :-1])], axis=1
         )
@@ -406,8 +406,8 @@ class GeneratorSignatures:
             pieces = self._model.tokenizer.decode_bytes(ids[:count, None])
             sizes = [*map(len, pieces), *[1] * (len(ids) - count)]
             byte_margins = np.repeat(token_margins[i], sizes)[: shape[1]]
-            found[i, : len(byte_margins)] = byte_margins
-        return found
+            margins[i, : len(byte_margins)] = byte_margins
+        return margins
 
     @cached_property
     def _logits_of(self) -> Any:
@@ -429,10 +429,10 @@ class GeneratorSignatures:
 def last_ids(token_ids: Tensor, count: Tensor, most: int) -> Tensor:
     """Returns the last `most` of the first `count` ids of each row: `(B, L)` to `(B, most)`."""
     width = ops.shape(token_ids)[1]
-    places = ops.expand_dims(ops.arange(most, dtype="int32"), axis=0)
-    places = places + ops.expand_dims(ops.maximum(count - most, 0), axis=1)
-    found = ops.take_along_axis(token_ids, ops.minimum(places, width - 1), axis=1)
-    return ops.where(places < width, found, 0)
+    positions = ops.expand_dims(ops.arange(most, dtype="int32"), axis=0)
+    positions = positions + ops.expand_dims(ops.maximum(count - most, 0), axis=1)
+    last = ops.take_along_axis(token_ids, ops.minimum(positions, width - 1), axis=1)
+    return ops.where(positions < width, last, 0)
 
 
 def _mask_rows(value: Tensor, mask: Tensor) -> Tensor:

@@ -122,9 +122,9 @@ class Translator(SignatureMixin, TextModel):
         loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         if not (training and self.r_drop):
             return loss
-        other = self(x, training=True)
-        loss = (loss + super().compute_loss(x, y, other, sample_weight, training)) / 2
-        log_p, log_q = ops.log_softmax(y_pred), ops.log_softmax(other)
+        y_other = self(x, training=True)
+        loss = (loss + super().compute_loss(x, y, y_other, sample_weight, training)) / 2
+        log_p, log_q = ops.log_softmax(y_pred), ops.log_softmax(y_other)
         apart = ops.sum((ops.exp(log_p) - ops.exp(log_q)) * (log_p - log_q), axis=-1)
         if sample_weight is not None:
             apart = apart * sample_weight
@@ -256,7 +256,7 @@ class Translator(SignatureMixin, TextModel):
         if not is_number or not 0 <= length_penalty < float("inf"):
             raise UserError(f"length_penalty is 0 or more. Received: {length_penalty!r}")
         pieces = [self._parts(text, split) for text in encode_utf8(texts)]
-        rows = self.tokenizer.encode([part for found in pieces for part in found])
+        rows = self.tokenizer.encode([part for parts in pieces for part in parts])
         # Rows of about one length run together.
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         results: list[list[Hypothesis]] = [[] for _ in rows]
@@ -265,13 +265,13 @@ class Translator(SignatureMixin, TextModel):
         # A single call is not worth the time that XLA takes to compile.
         run = self._search_functions(num_beams, no_repeat_ngram, len(rows) > rows_per_call)
         for start in show_progress(range(0, len(rows), rows_per_call), "Translating"):
-            some = order[start : start + rows_per_call]
-            source_ids = self._padded([rows[i] for i in some])
+            batch = order[start : start + rows_per_call]
+            source_ids = self._padded([rows[i] for i in batch])
             outputs = map(ops.convert_to_numpy, run(source_ids, *numbers))
-            for i, ids, count, scores, ended in zip(some, *outputs, strict=True):
+            for i, ids, count, scores, ended in zip(batch, *outputs, strict=True):
                 results[i] = self._read_hypotheses(ids, count, scores, ended)
-        found = iter(results)
-        return [join_hypotheses([next(found) for _ in parts], self.target) for parts in pieces]
+        of_parts = iter(results)
+        return [join_hypotheses([next(of_parts) for _ in parts], self.target) for parts in pieces]
 
     def _padded(self, rows: list[list[int]]) -> np.ndarray:
         """Returns ids `(B, S)`, S being one of a few sizes."""
@@ -343,8 +343,8 @@ class Translator(SignatureMixin, TextModel):
         source, target = ids
         weights = self._attention(self._padded([source]), np.array([target], "int32"))
         texts = [[*self.tokenizer.decode([i] for i in row), "</s>"] for row in ids]
-        found = ops.convert_to_numpy(weights)[0, :, : len(source) + 1]
-        return {"source": texts[0], "target": texts[1], "weights": found}
+        weights = ops.convert_to_numpy(weights)[0, :, : len(source) + 1]
+        return {"source": texts[0], "target": texts[1], "weights": weights}
 
     @cached_property
     def _attention(self) -> Any:
@@ -372,10 +372,10 @@ class Translator(SignatureMixin, TextModel):
         source_ids = pad_rows(self.tokenizer.encode(sources), self.max_length)
         rows = [row[: self.max_length] for row in self.tokenizer.encode(targets)]
         read = pad_rows([[BEGINNING, *row] for row in rows], self.max_length + 1)
-        told = pad_rows([[*row, END] for row in rows], self.max_length + 1)
-        weight = (told > 0).astype("float32")
+        shifted = pad_rows([[*row, END] for row in rows], self.max_length + 1)
+        weight = (shifted > 0).astype("float32")
         # Keras takes the mean over all positions; the weights make it that over the tokens.
-        return (source_ids, read), told, weight * (weight.size / max(1, weight.sum()))
+        return (source_ids, read), shifted, weight * (weight.size / max(1, weight.sum()))
 
     def describe(self) -> dict[str, Any]:
         """Returns backbone, sizes and languages, for the manifest of a bundle."""
@@ -389,8 +389,8 @@ def append_end(source_ids: Tensor) -> Tensor:
     """Appends an end token to each row: ids `(B, S)` to `(B, S + 1)`."""
     count = ops.sum(ops.cast(source_ids > 0, "int32"), axis=1, keepdims=True)
     longer = ops.pad(source_ids, ((0, 0), (0, 1)))
-    places = ops.expand_dims(ops.arange(ops.shape(longer)[1], dtype="int32"), axis=0)
-    return ops.where(ops.equal(places, count), END, longer)
+    positions = ops.expand_dims(ops.arange(ops.shape(longer)[1], dtype="int32"), axis=0)
+    return ops.where(ops.equal(positions, count), END, longer)
 
 
 def _require(name: str, value: Any, least: int, most: int) -> None:

@@ -46,12 +46,12 @@ class TranslatorSignatures:
 
         def specs(values: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> Any:
             """Returns the specs of tensors made of one token; S is what differs for two tokens."""
-            found = []
+            tensors = []
             for name, x in values.items():
                 sizes = zip(x.shape[1:], others[name].shape[1:], strict=True)
-                shape = ("B", *(one if one == two else "S" for one, two in sizes))
-                found.append(TensorSpec(name, keras.backend.standardize_dtype(x.dtype), shape))
-            return tuple(found)
+                shape = ("B", *(size if size == longer else "S" for size, longer in sizes))
+                tensors.append(TensorSpec(name, keras.backend.standardize_dtype(x.dtype), shape))
+            return tuple(tensors)
 
         def encode(token_ids: Tensor) -> dict[str, Tensor]:
             memory = self._model.encode(token_ids)
@@ -213,20 +213,20 @@ class TranslatorSignatures:
             UserError: If the model cannot have these sizes.
         """
         longest = self._model.max_length
-        found = {"T": sizes.get("T", longest), "N": sizes.get("N", longest)}
+        limits = {"T": sizes.get("T", longest), "N": sizes.get("N", longest)}
         for size, option in (("T", "--max-length"), ("N", "--max-new-tokens")):
-            if found[size] > longest:
+            if limits[size] > longest:
                 raise UserError(
                     f"{option} is from 1 to the {longest} that the model was trained with. "
-                    f"Received: {found[size]}"
+                    f"Received: {limits[size]}"
                 )
-        beams, most = sizes.get("K", BEAMS), self._model.embedding.vocabulary_size // 2
-        if not 1 <= beams <= most:
+        beams, max_beams = sizes.get("K", BEAMS), self._model.embedding.vocabulary_size // 2
+        if not 1 <= beams <= max_beams:
             raise UserError(
-                f"--num-beams is from 1 to {most}, half the vocabulary. Received: {beams}"
+                f"--num-beams is from 1 to {max_beams}, half the vocabulary. Received: {beams}"
             )
         # A character has four bytes at most: so the last token is whole, too.
         text, translation = (
-            self._model.tokenizer.max_bytes_per_token * found[size] + 3 for size in ("T", "N")
+            self._model.tokenizer.max_bytes_per_token * limits[size] + 3 for size in ("T", "N")
         )
-        return {**found, "S": found["T"] + 1, "K": beams, "L": text, "R": translation}
+        return {**limits, "S": limits["T"] + 1, "K": beams, "L": text, "R": translation}
