@@ -1,8 +1,8 @@
-"""Batches of one size and few lengths, in an order that the seed and the step alone decide.
+"""Batches of one size and few lengths, in an order that depends on the seed and the step only.
 
-A compiled step is compiled once for each shape: every batch has the same number of rows, and its
-length is one of a few. What batch a step gets is a function of the step's number, so that a run
-that was stopped goes on with the batch it would have had.
+A step is compiled once for each shape: every batch has the same number of rows, and its length is
+one of a few. The batch of a step is a function of the step's number, so that a resumed run
+continues with the batch it would have had.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,17 +13,17 @@ import numpy as np
 from keras_seq.errors import UserError
 from keras_seq.text.token_rows import TokenRows
 
-MIN_BUCKET_LENGTH = 16  # no bucket is shorter
-MIN_BATCHES_PER_BUCKET = 8  # a bucket with fewer batches an epoch is not worth a compilation
+MIN_BUCKET_LENGTH = 16
+MIN_BATCHES_PER_BUCKET = 8  # per epoch; fewer are not worth a compilation
 
 
 class Batch(NamedTuple):
-    """What a step learns from.
+    """The examples of a step.
 
     Attributes:
-        x: Inputs, `(B, T)`; or several of them, with B rows each.
-        y: Targets, `(B, …)`.
-        weight: Float32, of the shape of y or `(B,)`; 0 where a row only fills the batch up.
+        x: Inputs `(B, T)`, or several of them with B rows each.
+        y: Targets `(B, …)`.
+        weight: Float32 weights of the shape of y or `(B,)`; 0 where a row only fills the batch up.
     """
 
     x: np.ndarray | tuple[np.ndarray, ...]
@@ -32,9 +32,9 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """Base: `batches[step]` for steps from 0 on, over as many epochs as are asked for.
+    """Base: `batches[step]` for steps from 0 on, over any number of epochs.
 
-    A subclass has `steps_per_epoch` and `_epoch(epoch)`, which says in what order, and `_batch`.
+    A subclass has `steps_per_epoch`, `_epoch(epoch)`, which returns an order, and `_batch`.
     """
 
     steps_per_epoch: int
@@ -44,7 +44,7 @@ class Batches:
         self._current: tuple[int, Any] | None = None
 
     def _epoch(self, epoch: int) -> Any:
-        """The order of an epoch, such that `_batch(order, i)` is its batch i."""
+        """Returns the order of an epoch, such that `_batch(order, i)` is its batch i."""
         raise NotImplementedError
 
     def _batch(self, order: Any, index: int) -> Batch:
@@ -68,21 +68,21 @@ class Batches:
         return self._batch(self._current[1], index)
 
     def __iter__(self) -> Iterator[Batch]:
-        """The batches of the first epoch."""
+        """Yields the batches of the first epoch."""
         return (self[i] for i in range(len(self)))
 
 
 class TextBatches(Batches):
-    """Texts with a target each, in batches of about equal length.
+    """Batches of texts of about equal length, with a target each.
 
-    What does not fill the last batch of an epoch is left out of that epoch.
+    Texts that do not fill the last batch of an epoch are left out of that epoch.
 
     Args:
-        tokens: The texts, as from `tokenized`.
-        targets: `(N, …)`.
-        batch_size: Rows of a batch; N where there are fewer.
-        max_length: Longer texts are cut.
-        seed: Of the order.
+        tokens: Token ids of the texts, as from `tokenize_cached`.
+        targets: Targets `(N, …)`.
+        batch_size: Rows per batch; N where there are fewer.
+        max_length: Largest number of tokens; longer texts are cut.
+        seed: Random seed of the order.
     """
 
     def __init__(
@@ -108,13 +108,13 @@ class TextBatches(Batches):
 
 
 class HeldOutBatches(Batches):
-    """Every text once, in its order; the last batch is filled up with rows of weight 0.
+    """Batches of every text once, in order; the last one is filled up with rows of weight 0.
 
     Args:
-        tokens: The texts, as from `tokenized`.
-        targets: `(N, …)`.
-        batch_size: Rows of a batch.
-        max_length: Longer texts are cut.
+        tokens: Token ids of the texts, as from `tokenize_cached`.
+        targets: Targets `(N, …)`.
+        batch_size: Rows per batch.
+        max_length: Largest number of tokens; longer texts are cut.
     """
 
     def __init__(
@@ -138,18 +138,18 @@ class HeldOutBatches(Batches):
 
 
 class PackedBatches(Batches):
-    """A long row of tokens cut into blocks without padding: y is x moved on by one token.
+    """Batches of blocks of a long row of tokens, without padding: y is x shifted by one token.
 
-    The tokens are read pass after pass, each cut at other places and in another order.
+    The tokens are read pass after pass, each cut at other positions and in another order.
 
     Args:
         tokens: `(N,)` integers, on disk or in memory.
-        batch_size: Rows of a batch.
-        block: Tokens of a row.
-        seed: Of the order and of the cuts.
-        steps_per_epoch: Batches of an epoch; what makes about one pass by default.
-        beginning: An id that stands in the place of the first token of one row in 16: what follows
-            a beginning is learnt where texts are long and seldom begin, too.
+        batch_size: Rows per batch.
+        block: Tokens per row.
+        seed: Random seed of the order and the cuts.
+        steps_per_epoch: Batches per epoch; by default about one pass.
+        beginning: An id that replaces the first token of one row in 16, so that the beginning of a
+            text is also learnt where texts are long and rarely begin.
 
     Raises:
         UserError: If there are too few tokens for one batch.
@@ -167,7 +167,7 @@ class PackedBatches(Batches):
         super().__init__()
         self.ids, self.batch_size, self.block, self.seed = tokens, batch_size, block, seed
         self.beginning = beginning
-        # One block less than fits: the cuts begin up to a block after the beginning.
+        # One block less than fits: the first cut is up to a block behind the beginning.
         self.blocks = (len(tokens) - 1) // block - 1
         if self.blocks < batch_size:
             raise UserError(
@@ -203,14 +203,14 @@ class PackedBatches(Batches):
 
 
 class HeldOutBlocks(Batches):
-    """A long row of tokens once, in blocks one after another; y is x moved on by one token.
+    """Batches of successive blocks of a long row of tokens, once; y is x shifted by one token.
 
-    The last batch is filled up with rows of weight 0; what does not fill a block is left out.
+    The last batch is filled up with rows of weight 0; tokens that do not fill a block are left out.
 
     Args:
         tokens: `(N,)` integers.
-        batch_size: Rows of a batch.
-        block: Tokens of a row; fewer where there are not so many.
+        batch_size: Rows per batch.
+        block: Tokens per row; fewer where there are not as many.
     """
 
     def __init__(self, tokens: np.ndarray, batch_size: int, block: int) -> None:
@@ -240,18 +240,18 @@ class HeldOutBlocks(Batches):
 
 
 class Buckets:
-    """Rows of about the same length together.
+    """Groups rows of about the same length.
 
-    A bucket holds rows up to its boundary; boundaries are `longest` and its halves, or what is less
-    by multiples of `step`. Rows that do not fill the last batch of a bucket move on to the next
-    longer one, others every epoch.
+    A bucket holds rows up to its boundary. The boundaries are `longest` and its halves, or the
+    lengths below it in steps of `step`. Rows that do not fill the last batch of a bucket move to
+    the next longer one, other rows in each epoch.
 
     Args:
-        lengths: `(N,)`, of each row.
-        batch_size: Rows of a batch, as a function of the boundary: constant, or fewer where rows
-            are longer.
+        lengths: `(N,)`, the length of each row.
+        batch_size: Rows per batch as a function of the boundary: constant, or fewer for longer
+            rows.
         longest: The last boundary.
-        step: Between two boundaries; 0 for halves.
+        step: Distance between two boundaries; 0 for halves.
     """
 
     def __init__(self, lengths: np.ndarray, batch_size: Any, longest: int, step: int = 0) -> None:
@@ -277,7 +277,7 @@ class Buckets:
             self.batches += full
 
     def order(self, generator: np.random.Generator) -> list[tuple[np.ndarray, int]]:
-        """The batches of an epoch: rows and the boundary they are padded to."""
+        """Returns the batches of an epoch: rows, and the boundary they are padded to."""
         batches: list[tuple[np.ndarray, int]] = []
         carried: Sequence[int] = np.zeros(0, "int64")
         for (boundary, size), members in zip(self.sizes, self.members, strict=True):

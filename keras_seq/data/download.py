@@ -18,9 +18,9 @@ class RemoteFile:
     """A public file.
 
     Attributes:
-        path: Below the data folder, such as "sst2/train.tsv".
-        url: Where it is downloaded from; "" where no address has this very content.
-        sha256: Of its content; anything else is refused.
+        path: Path below the data folder, such as "sst2/train.tsv".
+        url: Address of the download; "" where no address has exactly this content.
+        sha256: Hash of the content; other content is refused.
     """
 
     path: str
@@ -29,7 +29,7 @@ class RemoteFile:
 
 
 def locate(file: RemoteFile, data_dir: str | Path | None = None) -> Path:
-    """The local copy of `file`, downloaded at the first use.
+    """Returns the path of the local copy of `file`, which is downloaded at the first use.
 
     Looks in `data_dir`, then in the folder that KERAS_SEQ_DATA names, then in the cache.
 
@@ -63,15 +63,15 @@ def locate(file: RemoteFile, data_dir: str | Path | None = None) -> Path:
 
 
 def cache_folder() -> Path:
-    """Where downloads and tokenised texts are kept; XDG_CACHE_HOME moves it."""
+    """Returns the folder of downloads and tokenised texts; XDG_CACHE_HOME moves it."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "keras-seq"
 
 
 def _verified(path: Path, content: bytes, file: RemoteFile) -> Path:
-    found = hashlib.sha256(content).hexdigest()
-    if found != file.sha256:
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != file.sha256:
         raise UserError(
             f"{path}: the content is not that of the public file {file.url or file.path} "
-            f"(SHA-256 {found}, expected {file.sha256}). Remove this copy."
+            f"(SHA-256 {digest}, expected {file.sha256}). Remove this copy."
         )
     return path

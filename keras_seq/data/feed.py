@@ -1,4 +1,4 @@
-"""Batches as `fit` takes them."""
+"""Feeds batches to `fit`."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -15,13 +15,13 @@ Note = Callable[[int, int], None]
 def feed(
     batches: Batches, start: int = 0, share: tuple[int, int] = (0, 1), note: Note | None = None
 ) -> Any:
-    """The batches from step `start` on, without end, prepared while a step runs.
+    """Returns the batches from step `start` on, without end, prepared while a step runs.
 
     Args:
-        batches: Any `Batches`.
+        batches: The batches.
         start: The first step.
-        share: `(i, n)`: only the i-th of n parts of each batch, for the i-th of n processes.
-        note: Called with the number of each step and of the tokens in its whole batch.
+        share: `(i, n)`: the i-th of n parts of each batch, for the i-th of n processes.
+        note: Called with the number of each step and the number of tokens in its whole batch.
 
     Returns:
         A `tf.data.Dataset` with TensorFlow, else a `keras.utils.PyDataset`.

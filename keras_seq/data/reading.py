@@ -1,4 +1,4 @@
-"""Texts from the user's own files: CSV, TSV, JSON lines."""
+"""Reads texts from the user's own files: CSV, TSV, JSON lines."""
 
 import csv
 import io
@@ -51,7 +51,7 @@ def read_labelled_texts(
 
 
 def read_column(path: str | Path, text_column: str = "text") -> list[str]:
-    """The texts in a column of such a file.
+    """Reads the texts in a column of such a file.
 
     Raises:
         UserError: If the file is missing, empty, not UTF-8 or lacks the column.
@@ -62,12 +62,12 @@ def read_column(path: str | Path, text_column: str = "text") -> list[str]:
 def read_columns(
     path: str | Path, columns: Sequence[str], options: Sequence[str]
 ) -> list[list[str]]:
-    """The texts in several columns of such a file: a list for each column, all equally long.
+    """Reads the texts in several columns of such a file: one list per column.
 
     Args:
         path: As for `read_labelled_texts`.
-        columns: Their names.
-        options: Those of the command line that name the columns, for the error message.
+        columns: Names of the columns.
+        options: Command-line options that name the columns, for the error message.
 
     Raises:
         UserError: If the file is missing, empty, not UTF-8 or lacks a column.
@@ -79,7 +79,7 @@ def read_columns(
 def _columns(
     path: Path, columns: Sequence[str], options: Sequence[str]
 ) -> Iterator[tuple[int, list[str]]]:
-    """Of each row its line and what is in `columns`, which `options` name."""
+    """Yields the line of each row and its texts in `columns`, which `options` name."""
     if path.suffix.lower() not in FORMATS:
         raise UserError(
             f"{path}: the name of a data file ends in {', '.join(FORMATS)}. "
@@ -106,14 +106,14 @@ def _columns(
             if isinstance(row[column], list | dict):
                 raise UserError(
                     f"{path}, line {line}: the column {column!r} holds "
-                    f"{json.dumps(row[column])[:60]}, which is no text. Give each row one text or "
-                    "number there."
+                    f"{json.dumps(row[column])[:60]}, which is not a text. Give each row one text "
+                    "or number there."
                 )
         yield line, [str(row[column]) for column in columns]
 
 
 def read_utf8(path: Path) -> str:
-    """The text of a file in UTF-8.
+    """Reads a file in UTF-8.
 
     Raises:
         UserError: If there is none, it is empty, or it is not UTF-8.
@@ -156,9 +156,9 @@ def _rows(
 
 
 def _is_quoted(content: str) -> bool:
-    """Whether all quotation marks of a .tsv are as a spreadsheet writes them, around fields.
+    """Returns whether all quotation marks of a .tsv surround fields, as a spreadsheet writes them.
 
-    IANA's .tsv knows none: there a field may begin with one that is the text's own.
+    IANA's .tsv has no quoting: there a quotation mark at the start of a field is part of the text.
     """
     lines = io.StringIO(content, newline="")
     try:

@@ -54,7 +54,7 @@ def beam_search(
     names = sorted(state)
     vocabulary = logits.shape[-1]
     rows = ops.shape(logits)[0]
-    places = np.arange(size, dtype="int32")
+    positions = np.arange(size, dtype="int32")
     zeros = ops.zeros_like(ops.cast(logits[:, :1], "float32"))  # (B, 1)
     # From the first step on every row has K beams; all but one of them have no chance at first.
     alive = zeros + np.where(np.arange(beams) == 0, 0.0, NEVER).astype("float32")  # (B, K): log P
@@ -109,10 +109,10 @@ def beam_search(
         open_ = ops.expand_dims(ops.min(done, axis=1) < NO_CHANCE, axis=1)  # (B, 1)
         # Sliced last: XLA sorts all of a row where it is asked for two slices of what is best.
         scores = ops.where(ops.logical_and(ended, open_), best / penalty(i + 1), NEVER)[:, :beams]
-        done, kept = ops.top_k(ops.concatenate([done, scores], axis=1), beams)
-        kept = ops.reshape(twice + ops.cast(kept, "int32"), (-1,))
+        done, selected = ops.top_k(ops.concatenate([done, scores], axis=1), beams)
+        selected = ops.reshape(twice + ops.cast(selected, "int32"), (-1,))
         ending = take(ids, ops.reshape(parent[:, :beams], (-1,)))
-        done_ids = take(both(done_ids, ending), kept)
+        done_ids = take(both(done_ids, ending), selected)
 
         alive, going = ops.top_k(ops.where(ended, NEVER, best), beams)
         going = ops.reshape(twice + ops.cast(going, "int32"), (-1,))
@@ -121,7 +121,7 @@ def beam_search(
         if beams > 1:
             ids = take(ids, source)
             values = tuple(take(value, source) for value in values)
-        ids = ops.where(ops.expand_dims(ops.equal(places, i), 0), ops.expand_dims(token, 1), ids)
+        ids = ops.where(ops.expand_dims(ops.equal(positions, i), 0), ops.expand_dims(token, 1), ids)
         logits, state = step(token, dict(zip(names, values, strict=True)))
         return (i + 1, ids, alive, done_ids, done, logits, *(state[name] for name in names))
 
@@ -144,10 +144,10 @@ def beam_search(
     _, which = ops.top_k(ops.concatenate([done, cut + NO_CHANCE], axis=1), beams)
     which = ops.cast(which, "int32")
     index = ops.reshape(twice + which, (-1,))
-    found = ops.reshape(take(both(done_ids, ids), index), (-1, beams, size))
+    best_ids = ops.reshape(take(both(done_ids, ids), index), (-1, beams, size))
     scores = ops.reshape(take(ops.reshape(scores, (-1,)), index), (-1, beams))
-    length = ops.sum(ops.cast(found > 0, "int32"), axis=2)
-    return found, length, scores, ops.cast(which < beams, "int32")
+    length = ops.sum(ops.cast(best_ids > 0, "int32"), axis=2)
+    return best_ids, length, scores, ops.cast(which < beams, "int32")
 
 
 def _repeats(ids: Tensor, count: Tensor, n: int, vocabulary: int) -> Tensor:
@@ -159,8 +159,8 @@ def _repeats(ids: Tensor, count: Tensor, n: int, vocabulary: int) -> Tensor:
     # The last n - 1 tokens are compared with those of every window that has ended.
     last = ops.maximum(count - n + 1, 0) + np.arange(n - 1, dtype="int32")
     same = np.reshape(np.arange(windows, dtype="int32"), (1, 1, -1)) + n <= count
-    for place in range(n - 1):
-        token = ops.take(ids, last[place : place + 1], axis=2)  # (B, K, 1)
-        same = ops.logical_and(same, ops.equal(ids[:, :, place : place + windows], token))
+    for offset in range(n - 1):
+        token = ops.take(ids, last[offset : offset + 1], axis=2)  # (B, K, 1)
+        same = ops.logical_and(same, ops.equal(ids[:, :, offset : offset + windows], token))
     following = ops.one_hot(ids[:, :, n - 1 :], vocabulary)  # (B, K, windows, V)
     return ops.max(following * ops.expand_dims(ops.cast(same, "float32"), axis=3), axis=2)

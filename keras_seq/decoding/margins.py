@@ -30,9 +30,9 @@ def sampling_margins(
     ranked = -np.sort(-p, axis=-1)
     before = np.cumsum(ranked, axis=-1) - ranked
     rank = np.arange(p.shape[-1])
-    kept = (before < top_p) & ((rank < top_k) | (top_k == 0)) | (rank == 0)
-    least = np.where(kept, ranked, 2).min(axis=-1, keepdims=True)
-    reached = np.cumsum(np.where(p >= least, p, 0), axis=-1)
+    is_candidate = (before < top_p) & ((rank < top_k) | (top_k == 0)) | (rank == 0)
+    lowest = np.where(is_candidate, ranked, 2).min(axis=-1, keepdims=True)
+    reached = np.cumsum(np.where(p >= lowest, p, 0), axis=-1)
     margins = np.abs(reached / reached[..., -1:] - uniforms[..., None]).min(axis=-1)
     if top_p < 1:
         margins = np.minimum(margins, np.abs(before[..., 1:] - top_p).min(axis=-1))

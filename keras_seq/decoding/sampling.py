@@ -45,10 +45,12 @@ def _sampled(logits: Tensor, uniform: Tensor, top_k: Tensor, top_p: Tensor) -> T
     ranked, _ = ops.top_k(p, size)  # (B, V), the likeliest first
     rank = ops.expand_dims(ops.arange(size, dtype="int32"), axis=0)
     before = ops.cumsum(ranked, axis=-1) - ranked
-    kept = ops.logical_and(before < top_p, ops.logical_or(rank < top_k, ops.equal(top_k, 0)))
-    kept = ops.logical_or(kept, ops.equal(rank, 0))
-    least = ops.min(ops.where(kept, ranked, 2.0), axis=-1, keepdims=True)
-    p = ops.where(p >= least, p, 0.0)
+    is_candidate = ops.logical_and(
+        before < top_p, ops.logical_or(rank < top_k, ops.equal(top_k, 0))
+    )
+    is_candidate = ops.logical_or(is_candidate, ops.equal(rank, 0))
+    lowest = ops.min(ops.where(is_candidate, ranked, 2.0), axis=-1, keepdims=True)
+    p = ops.where(p >= lowest, p, 0.0)
     reached = ops.cumsum(p, axis=-1)
     target = ops.expand_dims(uniform, axis=-1) * reached[:, -1:]
     # Rounding may lift the target to the total: the last token kept is the limit.

@@ -85,7 +85,9 @@ def run_differentiable(
                 d_received = ops.matmul(d_preactivation, transposed)
                 d_before = (d_before[0] + cell.apply_recurrent_dropout(d_received), *d_before[1:])
                 if masks:
-                    d_before = [d + kept for d, kept in zip(d_before, d_kept, strict=True)]
+                    d_before = [
+                        d + kept_gradient for d, kept_gradient in zip(d_before, d_kept, strict=True)
+                    ]
                 return (d_preactivation, *d_before)
 
             transposed = ops.transpose(recurrent_kernel)

@@ -32,8 +32,8 @@ def dropout(inputs: Tensor, rate: float, seed: keras.random.SeedGenerator) -> Te
     first, second = ops.unstack(ops.cast(seed.next(), "uint32"))
     index = ops.cast(ops.reshape(ops.arange(size, dtype="int32"), shape), "uint32")
     bits = _hash(_hash(ops.bitwise_xor(index, first)) + second)
-    kept = ops.greater_equal(bits, _uint32(round(rate * 2**32)))
-    return ops.where(kept, inputs * (1 / (1 - rate)), ops.zeros_like(inputs))
+    keep_mask = ops.greater_equal(bits, _uint32(round(rate * 2**32)))
+    return ops.where(keep_mask, inputs * (1 / (1 - rate)), ops.zeros_like(inputs))
 
 
 def _hash(x: Tensor) -> Tensor:

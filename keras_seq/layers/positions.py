@@ -177,8 +177,8 @@ class RotaryPositions(Positions):
         if not get_lowering().fuse_projections:
             return cos, sin
         # One matrix, made once for all layers.
-        one = np.eye(self.head_dim, dtype="float32")
-        return one * cos + np.roll(one, self.head_dim // 2, axis=1) * sin
+        identity = np.eye(self.head_dim, dtype="float32")
+        return identity * cos + np.roll(identity, self.head_dim // 2, axis=1) * sin
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "head_dim": self.head_dim}

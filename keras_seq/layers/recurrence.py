@@ -100,13 +100,13 @@ def mask_outputs(
     """
     if mask is None:
         return outputs
-    kept = ops.cast(mask, "int32")
+    is_valid = ops.cast(mask, "int32")
     if zeros == "before":
-        kept = ops.flip(kept, axis=1) if reverse else kept
-        kept = ops.cumsum(kept, axis=1)
-        kept = ops.flip(kept, axis=1) if reverse else kept
+        is_valid = ops.flip(is_valid, axis=1) if reverse else is_valid
+        is_valid = ops.cumsum(is_valid, axis=1)
+        is_valid = ops.flip(is_valid, axis=1) if reverse else is_valid
     if not sequence:
-        kept = kept[:, 0] if reverse else kept[:, -1]
-    missing = len(outputs.shape) - len(kept.shape)
-    kept = ops.reshape(kept > 0, (*ops.shape(kept), *(1,) * missing))
-    return ops.where(kept, outputs, ops.zeros_like(outputs))
+        is_valid = is_valid[:, 0] if reverse else is_valid[:, -1]
+    missing = len(outputs.shape) - len(is_valid.shape)
+    is_valid = ops.reshape(is_valid > 0, (*ops.shape(is_valid), *(1,) * missing))
+    return ops.where(is_valid, outputs, ops.zeros_like(outputs))

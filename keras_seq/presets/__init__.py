@@ -1,8 +1,8 @@
-"""Trained models that come with the package: `preset:NAME` wherever a run is asked for.
+"""Trained models that come with the package: `preset:NAME` wherever a run is expected.
 
 PRESET/
   model.keras       weights as float16; the model computes in float32
-  preset.json       what was trained on what, by which command, with which results
+  preset.json       the data, the command that trained the model, and its results
 """
 
 import json
@@ -16,12 +16,12 @@ FOLDER = Path(__file__).parent
 
 
 def names() -> list[str]:
-    """The presets there are."""
+    """Returns the names of all presets."""
     return sorted(path.parent.name for path in FOLDER.glob("*/model.keras"))
 
 
 def model_path(name: str | Path) -> Path:
-    """The model of the preset `name`, with or without "preset:" before it.
+    """Returns the path of the model of a preset, named with or without "preset:".
 
     Raises:
         UserError: If there is none.
@@ -33,8 +33,8 @@ def model_path(name: str | Path) -> Path:
 
 
 def about(name: str) -> dict[str, Any]:
-    """What a preset's `preset.json` says: "command", "task", "settings", "metrics", and "data",
-    what it was trained on, with its "licence" where it is known.
+    """Returns the content of `preset.json`: "command", "task", "settings", "metrics", and the name
+    of the "data" with its "licence" where one is known.
 
     Raises:
         UserError: If there is no such preset.

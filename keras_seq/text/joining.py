@@ -41,11 +41,11 @@ def join_pieces(
     lengths = take(tables.lengths, token_ids)
     ends = ops.cumsum(lengths, axis=1)
     starts = ends - lengths
-    place = ops.where((lengths > 0) & (starts < size), starts, size)
+    position = ops.where((lengths > 0) & (starts < size), starts, size)
     offset = ops.reshape(ops.arange(rows, dtype="int32"), (-1, 1)) * (size + 1)
     begins = ops.scatter(
-        ops.reshape(place + offset, (-1, 1)),
-        ops.ones_like(ops.reshape(place, (-1,))),
+        ops.reshape(position + offset, (-1, 1)),
+        ops.ones_like(ops.reshape(position, (-1,))),
         (rows * (size + 1),),
     )
     begins = ops.reshape(begins, (-1, size + 1))[:, :size]

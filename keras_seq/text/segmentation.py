@@ -108,8 +108,8 @@ def token_ids(tables: UnigramTables, text: Tensor, length: Tensor, max_length: i
     chunk = ops.sum(ops.cast(start[:, :, None] <= j[:, None, :], "int32"), axis=1) - 1
     chunk = chunk + CHUNKS * ops.arange(rows, dtype="int32")[:, None]  # (B, n) of all chunks
     step = j - take(ops.reshape(start, (-1,)), chunk)
-    place = (step // STEPS_PER_TURN) * (rows * CHUNKS) + chunk
-    choice = take(choices, place * STEPS_PER_TURN + step % STEPS_PER_TURN)  # (B, n)
+    position = (step // STEPS_PER_TURN) * (rows * CHUNKS) + chunk
+    choice = take(choices, position * STEPS_PER_TURN + step % STEPS_PER_TURN)  # (B, n)
 
     ends = _trace_back(depth - choice, is_cut, length, steps)  # (B, n)
     flat = ops.reshape(ops.arange(rows, dtype="int32"), (-1, 1)) * n + j
@@ -158,20 +158,20 @@ def _find_cuts(lengths: Tensor, depth: int) -> Tensor:
     if every piece that ends at c or later begins there or later.
     """
     n = ops.shape(lengths)[1]
-    place = ops.arange(n, dtype="int32")[None, :]
-    begin = place + 1 - lengths
+    position = ops.arange(n, dtype="int32")[None, :]
+    begin = position + 1 - lengths
     width = 1
     while width < depth:  # The least of what ends within `width` bytes from here.
         begin = ops.minimum(begin, _pad(begin, 0, width, 1 << 29)[:, width:])
         width *= 2
-    return begin >= place
+    return begin >= position
 
 
 def _divide(is_cut: Tensor) -> tuple[Tensor, Tensor]:
     """Returns the start of each chunk, at a cut, `(B, CHUNKS)`, and the longest length, `()`."""
     n = ops.shape(is_cut)[1]
-    place = ops.where(is_cut, ops.arange(n, dtype="int32")[None, :], 0)
-    last = ops.max(ops.reshape(place, (-1, CHUNKS, n // CHUNKS)), axis=2)
+    position = ops.where(is_cut, ops.arange(n, dtype="int32")[None, :], 0)
+    last = ops.max(ops.reshape(position, (-1, CHUNKS, n // CHUNKS)), axis=2)
     earlier = np.tril(np.ones((CHUNKS, CHUNKS), "int32"), -1)
     start = ops.max(last[:, None, :] * earlier, axis=2)
     end = ops.concatenate([start[:, 1:], ops.zeros_like(start[:, :1]) + n], axis=1)
@@ -200,8 +200,8 @@ def _select_pieces(scores: Tensor, start: Tensor, steps: Tensor) -> Tensor:
     choices = ops.broadcast_to(steps, (turns * chunks * STEPS_PER_TURN,))
 
     def turn(i: Tensor, sums: Tensor, choices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        place = ops.minimum(first + (step + i * STEPS_PER_TURN), last)
-        of_steps = take(scores, place)  # (chunks, STEPS_PER_TURN, D)
+        position = ops.minimum(first + (step + i * STEPS_PER_TURN), last)
+        of_steps = take(scores, position)  # (chunks, STEPS_PER_TURN, D)
         candidates = []
         for k in range(STEPS_PER_TURN):
             candidates.append(sums + of_steps[:, k])
@@ -209,8 +209,8 @@ def _select_pieces(scores: Tensor, start: Tensor, steps: Tensor) -> Tensor:
             sums = ops.concatenate([sums[:, 1:], best], axis=1)
         # The first of a tie: the longest piece, which begins earliest.
         choice = ops.cast(ops.argmax(ops.stack(candidates, axis=1), axis=2), "int32")
-        place = i * (chunks * STEPS_PER_TURN)
-        choices = ops.slice_update(choices, (place,), ops.reshape(choice, (-1,)))
+        position = i * (chunks * STEPS_PER_TURN)
+        choices = ops.slice_update(choices, (position,), ops.reshape(choice, (-1,)))
         return i + 1, sums, choices
 
     _, _, choices = ops.while_loop(
@@ -225,11 +225,11 @@ def _trace_back(lengths: Tensor, is_cut: Tensor, length: Tensor, steps: Tensor) 
     Every round of pointer jumping doubles how far back from a cut the segmentation is known.
     """
     rows, n = ops.shape(lengths)[0], ops.shape(lengths)[1]
-    place = ops.arange(n + 1, dtype="int32")[None, :]
+    position = ops.arange(n + 1, dtype="int32")[None, :]
     end = length[:, None]
-    known = ops.cast((_pad(is_cut, 0, 1, False) & (place < end)) | (place == end), "int32")
+    known = ops.cast((_pad(is_cut, 0, 1, False) & (position < end)) | (position == end), "int32")
     offset = ops.reshape(ops.arange(rows, dtype="int32"), (-1, 1)) * (n + 1)
-    back = offset + ops.maximum(place - _pad(lengths, 1, 0, 0), 0)
+    back = offset + ops.maximum(position - _pad(lengths, 1, 0, 0), 0)
     known, back = ops.reshape(known, (-1,)), ops.reshape(back, (-1,))
     outside = rows * (n + 1)
 

@@ -30,17 +30,17 @@ def split_text(text: str, fits: Callable[[str], bool]) -> list[str]:
     text = text.strip()
     if not text or fits(text):
         return [text] if text else []
-    found = []
+    parts = []
     for sentence in _split(text, SENTENCES):
-        found += [sentence] if fits(sentence.strip()) else _pack(sentence, fits, CLAUSES, WORDS)
-    return [part for part in map(str.strip, found) if part]
+        parts += [sentence] if fits(sentence.strip()) else _pack(sentence, fits, CLAUSES, WORDS)
+    return [part for part in map(str.strip, parts) if part]
 
 
 def _pack(text: str, fits: Callable[[str], bool], *cuts: re.Pattern[str]) -> list[str]:
     if not cuts:
         return _halve(text.strip(), fits)
     pieces = list(_split(text, cuts[0]))
-    found = []
+    parts = []
     start, count = 0, 1
     while start < len(pieces):
         count = _find_largest(
@@ -49,12 +49,12 @@ def _pack(text: str, fits: Callable[[str], bool], *cuts: re.Pattern[str]) -> lis
             count,
         )
         if count:
-            found.append("".join(pieces[start : start + count]))
+            parts.append("".join(pieces[start : start + count]))
             start += count
         else:
-            found += _pack(pieces[start], fits, *cuts[1:])
+            parts += _pack(pieces[start], fits, *cuts[1:])
             start += 1
-    return found
+    return parts
 
 
 def _find_largest(fits: Callable[[int], bool], limit: int, guess: int) -> int:

@@ -36,10 +36,10 @@ class TextStream:
             return ""
         held = self._held + text
         # The stop text that is complete first ends the output, however the pieces arrive.
-        places = [(held.index(s) + len(s), held.index(s)) for s in self.stop if s in held]
-        if places:
+        matches = [(held.index(s) + len(s), held.index(s)) for s in self.stop if s in held]
+        if matches:
             self.stopped, self._held = True, ""
-            return held[: min(places)[1]]
+            return held[: min(matches)[1]]
         open_end = max((_overlap(held, stop) for stop in self.stop), default=0)
         certain = len(held) - open_end
         self._held = held[certain:]

@@ -22,10 +22,10 @@ def take(table: Any, index: Tensor) -> Tensor:
 def compact(ids: Tensor, mask: Tensor, width: int | Tensor) -> Tensor:
     """Moves the ids where `mask` is True to the left: `(B, T)` to `(B, width)`, padded with 0."""
     rows = ops.shape(ids)[0]
-    place = ops.cumsum(ops.cast(mask, "int32"), axis=1) - 1
+    position = ops.cumsum(ops.cast(mask, "int32"), axis=1) - 1
     # The other ids fall into one more column.
-    place = ops.where(mask, ops.minimum(place, width), width)
+    position = ops.where(mask, ops.minimum(position, width), width)
     offset = ops.reshape(ops.arange(rows, dtype="int32"), (-1, 1)) * (width + 1)
-    place = ops.reshape(place + offset, (-1, 1))
-    moved = ops.scatter(place, ops.reshape(ids, (-1,)), (rows * (width + 1),))
+    position = ops.reshape(position + offset, (-1, 1))
+    moved = ops.scatter(position, ops.reshape(ids, (-1,)), (rows * (width + 1),))
     return ops.reshape(moved, (-1, width + 1))[:, :width]

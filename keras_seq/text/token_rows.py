@@ -39,8 +39,8 @@ class TokenRows:
         """
         starts = self.ends - self.lengths
         # np.insert keeps the order of what goes to one place: an end before the next beginning.
-        places = np.stack([starts, self.ends], axis=1).reshape(-1)
-        return np.insert(self.ids, places, np.tile([beginning, end], len(self)))
+        positions = np.stack([starts, self.ends], axis=1).reshape(-1)
+        return np.insert(self.ids, positions, np.tile([beginning, end], len(self)))
 
     def fingerprint(self) -> str:
         """Returns the SHA-256 of the rows."""

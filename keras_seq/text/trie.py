@@ -58,14 +58,14 @@ class Trie:
             while used[free]:
                 free += 1
             start = _find_start(used, bytes_, max(0, free - bytes_[0]))
-            base[slot], places = start, start + bytes_
-            used[places] = True
-            parent[places] = slot - NONE
-            end = max(end, int(places[-1]) + 1)
-            for byte, place in zip(bytes_.tolist(), places.tolist(), strict=True):
+            base[slot], slots_of_children = start, start + bytes_
+            used[slots_of_children] = True
+            parent[slots_of_children] = slot - NONE
+            end = max(end, int(slots_of_children[-1]) + 1)
+            for byte, child_slot in zip(bytes_.tolist(), slots_of_children.tolist(), strict=True):
                 child = children[byte]
-                value[place] = child.pop(NONE, NONE) - NONE
-                heapq.heappush(pending, (-len(child), place, child))
+                value[child_slot] = child.pop(NONE, NONE) - NONE
+                heapq.heappush(pending, (-len(child), child_slot, child))
         slots = end + 256  # so that no byte leads out of the tables
         longest = max(map(len, values), default=0)
         parent, value = (table[:slots] + NONE for table in (parent, value))

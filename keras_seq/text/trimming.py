@@ -15,16 +15,16 @@ def strip_text(text: bytes) -> bytes:
 def strip_rows(text: Tensor, length: Tensor) -> tuple[Tensor, Tensor]:
     """Strips texts `(B, L)` uint8 of `length` bytes each, `(B,)` int32: `(text, length)`."""
     codes = ops.cast(text, "int32")
-    places = ops.expand_dims(ops.arange(ops.shape(codes)[1], dtype="int32"), axis=0)  # (1, L)
+    positions = ops.expand_dims(ops.arange(ops.shape(codes)[1], dtype="int32"), axis=0)  # (1, L)
     count = ops.expand_dims(length, axis=1)  # (B, 1)
     is_space = ops.logical_or(
         ops.equal(codes, ord(" ")), ops.logical_and(codes >= ord("\t"), codes <= ord("\r"))
     )
-    is_kept = ops.logical_and(ops.logical_not(is_space), places < count)
-    end = ops.max(ops.where(is_kept, places + 1, 0), axis=1, keepdims=True)
-    start = ops.minimum(ops.min(ops.where(is_kept, places, count), axis=1, keepdims=True), end)
+    is_text = ops.logical_and(ops.logical_not(is_space), positions < count)
+    end = ops.max(ops.where(is_text, positions + 1, 0), axis=1, keepdims=True)
+    start = ops.minimum(ops.min(ops.where(is_text, positions, count), axis=1, keepdims=True), end)
     last = ops.shape(codes)[1] - 1
-    moved = ops.take_along_axis(codes, ops.minimum(places + start, last), axis=1)
+    shifted = ops.take_along_axis(codes, ops.minimum(positions + start, last), axis=1)
     new_length = end - start
-    rows = ops.cast(ops.where(places < new_length, moved, 0), "uint8")
+    rows = ops.cast(ops.where(positions < new_length, shifted, 0), "uint8")
     return rows, ops.squeeze(new_length, axis=1)

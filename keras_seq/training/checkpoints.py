@@ -1,4 +1,4 @@
-"""The whole state of a run, on disk, so that it goes on as if it had never stopped."""
+"""The whole state of a run on disk, so that a resumed run equals an uninterrupted one."""
 
 import json
 import os
@@ -13,18 +13,18 @@ import numpy as np
 from keras_seq.console import print_status
 from keras_seq.errors import UserError
 
-KEPT = 2  # the last, and the one before it should the last be cut short
+KEEP = 2  # the last one, and the one before it in case the last one is damaged
 PARTIAL = ".partial-"
 
 
 class Checkpoints:
     """The checkpoints of a run, `step-NNNNNNNNNN.npz`: every variable, and notes in JSON.
 
-    A file is written beside its place, brought to the disk, and renamed; the members of an npz file
-    carry checksums, so one that was cut short or damaged is found out.
+    A file is written beside its target, flushed to the disk, and renamed. The members of an npz
+    file carry checksums, so a file that was cut short or damaged is detected.
 
     Args:
-        folder: Where they lie.
+        folder: The folder of the checkpoints.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -34,7 +34,7 @@ class Checkpoints:
         return sorted(self.folder.glob("step-*.npz"))
 
     def save(self, step: int, variables: Sequence[keras.Variable], notes: dict[str, Any]) -> None:
-        """Keeps the state after `step` steps; all but the last two are removed."""
+        """Saves the state after `step` steps and removes all but the last two."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"step-{step:010d}.npz"
         arrays = {f"{i:06d}": keras.ops.convert_to_numpy(v) for i, v in enumerate(variables)}
@@ -44,14 +44,14 @@ class Checkpoints:
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
-        for old in self._files()[:-KEPT]:
+        for old in self._files()[:-KEEP]:
             old.unlink()
 
     def restore(self, variables: Sequence[keras.Variable]) -> dict[str, Any] | None:
-        """Puts the newest whole checkpoint into `variables`; what a kill left half is removed.
+        """Restores the newest intact checkpoint and removes partial files that a kill left.
 
         Returns:
-            Its notes; None where there is no checkpoint.
+            The checkpoint's notes; None if there is no checkpoint.
 
         Raises:
             UserError: If the checkpoint is of another model.
@@ -73,7 +73,7 @@ class Checkpoints:
                 raise UserError(
                     f"{path} is not a checkpoint of this model: it has {len(arrays)} variables, "
                     f"the model {len(shapes)}, or their shapes differ. Resume with the version of "
-                    "keras-seq and Keras that began the run."
+                    "keras-seq and Keras that started the run."
                 )
             for variable, array in zip(variables, arrays, strict=True):
                 variable.assign(array)
@@ -81,5 +81,5 @@ class Checkpoints:
                 print_status(f"The checkpoint before it is used: {path.name}.")
             return notes
         if files:
-            print_status("No checkpoint is whole: the run begins again.")
+            print_status("No checkpoint is intact: the run starts again.")
         return None

@@ -1,7 +1,7 @@
-"""Training on one device or several, by the means of the Keras backend.
+"""Training on one or several devices with the means of the Keras backend.
 
-With TensorFlow one process drives the devices of one host (`tf.distribute.MirroredStrategy`); with
-JAX each of several processes, on one host or many, drives its own (`keras.distribution`). Each
+With TensorFlow one process uses the devices of one host (`tf.distribute.MirroredStrategy`). With
+JAX each of several processes, on one or more hosts, uses its own (`keras.distribution`). Each
 device computes its share of every batch, and the gradients are summed: the result is that of one
 device with the whole batch.
 """
@@ -17,13 +17,13 @@ from keras_seq.errors import UserError
 
 @dataclass(frozen=True)
 class Devices:
-    """Which devices train.
+    """The devices that train.
 
     Attributes:
-        count: How many of each process; None for all.
-        coordinator: "HOST:PORT" where process 0 listens, for several processes (JAX).
-        processes: How many.
-        process_id: Which of them this is, from 0.
+        count: Number of devices of each process; None for all.
+        coordinator: "HOST:PORT" where process 0 of several listens (JAX).
+        processes: Number of processes.
+        process_id: Number of this process, from 0.
     """
 
     count: int | None = 1
@@ -56,15 +56,15 @@ class Devices:
 
     @property
     def share(self) -> tuple[int, int]:
-        """Which part of each batch this process reads."""
+        """The part of each batch that this process reads: `(i, n)`."""
         return self.process_id, self.processes
 
     @contextlib.contextmanager
     def use(self, batch_size: int) -> Iterator[None]:
-        """Models that are built and trained inside use these devices.
+        """Makes models that are built and trained inside use these devices.
 
         Raises:
-            UserError: If there are not so many, or `batch_size` does not divide among them.
+            UserError: If there are fewer devices, or `batch_size` does not divide among them.
         """
         if self.coordinator:
             keras.distribution.initialize(self.coordinator, self.processes, self.process_id)
@@ -94,8 +94,8 @@ class Devices:
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
-            found = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-            names = [device.name for device in found]
+            devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+            names = [device.name for device in devices]
         else:
             names = keras.distribution.list_devices()
         count = len(names) if self.count is None else self.count * self.processes

@@ -1,4 +1,4 @@
-"""What a run writes about itself: numbers, TensorBoard events and a picture."""
+"""The records of a run: numbers, TensorBoard events and a plot."""
 
 import json
 import os
@@ -10,14 +10,14 @@ from typing import Any
 class Journal:
     """The records of a run folder.
 
-        metrics.jsonl    a line an epoch, with the results on the validation examples
-        steps.jsonl      a line every few steps
-        curve.png        both, drawn
+        metrics.jsonl    one line per epoch, with the results on the validation examples
+        steps.jsonl      one line every few steps
+        curve.png        both, plotted
         events/          both, for TensorBoard
 
     Args:
         folder: The run folder.
-        step: The step the run goes on from; what was recorded of later ones is dropped.
+        step: The step that the run continues from; records of later steps are dropped.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
@@ -40,16 +40,16 @@ class Journal:
             )
 
     def add_step(self, step: int, values: dict[str, float]) -> None:
-        """Records what training gave since the last such record."""
+        """Records the results of training since the last such record."""
         self.steps.add({"step": step, **values})
         self._scalars(step, values)
 
     def add_epoch(self, step: int, epoch: int, values: dict[str, float]) -> None:
-        """Records an epoch's results, and draws the curve."""
+        """Records an epoch's results, and plots the curve."""
         self.epochs.add({"epoch": epoch, "step": step, **values})
         self._scalars(step, {f"epoch_{name}": value for name, value in values.items()})
         self._events.flush()
-        draw(self.folder / "curve.png", self.steps.lines, self.epochs.lines)
+        plot_history(self.folder / "curve.png", self.steps.lines, self.epochs.lines)
 
     def close(self) -> None:
         self._events.close()
@@ -85,8 +85,8 @@ class _Lines:
             file.write(json.dumps(line) + "\n")
 
 
-def draw(path: Path, steps: list[dict[str, Any]], epochs: list[dict[str, Any]]) -> None:
-    """Draws the loss, and beside it what else was measured, over the steps, as a PNG file."""
+def plot_history(path: Path, steps: list[dict[str, Any]], epochs: list[dict[str, Any]]) -> None:
+    """Plots the loss and the other metrics over the steps into a PNG file."""
     from matplotlib.figure import Figure
 
     measured = sorted({name for line in epochs for name in line if name.startswith("val_")})

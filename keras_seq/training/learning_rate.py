@@ -12,7 +12,7 @@ from keras_seq.typing import Tensor
 
 @keras.saving.register_keras_serializable("keras_seq")
 class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
-    """A linear warm-up to `peak`, and then one of
+    """A linear warm-up to `peak`, then one of
 
         constant       peak
         inverse_sqrt   peak · sqrt(w / t)                                 (Vaswani et al. 2017)
@@ -22,9 +22,9 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
 
     Args:
         peak: The highest rate.
-        schedule: One of the above.
-        warmup_steps: Steps of the warm-up.
-        total_steps: Steps of the whole run; "cosine" ends there at 0.
+        schedule: "constant", "inverse_sqrt" or "cosine".
+        warmup_steps: Number of steps of the warm-up.
+        total_steps: Number of steps of the run; "cosine" ends there at 0.
     """
 
     def __init__(self, peak: float, schedule: str, warmup_steps: int, total_steps: int) -> None:
@@ -36,7 +36,7 @@ class LearningRate(keras.optimizers.schedules.LearningRateSchedule):
         self.total_steps = total_steps
 
     def __call__(self, step: Tensor) -> Tensor:
-        """The rate of a step, the first being 0."""
+        """Returns the rate of a step; the first step is 0."""
         step = ops.cast(step, "float32") + 1
         warmup = float(max(self.warmup_steps, 1))
         factor = ops.ones_like(step)

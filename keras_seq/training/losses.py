@@ -1,4 +1,4 @@
-"""What is minimised."""
+"""The loss of all tasks."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ class CrossEntropy(keras.losses.Loss):
 
     Args:
         label_smoothing: ε in [0, 1).
-        from_logits: The model gives logits `(…, C)`, not probabilities.
+        from_logits: Whether the model returns logits `(…, C)` instead of probabilities.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class CrossEntropy(keras.losses.Loss):
         self.from_logits = from_logits
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
-        """Class indices `(…)` and predictions `(…, C)` to losses `(…)`."""
+        """Maps class indices `(…)` and predictions `(…, C)` to losses `(…)`."""
         if self.from_logits:
             log_p = ops.log_softmax(y_pred, axis=-1)
         else:

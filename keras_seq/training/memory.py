@@ -1,4 +1,4 @@
-"""What a step frees stays with the process."""
+"""Keeps freed memory with the process, for the next training step."""
 
 import ctypes
 import sys
@@ -8,12 +8,11 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 
 
 def keep_freed_memory() -> None:
-    """Large arrays that are freed serve the next step of training on a CPU, with glibc.
+    """Makes glibc keep the memory of large arrays that are freed, for the whole process.
 
     glibc takes an array of more than 32 MB, such as the logits of a batch, from the kernel and
-    gives it back as soon as it is freed; the kernel then clears every page of it in the next step,
-    too. For the whole process, to its end: the command line's trainings do so, a notebook may.
-    Elsewhere than in Linux it does nothing.
+    returns it when it is freed; the kernel then clears every page again in the next step. The
+    command line calls this before training; a notebook may, too. It does nothing outside Linux.
     """
     if not sys.platform.startswith("linux"):
         return

@@ -1,4 +1,4 @@
-"""How far a run is: one line that moves on a terminal, a line now and then elsewhere."""
+"""The progress of a run: a bar on a terminal, a line now and then elsewhere."""
 
 import sys
 import time
@@ -8,13 +8,13 @@ PLAIN_SECONDS = 30
 
 
 class Progress:
-    """Shows loss, metrics, tokens a second and the time left, on standard error.
+    """Shows loss, metrics, tokens per second and the time left, on standard error.
 
     Args:
-        total: Steps of the run.
-        steps_per_epoch: Steps of an epoch.
-        start: Steps done before.
-        visible: Show anything at all.
+        total: Number of steps of the run.
+        steps_per_epoch: Number of steps of an epoch.
+        start: Number of steps that were done before.
+        visible: Whether to show anything.
     """
 
     def __init__(self, total: int, steps_per_epoch: int, start: int, visible: bool = True) -> None:
@@ -36,11 +36,11 @@ class Progress:
 
     @property
     def tokens_per_second(self) -> float:
-        """Since the run was started or resumed."""
+        """Tokens per second since the run was started or resumed."""
         return self.tokens / max(time.monotonic() - self.began, 1e-9)
 
     def update(self, step: int, tokens: int, values: Mapping[str, float]) -> None:
-        """Says that `step` steps are done, the last with so many tokens."""
+        """Shows that `step` steps are done, the last ones with `tokens` tokens."""
         self.tokens += tokens
         if self.bar is not None:
             self.bar.set_description_str(self._epoch(step), refresh=False)
@@ -50,7 +50,7 @@ class Progress:
             self.line(f"{self._epoch(step)}, step {step:,}: {self._values(step, values)}")
 
     def line(self, text: str) -> None:
-        """Prints a line that stays."""
+        """Prints a line that stays on the screen."""
         self.shown = time.monotonic()
         if self.bar is not None:
             self.bar.write(text, file=sys.stderr)
@@ -70,12 +70,12 @@ class Progress:
         left = passed / max(step - self.start, 1) * (self.total - step)
         numbers = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in values.items()]
         return ", ".join(
-            [*numbers, f"{self.tokens_per_second:,.0f} tokens/s", f"{duration(left)} left"]
+            [*numbers, f"{self.tokens_per_second:,.0f} tokens/s", f"{format_duration(left)} left"]
         )
 
 
-def duration(seconds: float) -> str:
-    """Such as "1:05" or "2:03:07"."""
+def format_duration(seconds: float) -> str:
+    """Returns a duration such as "1:05" or "2:03:07"."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -209,14 +209,14 @@ class _TrainingLoop(keras.callbacks.Callback):
     def _require_finite(self, loss: float) -> None:
         if math.isfinite(loss):
             return
-        kept = (
+        saved = (
             f"The state after step {self.saved_step:,} is kept in {self.run.checkpoints.folder}."
             if self.saved_step
             else "There was no checkpoint yet."
         )
         raise UserError(
             f"The loss is {loss} at step {self.step:,} of {self.total:,}, with a learning rate of "
-            f"{self._learning_rate():.3g}. {kept} Try a lower --learning-rate, --warmup-steps, "
+            f"{self._learning_rate():.3g}. {saved} Try a lower --learning-rate, --warmup-steps, "
             "--clip-norm 1"
             + (", a lower --weight-decay" if self.settings.weight_decay else "")
             + (", or --precision float32." if self.settings.precision != "float32" else ".")

@@ -34,7 +34,7 @@ from keras_seq.text.tokenizer import BEGINNING, END
 from keras_seq.typing import State, Tensor
 from keras_seq.uniforms import random_uniforms
 
-LEAST_SIZE = 16  # Compiled functions are kept for sizes that are powers of two, from this one.
+LEAST_SIZE = 16  # Compiled functions are cached for sizes that are powers of two, from this one on.
 MAX_BATCH_ROWS = 64  # Rows generated in one call: a Transformer's caches are large.
 
 
@@ -42,8 +42,8 @@ MAX_BATCH_ROWS = 64  # Rows generated in one call: a Transformer's caches are la
 class TextGenerator(SignatureMixin, LanguageModel):
     """A causal backbone and a softmax over the vocabulary.
 
-    Trained with token ids `(B, T)` as `x` and the same moved on by one as `y`. What is generated
-    follows the beginning token and the prompt, so that an empty prompt begins a text.
+    It is trained with token ids `(B, T)` as `x` and the same ids, shifted by one, as `y`. A
+    continuation follows the beginning token and the prompt, so an empty prompt begins a text.
 
     Args:
         backbone: A causal `keras_seq.backbones` backbone.
@@ -85,16 +85,16 @@ class TextGenerator(SignatureMixin, LanguageModel):
     def prefill(
         self, token_ids: Tensor, length: Tensor, cache_length: int | None
     ) -> tuple[Tensor, State]:
-        """The beginning token and a prompt, all at once.
+        """Reads the beginning token and a prompt at once.
 
         Args:
             token_ids: `(B, T)` int32.
-            length: `(B,)` int32, from 0: how many ids of each row are its prompt.
+            length: `(B,)` int32, 0 or more: how many ids of each row are its prompt.
             cache_length: Positions of a Transformer's cache, more than T; None for one that grows.
 
         Returns:
-            `(logits, state)`: `(B, V)` of the first token after the prompt, and named tensors,
-            batch first.
+            `(logits, state)`: the logits `(B, V)` of the first token after the prompt, and named
+            tensors, batch first.
         """
         beginning = ops.full_like(ops.expand_dims(length, axis=1), BEGINNING)
         token_ids = ops.concatenate([beginning, token_ids], axis=1)
@@ -104,14 +104,16 @@ class TextGenerator(SignatureMixin, LanguageModel):
         return self.logits(hidden), {"position": length + 1, **state}
 
     def step(self, token: Tensor, state: State) -> tuple[Tensor, State]:
-        """One token of each row, `(B,)` int32, after `prefill` or another step: `(logits, state)`,
-        the logits `(B, V)` being those of the token after it.
+        """Reads one token of each row, `(B,)` int32, after `prefill` or another step.
+
+        Returns:
+            `(logits, state)`: the logits `(B, V)` of the next token, and the new state.
         """
         hidden, new_state = self.backbone.step(self.embedding(token), state, token_mask(token))
         return self.logits(hidden), {"position": state["position"] + 1, **new_state}
 
     def masked_step(self, token: Tensor, state: State) -> tuple[Tensor, State]:
-        """`step`, with logits to choose a token by."""
+        """Computes a `step` whose logits never select a special token but the end."""
         logits, state = self.step(token, state)
         return mask_special_tokens(logits), state
 
@@ -128,7 +130,7 @@ class TextGenerator(SignatureMixin, LanguageModel):
     def masked_prefill(
         self, token_ids: Tensor, length: Tensor, cache_length: int | None
     ) -> tuple[Tensor, State]:
-        """`prefill`, with logits to choose a token by."""
+        """Computes a `prefill` whose logits never select a special token but the end."""
         logits, state = self.prefill(token_ids, length, cache_length)
         return mask_special_tokens(logits), state
 
@@ -143,48 +145,52 @@ class TextGenerator(SignatureMixin, LanguageModel):
         """Continues each prompt.
 
         Args:
-            prompts: Texts, of any lengths.
-            max_new_tokens: Tokens of each continuation at most; by default what `max_length`
-                leaves.
-            truncate: Of a prompt that is too long, read the end: as much as `max_new_tokens`
-                leaves, or half of `max_length`. An error otherwise.
-            **sampling: As those of `keras_seq.decoding.Sampling`.
+            prompts: Texts of any lengths.
+            max_new_tokens: Largest number of tokens of each continuation; by default all that
+                `max_length` leaves.
+            truncate: Whether to read only the end of a prompt that is too long: as much as
+                `max_new_tokens` leaves, or half of `max_length`. Otherwise it is an error.
+            **sampling: Arguments of `keras_seq.decoding.Sampling`.
 
         Returns:
-            The continuations, without the prompts. Each row draws numbers of its own, so it does
-            not depend on the others.
+            The continuations, without the prompts. Each row has its own random stream and does not
+            depend on the others.
 
         Raises:
             UserError: If a value is outside of its range, or a prompt too long.
         """
         settings = _settings(sampling)
         rows = self._encode_prompts(prompts, max_new_tokens, truncate)
-        # Each row takes what it has place for: what others may write is not its concern.
-        rooms = [self._most_new([row], max_new_tokens) for row in rows]
-        most = max(rooms, default=1)
+        # Each row continues as far as it has positions, whatever the others do.
+        limits = [self._max_new([row], max_new_tokens) for row in rows]
+        most = max(limits, default=1)
         uniforms = np.zeros((len(rows), _size(most)), "float32")
         uniforms[:, :most] = random_uniforms(len(rows), most, settings.seed)
         texts = []
         for start in range(0, len(rows), MAX_BATCH_ROWS):
-            some = slice(start, start + MAX_BATCH_ROWS)
-            written = self._generate_ids(rows[some], uniforms[some], most, settings)
-            for ids, room in zip(written, rooms[some], strict=True):
+            batch = slice(start, start + MAX_BATCH_ROWS)
+            written = self._generate_ids(rows[batch], uniforms[batch], most, settings)
+            for ids, limit in zip(written, limits[batch], strict=True):
                 stream = TextStream(settings.stop)
-                text = stream.feed(self.tokenizer.decode_bytes([ids[:room]])[0])
+                text = stream.feed(self.tokenizer.decode_bytes([ids[:limit]])[0])
                 texts.append(text + stream.finish())
         return texts
 
     def _generate_ids(
         self, rows: list[list[int]], uniforms: np.ndarray, most: int, settings: Sampling
     ) -> list[list[int]]:
-        """The ids that follow each row."""
+        """Generates the ids that follow each row."""
         token_ids, length = self._pad(rows)
-        # So many rows as are compiled for: the last one again, which ends when it ends.
-        again = np.minimum(np.arange(_power_of_two(len(rows))), len(rows) - 1)
-        found = self.generate_compiled(
-            token_ids[again], length[again], uniforms[again], np.int32(most), *_numbers(settings)
+        # Compiled for powers of two: the last row is repeated, and ends when it ends.
+        rows_of_batch = np.minimum(np.arange(_power_of_two(len(rows))), len(rows) - 1)
+        outputs = self.generate_compiled(
+            token_ids[rows_of_batch],
+            length[rows_of_batch],
+            uniforms[rows_of_batch],
+            np.int32(most),
+            *_numbers(settings),
         )
-        ids, count = (ops.convert_to_numpy(x)[: len(rows)] for x in found)
+        ids, count = (ops.convert_to_numpy(x)[: len(rows)] for x in outputs)
         return [row[:n].tolist() for row, n in zip(ids, count, strict=True)]
 
     def beam_search(
@@ -196,18 +202,18 @@ class TextGenerator(SignatureMixin, LanguageModel):
         length_penalty: float = 0.0,
         truncate: bool = False,
     ) -> list[list[Hypothesis]]:
-        """The likeliest continuations of each prompt that a beam search finds, the best first.
+        """Finds the likeliest continuations of each prompt by beam search, the best first.
 
         Args:
-            prompts: Texts, of any lengths.
-            max_new_tokens: As for `generate`; by default what the longest prompt leaves.
+            prompts: Texts of any lengths.
+            max_new_tokens: As for `generate`; by default all that the longest prompt leaves.
             num_beams: Number of continuations that are followed at once, and returned.
-            length_penalty: α of `keras_seq.decoding.beam_search`; 0 compares probabilities, more
-                prefers longer texts.
+            length_penalty: α of `keras_seq.decoding.beam_search`; 0 compares probabilities, larger
+                values prefer longer texts.
             truncate: As for `generate`.
 
         Returns:
-            For each prompt `num_beams` of them, or as many as there are.
+            `num_beams` hypotheses of each prompt, or as many as there are.
 
         Raises:
             UserError: If a value is outside of its range, or a prompt too long.
@@ -221,22 +227,22 @@ class TextGenerator(SignatureMixin, LanguageModel):
         if not 0 <= length_penalty < float("inf"):
             raise UserError(f"length_penalty is 0 or more. Received: {length_penalty!r}")
         rows = self._encode_prompts(prompts, max_new_tokens, truncate)
-        most = self._most_new(rows, max_new_tokens)
-        found = []
+        most = self._max_new(rows, max_new_tokens)
+        results = []
         rows_per_call = max(1, MAX_BATCH_ROWS // num_beams)
-        # One call does not repay what XLA takes to compile.
+        # A single call is not worth the time that XLA takes to compile.
         run = self._search_functions(num_beams, _size(most), len(rows) > rows_per_call)
         for start in range(0, len(rows), rows_per_call):
             token_ids, length = self._pad(rows[start : start + rows_per_call])
             given = (token_ids, length, np.int32(most), np.float32(length_penalty))
-            found += zip(*map(ops.convert_to_numpy, run(*given)), strict=True)
+            results += zip(*map(ops.convert_to_numpy, run(*given)), strict=True)
         return [
             [
                 Hypothesis(text, float(score), bool(end))
                 for text, score, end in zip(self._texts(ids, count), scores, ended, strict=True)
                 if score > NO_CHANCE
             ]
-            for ids, count, scores, ended in found
+            for ids, count, scores, ended in results
         ]
 
     def _texts(self, ids: np.ndarray, count: np.ndarray) -> list[str]:
@@ -244,8 +250,9 @@ class TextGenerator(SignatureMixin, LanguageModel):
 
     @cached_property
     def _search_functions(self) -> Any:
-        """From beams, size and `jit` to a beam search as one function: token_ids `(B, T)`,
-        length `(B,)`, and scalars: max_new_tokens, length penalty.
+        """Beam searches as compiled functions, by number of beams, size and `jit`.
+
+        A function takes token_ids `(B, T)`, length `(B,)`, max_new_tokens and length penalty.
         """
         return cache(self._compiled_search)
 
@@ -256,7 +263,7 @@ class TextGenerator(SignatureMixin, LanguageModel):
             least = ops.zeros((), "int32")
             step = partial(
                 self.masked_step_in_cache, cache_length
-            )  # A search steps its last tokens, too.
+            )  # A search also steps its last tokens.
             return beam_search(step, logits, state, beams, size, most, least, length_penalty, END)
 
         return compile_function(self, run, jit)
@@ -269,13 +276,14 @@ class TextGenerator(SignatureMixin, LanguageModel):
         truncate: bool = False,
         **sampling: Any,
     ) -> Iterator[str]:
-        """Continues a prompt, piece by piece: the same text as of `generate`, as it is produced.
+        """Continues a prompt piece by piece: the text of `generate`, as it is generated.
 
         Args:
             prompt: A text.
-            max_new_tokens: Tokens at most; by default what `max_length` leaves.
-            truncate: Of a prompt that is too long, read the end. An error otherwise.
-            **sampling: As those of `keras_seq.decoding.Sampling`.
+            max_new_tokens: Largest number of tokens; by default all that `max_length` leaves.
+            truncate: Whether to read only the end of a prompt that is too long. Otherwise it is an
+                error.
+            **sampling: Arguments of `keras_seq.decoding.Sampling`.
 
         Yields:
             Whole characters; no piece is empty.
@@ -285,7 +293,7 @@ class TextGenerator(SignatureMixin, LanguageModel):
         """
         settings = _settings(sampling)
         rows = self._encode_prompts([prompt], max_new_tokens, truncate)
-        return self._stream(rows, self._most_new(rows, max_new_tokens), settings)
+        return self._stream(rows, self._max_new(rows, max_new_tokens), settings)
 
     def _stream(self, rows: list[list[int]], most: int, settings: Sampling) -> Iterator[str]:
         token_ids, length = self._pad(rows)
@@ -294,10 +302,10 @@ class TextGenerator(SignatureMixin, LanguageModel):
         first, *others = random_uniforms(1, most, settings.seed)[0]
         token, state = self._begin(token_ids, length, np.array([first]), *numbers)
         while True:
-            chosen = int(ops.convert_to_numpy(token)[0])
-            if chosen == END:
+            token_id = int(ops.convert_to_numpy(token)[0])
+            if token_id == END:
                 break
-            piece = text.feed(self.tokenizer.decode_bytes([[chosen]])[0])
+            piece = text.feed(self.tokenizer.decode_bytes([[token_id]])[0])
             if piece:
                 yield piece
             if text.stopped or not others:
@@ -333,7 +341,7 @@ class TextGenerator(SignatureMixin, LanguageModel):
                 "tokens, or read only its end (truncate=True; --truncate)."
             )
         if max_new_tokens is None:
-            # What is too long leaves half of the places.
+            # A prompt that is too long leaves half of the positions.
             return [row if len(row) <= room else row[-self.max_length // 2 :] for row in rows]
         return [row[-room:] for row in rows]
 
@@ -342,14 +350,14 @@ class TextGenerator(SignatureMixin, LanguageModel):
         """Whether the backbone has a limited number of positions."""
         return self.backbone.max_length is not None
 
-    def _most_new(self, rows: list[list[int]], max_new_tokens: int | None) -> int:
+    def _max_new(self, rows: list[list[int]], max_new_tokens: int | None) -> int:
         if max_new_tokens is not None:
             return int(max_new_tokens)
         longest = max(map(len, rows), default=0) if self.is_bounded else 0
         return self.max_length - longest
 
     def _pad(self, rows: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
-        """Ids `(B, T)`, T being one of a few sizes, and their numbers `(B,)`."""
+        """Returns ids `(B, T)`, T being one of a few sizes, and the length of each row `(B,)`."""
         length = np.array([len(row) for row in rows], "int32")
         size = _size(int(length.max(initial=0)))
         if self.is_bounded:
@@ -357,14 +365,16 @@ class TextGenerator(SignatureMixin, LanguageModel):
         return pad_rows(rows, size), length
 
     def _cache_length(self, token_ids: Tensor, new: int) -> int:
-        """Positions of the cache for prompts `(B, T)` and `new` tokens."""
+        """Returns the positions of the cache for prompts `(B, T)` and `new` tokens."""
         cache_length = token_ids.shape[1] + new
         return min(cache_length, self.backbone.max_length) if self.is_bounded else cache_length
 
     @cached_property
     def generate_compiled(self) -> Any:
-        """A whole generation as one function: token_ids `(B, T)`, length `(B,)`, uniforms `(B, N)`,
-        and scalars: max_new_tokens, temperature, top_k, top_p, repetition penalty.
+        """The whole generation as one compiled function.
+
+        It takes token_ids `(B, T)`, length `(B,)`, uniforms `(B, N)`, and the scalars
+        max_new_tokens, temperature, top_k, top_p and repetition penalty.
         """
 
         def run(
@@ -441,10 +451,10 @@ def _settings(values: Mapping[str, Any]) -> Sampling:
 
 
 def _numbers(settings: Sampling) -> tuple[Any, ...]:
-    """Temperature, top_k, top_p and repetition penalty, as tensors take them."""
+    """Returns temperature, top_k, top_p and repetition penalty as NumPy scalars."""
     floats = np.float32
     penalty = floats(settings.repetition_penalty)
-    top_k = np.int32(min(settings.top_k, np.iinfo("int32").max))  # More than there are: all.
+    top_k = np.int32(min(settings.top_k, np.iinfo("int32").max))  # A larger number means all.
     return floats(settings.temperature), top_k, floats(settings.top_p), penalty
 
 

@@ -1,4 +1,4 @@
-"""What a text generator hands the exporter: its signatures, and what proves them."""
+"""The signatures of a text generator, and the inputs that prove them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -33,9 +33,9 @@ DEFAULTS = {name: getattr(Sampling, name) for name in SAMPLING}
 ENTRY = Entry("generate_text", ("prefill_text", "decode_text"), DEFAULTS)
 SETTINGS = ("max_new_tokens", *SAMPLING)
 
-# What an export is proven with, after the likeliest tokens: temperature, top_k, top_p.
+# Settings that an export is proven with, beside greedy ones: temperature, top_k, top_p.
 PROVEN_SAMPLING = ((1.0, 0, 1.0), (0.8, 40, 1.0), (1.0, 0, 0.9), (0.6, 20, 0.95))
-STATE_ROWS = 32  # Rows compared of the signatures that hand out states, which are large.
+STATE_ROWS = 32  # rows compared of signatures with states, which are large
 
 
 class GeneratorSignatures:
@@ -49,16 +49,16 @@ class GeneratorSignatures:
         self._model = model
 
     def signatures(self, sizes: Mapping[str, int] | None = None) -> tuple[Signature, ...]:
-        """`prefill`, `decode`, `generate`, and on texts `prefill_text`, `decode_text` and
+        """Returns `prefill`, `decode`, `generate`, and on texts `prefill_text`, `decode_text` and
         `generate_text`.
 
-        `prefill_text` gives the first token of what `generate_text` writes, and `decode_text`, as
-        often as it is called, those that follow, while there are places for them: a text that is
-        shown as it is written. The state of a row that has ended, but for its position, is zeros.
+        `prefill_text` returns the first token of the text of `generate_text`; each call of
+        `decode_text` returns the next ones, while there are positions: the text can be shown as it
+        is written. The state of a row that has ended is zeros, but for its position.
 
         Args:
-            sizes: "T", the tokens of a prompt, and "N", those that follow, where they are not to
-                be the halves of `max_length`.
+            sizes: "T", the tokens of a prompt, and "N", the new tokens; by default the halves of
+                `max_length`.
 
         Raises:
             UserError: If the model has not so many positions.
@@ -83,10 +83,10 @@ class GeneratorSignatures:
 
         def generated(token_ids: Tensor, length: Tensor, *given: Tensor) -> tuple[Tensor, Tensor]:
             uniforms, *numbers = given
-            room = loop_cache_length(cache_length)
-            if room is None:  # No more than the longest prompt, either.
+            length_of_cache = loop_cache_length(cache_length)
+            if length_of_cache is None:  # The caches hold the longest prompt and no more.
                 token_ids = token_ids[:, : ops.max(length)]
-            logits, state = self._model.masked_prefill(token_ids, length, room)
+            logits, state = self._model.masked_prefill(token_ids, length, length_of_cache)
             return generate(self._model.masked_step, logits, state, uniforms, *numbers, END)
 
         def generate_ids(
@@ -98,7 +98,7 @@ class GeneratorSignatures:
         def generate_text(
             text: Tensor, length: Tensor, uniforms: Tensor, **numbers: Tensor
         ) -> dict[str, Tensor]:
-            token_ids, count = self._prompt_of(text, length, prompt)
+            token_ids, count = self._encode_prompt(text, length, prompt)
             ids, _ = generated(token_ids, count, uniforms, *map(numbers.get, SETTINGS))
             unread = self._model.tokenizer.unread(token_ids, length)
             text, length = self._model.tokenizer.text(ids)
@@ -107,7 +107,7 @@ class GeneratorSignatures:
         def prefill_text(
             text: Tensor, length: Tensor, uniform: Tensor, **numbers: Tensor
         ) -> dict[str, Tensor]:
-            token_ids, count = self._prompt_of(text, length, prompt)
+            token_ids, count = self._encode_prompt(text, length, prompt)
             logits, state = self._model.masked_prefill(token_ids, count, cache_length)
             token = next_token(logits, uniform, *map(numbers.get, SAMPLING))
             token = ops.where(ops.equal(token, END), 0, token)
@@ -117,18 +117,20 @@ class GeneratorSignatures:
 
         def decode_text(token: Tensor, uniforms: Tensor, **given: Tensor) -> dict[str, Tensor]:
             state = {name: given[name] for name in names}
-            room = self._room(state["position"], cache_length)
+            remaining = self._remaining(state["position"], cache_length)
             numbers = map(given.get, SETTINGS)
             step = partial(self._step_with_fixed_cache, cache_length)
             ids, token, state = continue_generation(
-                step, token, state, uniforms, *numbers, END, room
+                step, token, state, uniforms, *numbers, END, remaining
             )
-            # Where a row does not go on, what it knows does not depend on how long others did.
+            # The state of a row that has ended must not depend on how long others continue.
             position = state.pop("position")
-            goes_on = (
-                token > 0 if room is None else ops.logical_and(token > 0, position < cache_length)
+            continues = (
+                token > 0
+                if remaining is None
+                else ops.logical_and(token > 0, position < cache_length)
             )
-            state = {name: _of_rows(value, goes_on) for name, value in state.items()}
+            state = {name: _mask_rows(value, continues) for name, value in state.items()}
             state["position"] = position
             text, length = self._model.tokenizer.text(ids)
             return {"text": text, "length": length, "token": token, **state}
@@ -160,7 +162,11 @@ class GeneratorSignatures:
             Signature("prefill", (ids, count), (logits, *states), prefill),
             Signature("decode", (token, *states), (logits, *states), decode),
             Signature(
-                "generate", (ids, count, *settings), new_ids, generate_ids, self._margins_of_ids
+                "generate",
+                (ids, count, *settings),
+                new_ids,
+                generate_ids,
+                self._margins_of_tokens,
             ),
             Signature(
                 "prefill_text",
@@ -198,20 +204,20 @@ class GeneratorSignatures:
             ),
         )
 
-    def _room(self, position: Tensor, cache_length: int) -> Tensor | None:
-        """How many steps each row has places for, `(B,)` int32; None for any number."""
+    def _remaining(self, position: Tensor, cache_length: int) -> Tensor | None:
+        """Returns how many positions each row has left, `(B,)` int32; None for any number."""
         return cache_length - position if self._model.is_bounded else None
 
     def _step_with_fixed_cache(
         self, cache_length: int, token: Tensor, state: Mapping[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """A step in which a row that has ended stands still."""
+        """Computes a step in which a row that has ended stays at its position."""
         logits, new_state = self._model.masked_step_in_cache(cache_length, token, state)
         position = state["position"] + ops.cast(token > 0, "int32")
         return logits, {**new_state, "position": position}
 
     def _sizes(self, sizes: Mapping[str, int]) -> tuple[int, int]:
-        """Tokens of a prompt and tokens that follow it, in exported signatures."""
+        """Returns the tokens of a prompt and the new tokens in exported signatures."""
         new = sizes.get("N")
         prompt = sizes.get("T")
         if new is None:
@@ -226,25 +232,26 @@ class GeneratorSignatures:
             )
         return prompt, new
 
-    def _prompt_of(self, text: Tensor, length: Tensor, most: int) -> tuple[Tensor, Tensor]:
-        """Token ids `(B, most)` and their number `(B,)`: the last ones, where there are more."""
-        ids = self._model.tokenizer.token_ids(text, length, self._bytes_of(most))
+    def _encode_prompt(self, text: Tensor, length: Tensor, most: int) -> tuple[Tensor, Tensor]:
+        """Returns the last `most` token ids `(B, most)` of texts, and their number `(B,)`."""
+        ids = self._model.tokenizer.token_ids(text, length, self._max_bytes(most))
         count = ops.sum(ops.cast(ids > 0, "int32"), axis=1)
         return last_ids(ids, count, most), ops.minimum(count, most)
 
     def signature_inputs(
         self, texts: Sequence[str | bytes], sizes: Mapping[str, int]
     ) -> dict[str, dict[str, np.ndarray]]:
-        """Each text as a prompt, of which the end is read: continued with the likeliest tokens,
-        and with drawn ones.
+        """Returns the inputs of each signature with `texts` as prompts, greedy and sampled.
+
+        The end of a prompt that is too long is read.
         """
         prompts = [truncate_left(to_bytes(text), sizes["L"]) for text in texts]
-        return self._inputs(prompts, self._rows_of(prompts, sizes["T"]), sizes, STATE_ROWS)
+        return self._inputs(prompts, self._encode_rows(prompts, sizes["T"]), sizes, STATE_ROWS)
 
     def random_inputs(
         self, count: int, seed: int, sizes: Mapping[str, int]
     ) -> dict[str, dict[str, np.ndarray]]:
-        """`count` prompts of random token ids, from empty ones to `sizes["T"]`, in the same way."""
+        """Returns the inputs of `count` prompts of random token ids, from none to `sizes["T"]`."""
         generator = np.random.default_rng(seed)
         lengths = np.linspace(0, sizes["T"], count // 2).astype(int)
         rows = [
@@ -252,7 +259,7 @@ class GeneratorSignatures:
             for length in lengths
         ]
         prompts = [truncate_left(p, sizes["L"]) for p in self._model.tokenizer.decode_bytes(rows)]
-        # Two rows, for these are kept in the bundle.
+        # Two rows of states, because these are saved in the bundle.
         return self._inputs(prompts, rows, sizes, 2)
 
     def _inputs(
@@ -272,9 +279,9 @@ class GeneratorSignatures:
         token = ops.argmax(logits, axis=-1)
         states = {name: _array(value) for name, value in {"token": token, **state}.items()}
         half = len(length[few]) // 2
-        some = _proven_settings(half, len(length[few]) - half, sizes["N"])
-        uniforms = some.pop("uniforms")
-        first = {name: some[name] for name in SAMPLING}
+        settings_of_few = _proven_settings(half, len(length[few]) - half, sizes["N"])
+        uniforms = settings_of_few.pop("uniforms")
+        first = {name: settings_of_few[name] for name in SAMPLING}
         return {
             "prefill": {"token_ids": token_ids[few], "length": length[few]},
             "decode": states,
@@ -284,7 +291,7 @@ class GeneratorSignatures:
                 "uniform": uniforms[:, 0],
                 **first,
             },
-            "decode_text": {**states, **some, "uniforms": uniforms},
+            "decode_text": {**states, **settings_of_few, "uniforms": uniforms},
             "generate": {
                 "token_ids": np.concatenate([token_ids] * 2),
                 "length": np.concatenate([length] * 2),
@@ -297,26 +304,26 @@ class GeneratorSignatures:
             },
         }
 
-    def _rows_of(self, prompts: Sequence[bytes], most: int) -> list[list[int]]:
-        """The last `most` token ids of each, at most."""
+    def _encode_rows(self, prompts: Sequence[bytes], most: int) -> list[list[int]]:
+        """Returns at most the last `most` token ids of each prompt."""
         return [row[-most:] for row in self._model.tokenizer.encode(prompts)]
 
     def _read(
         self, text: np.ndarray, length: np.ndarray, most: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """`_prompt_of` by the tokenizer outside a graph, which is quicker."""
+        """Does what `_encode_prompt` does outside a graph, which is faster."""
         texts = [row[:count].tobytes() for row, count in zip(text, length, strict=True)]
-        rows = self._rows_of(texts, most)
+        rows = self._encode_rows(texts, most)
         return pad_rows(rows, most), np.array([len(row) for row in rows], "int32")
 
-    def _margins_of_ids(self, inputs: Arrays, outputs: Arrays) -> np.ndarray:
-        """For `generate`: of each token given, and of the one that ended a row."""
+    def _margins_of_tokens(self, inputs: Arrays, outputs: Arrays) -> np.ndarray:
+        """Returns the margins of `generate`: of each token, and of the one that ended a row."""
         new, length = outputs["token_ids"], inputs["length"]
-        found = np.full(new.shape, np.inf)
+        margins = np.full(new.shape, np.inf)
         temperature, top_k, top_p = (inputs[name] for name in SAMPLING)
         if temperature == 0:
-            return found
-        # The whole text at once, not step after step: another way to the same distributions.
+            return margins
+        # The whole text at once, not step by step: another way to the same distributions.
         rows = [
             [BEGINNING, *prompt[:count], *ids[:-1]]
             for prompt, count, ids in zip(inputs["token_ids"], length, new, strict=True)
@@ -324,17 +331,17 @@ class GeneratorSignatures:
         whole = pad_rows(rows, inputs["token_ids"].shape[1] + new.shape[1])
         logits = _array(mask_special_tokens(self._logits_of(whole)))
         for i, uniforms in enumerate(inputs["uniforms"]):
-            chosen = min(outputs["length"][i] + 1, new.shape[1])
-            of_new = logits[i, length[i] : length[i] + chosen]
-            found[i, :chosen] = sampling_margins(
-                of_new, uniforms[:chosen], temperature, top_k, top_p
+            count = min(outputs["length"][i] + 1, new.shape[1])
+            of_new = logits[i, length[i] : length[i] + count]
+            margins[i, :count] = sampling_margins(
+                of_new, uniforms[:count], temperature, top_k, top_p
             )
-        return found
+        return margins
 
     def _margins_of_text(
         self, prompt: int, generated: Any, inputs: Arrays, outputs: Arrays
     ) -> np.ndarray:
-        """For `generate_text`: of the token that a byte belongs to, or of the one before it.
+        """Returns the margins of `generate_text`: of a byte's token, or of the one before it.
 
         `prompt` is the number of tokens read of a prompt, `generated` continues one.
         """
@@ -344,23 +351,25 @@ class GeneratorSignatures:
         token_ids, length = self._read(inputs["text"], inputs["length"], prompt)
         numbers = (inputs[name] for name in SETTINGS)
         new, count = map(_array, generated(token_ids, length, inputs["uniforms"], *numbers))
-        rows = self._margins_of_ids(
+        rows = self._margins_of_tokens(
             {**inputs, "token_ids": token_ids, "length": length},
             {"token_ids": new, "length": count},
         )
-        return self._of_bytes(rows, new, shape)
+        return self._to_byte_margins(rows, new, shape)
 
     def _margins_of_first(self, prompt: int, inputs: Arrays, outputs: Arrays) -> np.ndarray:
-        """For `prefill_text`: of the token that a byte belongs to."""
+        """Returns the margins of `prefill_text`: of the token that a byte belongs to."""
         token_ids, length = self._read(inputs["text"], inputs["length"], prompt)
         logits, _ = self._model.masked_prefill(token_ids, length, prompt + 1)
-        found = sampling_margins(_array(logits), inputs["uniform"], *map(inputs.get, SAMPLING))
-        return self._of_bytes(found[:, None], outputs["token"][:, None], outputs["text"].shape)
+        margins = sampling_margins(_array(logits), inputs["uniform"], *map(inputs.get, SAMPLING))
+        return self._to_byte_margins(
+            margins[:, None], outputs["token"][:, None], outputs["text"].shape
+        )
 
     def _margins_of_following(
         self, cache_length: int, step: Any, inputs: Arrays, outputs: Arrays
     ) -> np.ndarray:
-        """For `decode_text`: of the token that a byte belongs to, or of the one before it.
+        """Returns the margins of `decode_text`: of a byte's token, or of the one before it.
 
         `step` is a `_step_with_fixed_cache` in a cache of `cache_length` positions.
         """
@@ -368,33 +377,37 @@ class GeneratorSignatures:
         token = inputs["token"]
         state = {name: inputs[name] for name in inputs if name in outputs and name != "token"}
         new = np.zeros_like(inputs["uniforms"], "int32")
-        found = np.full(new.shape, np.inf)
-        room = self._room(state["position"], cache_length)
+        margins = np.full(new.shape, np.inf)
+        remaining = self._remaining(state["position"], cache_length)
         for i in range(min(inputs["max_new_tokens"], new.shape[1])):
-            token = token if room is None else np.where(room > i, token, 0)
+            token = token if remaining is None else np.where(remaining > i, token, 0)
             logits, state = step(token, state)
             uniform = inputs["uniforms"][:, i]
-            found[:, i] = np.where(
+            margins[:, i] = np.where(
                 token > 0, sampling_margins(_array(logits), uniform, *sampling), np.inf
             )
-            chosen = _array(next_token(logits, uniform, *sampling))
-            new[:, i] = token = np.where((chosen == END) | (token == 0), 0, chosen)
-        return self._of_bytes(found, new, outputs["text"].shape)
+            selected = _array(next_token(logits, uniform, *sampling))
+            new[:, i] = token = np.where((selected == END) | (token == 0), 0, selected)
+        return self._to_byte_margins(margins, new, outputs["text"].shape)
 
-    def _of_bytes(self, of_ids: np.ndarray, new: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-        """Margins of tokens `(B, N)` as those of the bytes, or of the token before theirs.
+    def _to_byte_margins(
+        self, token_margins: np.ndarray, new: np.ndarray, shape: tuple[int, int]
+    ) -> np.ndarray:
+        """Converts the margins of tokens `(B, N)` to those of bytes.
 
-        What ended a text stands where its next byte would have.
+        The margin of the end of a text stands where its next byte would be.
         """
-        found = np.full(shape, np.inf)
-        of_ids = np.concatenate([of_ids[:, :1], np.minimum(of_ids[:, 1:], of_ids[:, :-1])], axis=1)
+        margins = np.full(shape, np.inf)
+        token_margins = np.concatenate(
+            [token_margins[:, :1], np.minimum(token_margins[:, 1:], token_margins[:, :-1])], axis=1
+        )
         for i, ids in enumerate(new):
             count = np.count_nonzero(ids)
             pieces = self._model.tokenizer.decode_bytes(ids[:count, None])
             sizes = [*map(len, pieces), *[1] * (len(ids) - count)]
-            of_bytes = np.repeat(of_ids[i], sizes)[: shape[1]]
-            found[i, : len(of_bytes)] = of_bytes
-        return found
+            byte_margins = np.repeat(token_margins[i], sizes)[: shape[1]]
+            margins[i, : len(byte_margins)] = byte_margins
+        return margins
 
     @cached_property
     def _logits_of(self) -> Any:
@@ -404,34 +417,32 @@ class GeneratorSignatures:
         return compile_function(self._model, logits, jit=False, dynamic_shapes=True)
 
     def limits(self, sizes: Mapping[str, int]) -> dict[str, int]:
-        """The largest size of each dimension of a signature that has one, where T tokens of a
-        prompt and N that follow it are asked for.
-        """
+        """Returns the largest size of each dimension, with T tokens of a prompt and N new ones."""
         prompt, new = self._sizes(sizes)
-        return {"T": prompt, "N": new, "L": self._bytes_of(prompt)}
+        return {"T": prompt, "N": new, "L": self._max_bytes(prompt)}
 
-    def _bytes_of(self, tokens: int) -> int:
-        """As many as a text of `tokens` tokens surely has."""
+    def _max_bytes(self, tokens: int) -> int:
+        """Returns an upper bound of the bytes of a text of `tokens` tokens."""
         return self._model.tokenizer.max_bytes_per_token * tokens + 3
 
 
 def last_ids(token_ids: Tensor, count: Tensor, most: int) -> Tensor:
-    """The last `most` of the first `count` ids of each row: `(B, L)` to `(B, most)`."""
+    """Returns the last `most` of the first `count` ids of each row: `(B, L)` to `(B, most)`."""
     width = ops.shape(token_ids)[1]
-    places = ops.expand_dims(ops.arange(most, dtype="int32"), axis=0)
-    places = places + ops.expand_dims(ops.maximum(count - most, 0), axis=1)
-    found = ops.take_along_axis(token_ids, ops.minimum(places, width - 1), axis=1)
-    return ops.where(places < width, found, 0)
+    positions = ops.expand_dims(ops.arange(most, dtype="int32"), axis=0)
+    positions = positions + ops.expand_dims(ops.maximum(count - most, 0), axis=1)
+    last = ops.take_along_axis(token_ids, ops.minimum(positions, width - 1), axis=1)
+    return ops.where(positions < width, last, 0)
 
 
-def _of_rows(value: Tensor, rows: Tensor) -> Tensor:
-    """`value`, `(B, …)`, where `rows`, `(B,)` boolean, is True, and zeros elsewhere."""
+def _mask_rows(value: Tensor, mask: Tensor) -> Tensor:
+    """Returns `value`, `(B, …)`, with zeros in rows where `mask`, `(B,)` boolean, is False."""
     shape = (-1, *[1] * (len(value.shape) - 1))
-    return value * ops.cast(ops.reshape(rows, shape), value.dtype)
+    return value * ops.cast(ops.reshape(mask, shape), value.dtype)
 
 
 def _proven_settings(greedy: int, drawn_ones: int, new: int) -> dict[str, np.ndarray]:
-    """The settings of `generate` for rows that take the likeliest tokens, then rows that draw."""
+    """Returns settings of `generate`: greedy rows, then sampled rows."""
     parts = len(PROVEN_SAMPLING)
     sampled = [PROVEN_SAMPLING[i * parts // drawn_ones] for i in range(drawn_ones)]
     temperature, top_k, top_p = zip(*[(0.0, 0, 1.0)] * greedy, *sampled, strict=True)

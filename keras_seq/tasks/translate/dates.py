@@ -1,4 +1,4 @@
-"""Dates as people write them in many languages, and as ISO 8601 writes them."""
+"""Generates dates as people write them in many languages, with their ISO 8601 form."""
 
 import random
 from datetime import date
@@ -26,15 +26,15 @@ _PLAIN_SPACES = str.maketrans("\u00a0\u202f", "  ")  # No keyboard has the ones 
 
 
 def dates(count: int, seed: int) -> Pairs:
-    """Pairs of a date as a language writes it and as ISO 8601 does: "3. März 2026", "2026-03-03".
+    """Returns pairs of a date in a language and in ISO 8601: "3. März 2026", "2026-03-03".
 
-    The dates lie between 1900 and 2099, in the Gregorian calendar. All sources are different, and
-    none can be read as two dates: where the month is a number, the order is year, month, day. A
-    language that has digits of its own is written in these every other time.
+    The dates lie between 1900 and 2099, in the Gregorian calendar. All sources are different and
+    unambiguous: where the month is a number, the order is year, month, day. A language with digits
+    of its own is written in these half of the time.
 
     Args:
-        count: How many pairs; there are some ten million.
-        seed: The same seed gives the same pairs with the same version of Babel.
+        count: Number of pairs; there are about ten million.
+        seed: Random seed: it gives the same pairs with the same version of Babel.
 
     Raises:
         ValueError: If `count` is not a whole number of 1 or more.
@@ -60,7 +60,7 @@ def dates(count: int, seed: int) -> Pairs:
 
 @cache
 def _patterns(name: str) -> tuple[tuple[Any, Any], ...]:
-    """The different patterns of a locale that are clear, each with the locale."""
+    """Returns the unambiguous patterns of a locale, each with the locale."""
     from babel import Locale
 
     locale = Locale.parse(name)
@@ -73,13 +73,13 @@ def _patterns(name: str) -> tuple[tuple[Any, Any], ...]:
 
 @cache
 def _native_digits(locale: Any) -> dict[int, str]:
-    """For `str.translate`; empty where a locale writes digits as English does."""
+    """Returns a table for `str.translate`; empty where a locale writes digits as English does."""
     zero = _ZEROS.get(locale.other_numbering_systems.get("native", ""))
     return {} if zero is None else {ord(str(i)): chr(ord(zero) + i) for i in range(10)}
 
 
 def _is_clear(pattern: str) -> bool:
-    """Whether the month is in letters (MMM, MMMM), or a number (M, MM) between year and day.
+    """Returns whether the month is in letters (MMM, MMMM), or a number between year and day.
 
     10.11.2026 is in October or in November, 2026/10/11 in October.
     """

@@ -8,16 +8,16 @@ BLEU_TOKENIZERS = {"zh": "zh", "ja": "char", "th": "char"}
 
 
 def translation_metrics(
-    found: Sequence[str], expected: Sequence[str], language: str = ""
+    translations: Sequence[str], references: Sequence[str], language: str = ""
 ) -> dict[str, Any]:
     """Scores translations, each with one reference, as sacrebleu does.
 
-    BLEU: Papineni et al. 2002; chrF: Popović 2015; how they are counted: Post 2018.
+    BLEU: Papineni et al. 2002; chrF: Popović 2015; sacrebleu: Post 2018.
 
     Args:
-        found: The translations.
-        expected: The references, in the same order.
-        language: That they are in.
+        translations: The translations.
+        references: The references, in the same order.
+        language: The language of both.
 
     Returns:
         "bleu", and "bleu_lowercase" of lower-cased texts, from 0 to 100, with the "signature" of
@@ -27,15 +27,15 @@ def translation_metrics(
     from sacrebleu.metrics import BLEU, CHRF
 
     tokenizer = BLEU_TOKENIZERS.get(language, "13a")
-    references = [list(expected)]
+    streams = [list(references)]
     bleu = BLEU(tokenize=tokenizer)
     lowercase = BLEU(tokenize=tokenizer, lowercase=True)
-    exact = sum(a == b for a, b in zip(found, expected, strict=True))
+    exact = sum(a == b for a, b in zip(translations, references, strict=True))
     return {
-        "bleu": bleu.corpus_score(found, references).score,
-        "bleu_lowercase": lowercase.corpus_score(found, references).score,
-        "chrf": CHRF().corpus_score(found, references).score,
-        "exact": exact / len(expected),
-        "examples": len(expected),
+        "bleu": bleu.corpus_score(translations, streams).score,
+        "bleu_lowercase": lowercase.corpus_score(translations, streams).score,
+        "chrf": CHRF().corpus_score(translations, streams).score,
+        "exact": exact / len(references),
+        "examples": len(references),
         "signature": str(bleu.get_signature()),
     }

@@ -29,23 +29,24 @@ from keras_seq.text.trimming import strip_text
 from keras_seq.typing import Arrays, State, Tensor
 
 MAX_BATCH_ROWS = 64  # Rows of a search, beams included.
-SIZES = 16  # Compiled functions are kept for lengths that are multiples of it.
+SIZES = 16  # Compiled functions are cached for lengths that are multiples of it.
 
 
 @keras.saving.register_keras_serializable("keras_seq")
 class Translator(SignatureMixin, TextModel):
-    """An encoder-decoder and a softmax over the vocabulary, which is that of the embedding.
+    """An encoder-decoder and a softmax that shares the embedding's weights.
 
-    Trained with source ids `(B, S)` and target ids `(B, T)`, which begin with the beginning token,
-    as `x`, and the target moved on by one, which ends with the end token, as `y`; see
-    `preprocess`. The model itself puts an end token behind each source.
+    It is trained with source ids `(B, S)` and target ids `(B, T)`, which begin with the beginning
+    token, as `x`, and the target shifted by one, which ends with the end token, as `y`; see
+    `preprocess`. The model itself appends an end token to each source.
 
     Args:
-        backbone: A `keras_seq.backbones.EncoderDecoder`, of the tokenizer's vocabulary size.
-        tokenizer: A `keras_seq.text` tokenizer, of both languages.
-        max_length: Tokens of a source, and of a target, at most.
-        source: Name of the language it reads.
-        target: Name of the language it writes.
+        backbone: A `keras_seq.backbones.EncoderDecoder`.
+        tokenizer: A `keras_seq.text` tokenizer of both languages.
+        max_length: Largest number of tokens of a source, and of a target.
+        source: Name of the source language.
+        target: Name of the target language.
+        embedding: A `TokenEmbedding` of the backbone's width; by default a new, scaled one.
 
     Example:
 
@@ -96,8 +97,8 @@ class Translator(SignatureMixin, TextModel):
         self.built = True
 
     def call(self, inputs: tuple[Tensor, Tensor], training: bool = False) -> Tensor:
-        """Maps source ids `(B, S)` and target ids `(B, T)`, int32, to logits `(B, T, V)` float32:
-        those of the token after each.
+        """Maps source ids `(B, S)` and target ids `(B, T)`, int32, to logits `(B, T, V)` float32 of
+        the next tokens.
         """
         source_ids, target_ids = inputs
         source_ids = append_end(source_ids)
@@ -113,24 +114,24 @@ class Translator(SignatureMixin, TextModel):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Tensor:
-        """The compiled loss; in training with `r_drop`, α, that of two passes, which dropout makes
-        differ, and how far their predictions lie apart (R-Drop, Liang et al. 2021):
+        """Computes the compiled loss; in training with `r_drop`, α, that of two predictions with
+        different dropout, and their distance (R-Drop, Liang et al. 2021):
 
             (L(p) + L(q)) / 2 + α / 4 · (KL(p ‖ q) + KL(q ‖ p))
         """
         loss = super().compute_loss(x, y, y_pred, sample_weight, training)
         if not (training and self.r_drop):
             return loss
-        other = self(x, training=True)
-        loss = (loss + super().compute_loss(x, y, other, sample_weight, training)) / 2
-        log_p, log_q = ops.log_softmax(y_pred), ops.log_softmax(other)
+        y_other = self(x, training=True)
+        loss = (loss + super().compute_loss(x, y, y_other, sample_weight, training)) / 2
+        log_p, log_q = ops.log_softmax(y_pred), ops.log_softmax(y_other)
         apart = ops.sum((ops.exp(log_p) - ops.exp(log_q)) * (log_p - log_q), axis=-1)
         if sample_weight is not None:
             apart = apart * sample_weight
         return loss + self.r_drop / 4 * ops.mean(apart)
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Hidden vectors `(…, D)` to logits `(…, V)` float32."""
+        """Maps hidden vectors `(…, D)` to logits `(…, V)` float32."""
         return self.head(hidden, embeddings=self.embedding.embeddings)
 
     def encode(self, source_ids: Tensor) -> State:
@@ -140,10 +141,11 @@ class Translator(SignatureMixin, TextModel):
         return {"source_ids": source_ids, **memory}
 
     def begin(self, memory: State, size: int | None) -> tuple[Tensor, State]:
-        """The first step of targets of `size` tokens at most: `(logits, state)`; None for a state
-        that grows.
+        """Computes the first step of targets of at most `size` tokens: `(logits, state)`.
+
+        The caches grow with each step if `size` is None.
         """
-        # A search asks for what follows the last token, too.
+        # A search also asks for the token after the last one.
         slots = None if size is None else size + 1
         state = self.backbone.initial_state(memory, slots)
         token = ops.full_like(memory["source_ids"][:, 0], BEGINNING)
@@ -152,8 +154,10 @@ class Translator(SignatureMixin, TextModel):
     def step(
         self, token: Tensor, state: State, memory: State, beams: int = 1
     ) -> tuple[Tensor, State]:
-        """One token of each target, `(B · K,)` int32: `(logits, state)`, the logits `(B · K, V)`
-        being those of the token after it. K, `beams`, are the targets of each source.
+        """Reads one token of each target, `(B · K,)` int32, K being `beams`.
+
+        Returns:
+            `(logits, state)`: the logits `(B · K, V)` of the next token, and the new state.
         """
         hidden, state = self.backbone.step(
             self.embedding(token), state, memory, token_mask(memory["source_ids"]), beams
@@ -170,8 +174,9 @@ class Translator(SignatureMixin, TextModel):
         length_penalty: Tensor,
         no_repeat: int = 0,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The best targets of sources `(B, S)` int32; see `keras_seq.decoding.beam_search`. Of a
-        source without tokens they are empty, with the score 0.
+        """Finds the best targets of sources `(B, S)` int32; see `keras_seq.decoding.beam_search`.
+
+        The targets of a source without tokens are empty, with the score 0.
         """
         memory = self.encode(source_ids)
 
@@ -201,8 +206,8 @@ class Translator(SignatureMixin, TextModel):
         )
 
     def translate(self, texts: Sequence[str | bytes], **options: Any) -> list[str]:
-        """The best translation of each text; see `hypotheses` for the options."""
-        return [found[0].text for found in self.hypotheses(texts, **options)]
+        """Returns the best translation of each text; see `hypotheses` for the options."""
+        return [row[0].text for row in self.hypotheses(texts, **options)]
 
     def hypotheses(
         self,
@@ -215,24 +220,26 @@ class Translator(SignatureMixin, TextModel):
         no_repeat_ngram: int = 0,
         split: bool = True,
     ) -> list[list[Hypothesis]]:
-        """The translations of each text that a beam search finds, the best first.
+        """Finds the translations of each text by beam search, the best first.
 
         Args:
-            texts: Of any length; see `split`. ASCII white space around one is not read.
+            texts: Texts of any length; see `split`. ASCII white space around a text is ignored.
             num_beams: Number of translations that are followed at once, and returned. 1 takes the
                 likeliest token each time.
-            length_penalty: α of `keras_seq.decoding.beam_search`: more prefers longer texts.
-            max_new_tokens: Tokens of a translation at most, its end being one, by default
-                `max_length`. What has not ended there is cut, and marked as such. Of a text that
-                is split, this and what follows count for each part.
-            min_new_tokens: Tokens of a translation at least.
-            no_repeat_ngram: No so many tokens stand twice in a translation; 0 allows it.
-            split: Translate a text of more than `max_length` tokens sentence by sentence, or in
-                smaller parts where these are too long: hypothesis k is then made of the k-th of
-                each. An error otherwise.
+            length_penalty: α of `keras_seq.decoding.beam_search`: larger values prefer longer
+                texts.
+            max_new_tokens: Largest number of tokens of a translation, its end included, by default
+                `max_length`. A translation that has not ended there is cut and marked as such. If a
+                text is split, this and the following limits hold for each part.
+            min_new_tokens: Smallest number of tokens of a translation.
+            no_repeat_ngram: Length of token sequences that may not occur twice in a translation; 0
+                allows all.
+            split: Whether to translate a text of more than `max_length` tokens sentence by
+                sentence, or in smaller parts where these are too long. Hypothesis k is then made of
+                the k-th of each part. Otherwise such a text is an error.
 
         Returns:
-            For each text `num_beams` of them, or as many as there are.
+            `num_beams` hypotheses of each text, or as many as there are.
 
         Raises:
             UserError: If a value is outside of its range, or a text too long.
@@ -249,31 +256,31 @@ class Translator(SignatureMixin, TextModel):
         if not is_number or not 0 <= length_penalty < float("inf"):
             raise UserError(f"length_penalty is 0 or more. Received: {length_penalty!r}")
         pieces = [self._parts(text, split) for text in encode_utf8(texts)]
-        rows = self.tokenizer.encode([part for found in pieces for part in found])
-        # Those of about one length together; each result back to its place.
+        rows = self.tokenizer.encode([part for parts in pieces for part in parts])
+        # Rows of about one length run together.
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         results: list[list[Hypothesis]] = [[] for _ in rows]
         rows_per_call = max(1, MAX_BATCH_ROWS // num_beams)
         numbers = (np.int32(most), np.int32(min_new_tokens), np.float32(length_penalty))
-        # One call does not repay what XLA takes to compile.
+        # A single call is not worth the time that XLA takes to compile.
         run = self._search_functions(num_beams, no_repeat_ngram, len(rows) > rows_per_call)
         for start in show_progress(range(0, len(rows), rows_per_call), "Translating"):
-            some = order[start : start + rows_per_call]
-            source_ids = self._padded([rows[i] for i in some])
-            found = map(ops.convert_to_numpy, run(source_ids, *numbers))
-            for i, ids, count, scores, ended in zip(some, *found, strict=True):
+            batch = order[start : start + rows_per_call]
+            source_ids = self._padded([rows[i] for i in batch])
+            outputs = map(ops.convert_to_numpy, run(source_ids, *numbers))
+            for i, ids, count, scores, ended in zip(batch, *outputs, strict=True):
                 results[i] = self._read_hypotheses(ids, count, scores, ended)
-        found = iter(results)
-        return [join_hypotheses([next(found) for _ in parts], self.target) for parts in pieces]
+        of_parts = iter(results)
+        return [join_hypotheses([next(of_parts) for _ in parts], self.target) for parts in pieces]
 
     def _padded(self, rows: list[list[int]]) -> np.ndarray:
-        """Ids `(B, S)`, S being one of a few sizes."""
+        """Returns ids `(B, S)`, S being one of a few sizes."""
         longest = max(1, *map(len, rows))
         return pad_rows(rows, min(-(-longest // SIZES) * SIZES, self.max_length))
 
     def _parts(self, content: bytes, split: bool) -> list[str | bytes]:
-        """A text in parts that the model has place for: one part, if it has for all of it, and
-        none, if there is nothing to translate.
+        """Splits a text into parts that the model can read: one if it can read all of it, none if
+        there is nothing to translate.
         """
         content = strip_text(content)
 
@@ -299,8 +306,9 @@ class Translator(SignatureMixin, TextModel):
 
     @cached_property
     def _search_functions(self) -> Any:
-        """From beams, n-grams and `jit` to a search as one function: source_ids `(B, S)` and
-        scalars, max_new_tokens, min_new_tokens, length penalty.
+        """Searches as compiled functions, by number of beams, length of n-grams and `jit`.
+
+        A function takes source_ids `(B, S)`, max_new_tokens, min_new_tokens and length penalty.
         """
         return cache(self._compiled_search)
 
@@ -311,16 +319,16 @@ class Translator(SignatureMixin, TextModel):
         return compile_function(self, run, jit, dynamic_shapes=True)
 
     def attention(self, text: str | bytes, translation: str | bytes) -> Arrays:
-        """How much each token of a translation looks at each of the text.
+        """Returns the cross-attention between the tokens of a translation and those of its text.
 
         Args:
-            text: Of `max_length` tokens at most.
-            translation: Of it; any text of `max_length` tokens at most.
+            text: A text of at most `max_length` tokens.
+            translation: Its translation; any text of at most `max_length` tokens.
 
         Returns:
-            "source" and "target": the tokens as texts, an end of text at the end of each; and
-            "weights", `(T, S)` float32, of which each row sums to 1: where the model looked when it
-            chose that token.
+            "source" and "target": the tokens as texts, with an end of text behind each; and
+            "weights", `(T, S)` float32, whose rows sum to 1: where the model looked when it
+            selected that token.
 
         Raises:
             UserError: If one of them is too long.
@@ -335,19 +343,19 @@ class Translator(SignatureMixin, TextModel):
         source, target = ids
         weights = self._attention(self._padded([source]), np.array([target], "int32"))
         texts = [[*self.tokenizer.decode([i] for i in row), "</s>"] for row in ids]
-        found = ops.convert_to_numpy(weights)[0, :, : len(source) + 1]
-        return {"source": texts[0], "target": texts[1], "weights": found}
+        weights = ops.convert_to_numpy(weights)[0, :, : len(source) + 1]
+        return {"source": texts[0], "target": texts[1], "weights": weights}
 
     @cached_property
     def _attention(self) -> Any:
         return compile_function(self, self.attention_weights, jit=False, dynamic_shapes=True)
 
     def attention_weights(self, source_ids: Tensor, target_ids: Tensor) -> Tensor:
-        """Where the model looks when it chooses each token of targets `(B, T)`, and their end:
-        `(B, T + 1, S + 1)` float32 of sources `(B, S)`, with a place for the end of each.
+        """Returns where the model looks when it selects each token of targets `(B, T)` and their
+        end: `(B, T + 1, S + 1)` float32 for sources `(B, S)` and their ends.
         """
         memory = self.encode(source_ids)
-        # As long as the source has an end: a target may have no tokens.
+        # Of the source, which has an end: a target may have no tokens.
         beginning = ops.full_like(memory["source_ids"][:, :1], BEGINNING)
         read = ops.concatenate([beginning, target_ids], axis=1)
         return self.backbone.cross_attention(
@@ -357,16 +365,17 @@ class Translator(SignatureMixin, TextModel):
     def preprocess(
         self, sources: Sequence[str | bytes], targets: Sequence[str | bytes]
     ) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray, np.ndarray]:
-        """Texts as `fit` takes them: `x`, `y` and the weights of `y`, 0 where it is padding; cut
-        to `max_length` tokens.
+        """Converts texts to what `fit` takes: `x`, `y` and the weights of `y`.
+
+        Texts are cut to `max_length` tokens; the weights are 0 where `y` is padding.
         """
         source_ids = pad_rows(self.tokenizer.encode(sources), self.max_length)
         rows = [row[: self.max_length] for row in self.tokenizer.encode(targets)]
         read = pad_rows([[BEGINNING, *row] for row in rows], self.max_length + 1)
-        told = pad_rows([[*row, END] for row in rows], self.max_length + 1)
-        weight = (told > 0).astype("float32")
-        # Keras takes the mean over all places, which is to be that over the tokens.
-        return (source_ids, read), told, weight * (weight.size / max(1, weight.sum()))
+        shifted = pad_rows([[*row, END] for row in rows], self.max_length + 1)
+        weight = (shifted > 0).astype("float32")
+        # Keras takes the mean over all positions; the weights make it that over the tokens.
+        return (source_ids, read), shifted, weight * (weight.size / max(1, weight.sum()))
 
     def describe(self) -> dict[str, Any]:
         """Returns backbone, sizes and languages, for the manifest of a bundle."""
@@ -377,11 +386,11 @@ class Translator(SignatureMixin, TextModel):
 
 
 def append_end(source_ids: Tensor) -> Tensor:
-    """Ids `(B, S)` with an end token behind each row: `(B, S + 1)`."""
+    """Appends an end token to each row: ids `(B, S)` to `(B, S + 1)`."""
     count = ops.sum(ops.cast(source_ids > 0, "int32"), axis=1, keepdims=True)
     longer = ops.pad(source_ids, ((0, 0), (0, 1)))
-    places = ops.expand_dims(ops.arange(ops.shape(longer)[1], dtype="int32"), axis=0)
-    return ops.where(ops.equal(places, count), END, longer)
+    positions = ops.expand_dims(ops.arange(ops.shape(longer)[1], dtype="int32"), axis=0)
+    return ops.where(ops.equal(positions, count), END, longer)
 
 
 def _require(name: str, value: Any, least: int, most: int) -> None:

@@ -1,4 +1,4 @@
-"""What a translator hands the exporter: its signatures, and what proves them."""
+"""The signatures of a translator, and the inputs that prove them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ from keras_seq.typing import Arrays, Tensor
 
 BEAMS = 4
 LENGTH_PENALTY = 0.6
-STATE_ROWS = 32  # Rows compared of the signatures that hand out states, which are large.
+STATE_ROWS = 32  # rows compared of signatures with states, which are large
 
 
 class TranslatorSignatures:
@@ -31,12 +31,12 @@ class TranslatorSignatures:
         self._model = model
 
     def signatures(self, sizes: Mapping[str, int] | None = None) -> tuple[Signature, ...]:
-        """`encode`, `decode`, `translate`, `translate_text`, and `attend_text`: where the model
-        looks in a text when it writes each token of a translation of it.
+        """Returns `encode`, `decode`, `translate`, `translate_text` and `attend_text`, the
+        cross-attention between a text and a translation of it.
 
         Args:
-            sizes: "T", the tokens of a source, "N", those of a translation, where they are not to
-                be `max_length`, and "K", the beams, where they are not to be 4.
+            sizes: "T", the tokens of a source, and "N", those of a translation, by default
+                `max_length`; and "K", the beams, by default 4.
         """
         limits = self.limits(sizes or {})
         read, new, beams = limits["T"], limits["N"], limits["K"]
@@ -45,13 +45,13 @@ class TranslatorSignatures:
         _, state = self._model.begin(memory, new)
 
         def specs(values: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> Any:
-            """Of tensors that were made of one token and of two: S is what differs."""
-            found = []
+            """Returns the specs of tensors made of one token; S is what differs for two tokens."""
+            tensors = []
             for name, x in values.items():
                 sizes = zip(x.shape[1:], others[name].shape[1:], strict=True)
-                shape = ("B", *(one if one == two else "S" for one, two in sizes))
-                found.append(TensorSpec(name, keras.backend.standardize_dtype(x.dtype), shape))
-            return tuple(found)
+                shape = ("B", *(size if size == longer else "S" for size, longer in sizes))
+                tensors.append(TensorSpec(name, keras.backend.standardize_dtype(x.dtype), shape))
+            return tuple(tensors)
 
         def encode(token_ids: Tensor) -> dict[str, Tensor]:
             memory = self._model.encode(token_ids)
@@ -150,7 +150,7 @@ class TranslatorSignatures:
         )
 
     def signature_inputs(self, texts: Sequence[str | bytes], sizes: Mapping[str, int]) -> Any:
-        """Each text as a source, of which the beginning is read."""
+        """Returns the inputs of each signature with `texts` as sources, cut to `sizes`."""
         rows = [row[: sizes["T"]] for row in self._model.tokenizer.encode(texts)]
         return self._inputs(
             [truncate(to_bytes(t), sizes["L"]) for t in texts], rows, sizes, STATE_ROWS
@@ -159,7 +159,7 @@ class TranslatorSignatures:
     def random_inputs(
         self, count: int, seed: int, sizes: Mapping[str, int]
     ) -> dict[str, dict[str, np.ndarray]]:
-        """`count` sources of random token ids, from empty ones to `sizes["T"]`."""
+        """Returns the inputs of `count` sources of random token ids, from none to `sizes["T"]`."""
         generator = np.random.default_rng(seed)
         lengths = np.linspace(0, sizes["T"], count).astype(int)
         rows = [
@@ -167,7 +167,7 @@ class TranslatorSignatures:
             for length in lengths
         ]
         texts = [truncate(text, sizes["L"]) for text in self._model.tokenizer.decode_bytes(rows)]
-        # Two rows of states, for these are kept in the bundle.
+        # Two rows of states, because these are saved in the bundle.
         return self._inputs(texts, rows, sizes, 2)
 
     def _inputs(
@@ -181,7 +181,7 @@ class TranslatorSignatures:
         text, length = pack_texts(texts)
         limits = self.limits(sizes)
         new = limits["N"]
-        # The text before stands for the translation: any two will do.
+        # The previous text serves as the translation: any two texts will do.
         others = [truncate(text, limits["R"]) for text in [texts[-1], *texts[:-1]]]
         translation, translation_length = pack_texts(others)
         numbers = {
@@ -206,27 +206,27 @@ class TranslatorSignatures:
         }
 
     def limits(self, sizes: Mapping[str, int]) -> dict[str, int]:
-        """The largest size of each dimension: T tokens of a source and S with its end, N of a
-        translation, K beams, L bytes of a text and R of a translation, as asked for in `sizes`.
+        """Returns the largest size of each dimension: T tokens of a source and S with its end, N of
+        a translation, K beams, L bytes of a text and R of a translation.
 
         Raises:
             UserError: If the model cannot have these sizes.
         """
         longest = self._model.max_length
-        found = {"T": sizes.get("T", longest), "N": sizes.get("N", longest)}
+        limits = {"T": sizes.get("T", longest), "N": sizes.get("N", longest)}
         for size, option in (("T", "--max-length"), ("N", "--max-new-tokens")):
-            if found[size] > longest:
+            if limits[size] > longest:
                 raise UserError(
                     f"{option} is from 1 to the {longest} that the model was trained with. "
-                    f"Received: {found[size]}"
+                    f"Received: {limits[size]}"
                 )
-        beams, most = sizes.get("K", BEAMS), self._model.embedding.vocabulary_size // 2
-        if not 1 <= beams <= most:
+        beams, max_beams = sizes.get("K", BEAMS), self._model.embedding.vocabulary_size // 2
+        if not 1 <= beams <= max_beams:
             raise UserError(
-                f"--num-beams is from 1 to {most}, half the vocabulary. Received: {beams}"
+                f"--num-beams is from 1 to {max_beams}, half the vocabulary. Received: {beams}"
             )
         # A character has four bytes at most: so the last token is whole, too.
         text, translation = (
-            self._model.tokenizer.max_bytes_per_token * found[size] + 3 for size in ("T", "N")
+            self._model.tokenizer.max_bytes_per_token * limits[size] + 3 for size in ("T", "N")
         )
-        return {**found, "S": found["T"] + 1, "K": beams, "L": text, "R": translation}
+        return {**limits, "S": limits["T"] + 1, "K": beams, "L": text, "R": translation}
