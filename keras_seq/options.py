@@ -5,6 +5,7 @@ data: imports nothing heavy.
 """
 
 import dataclasses
+import inspect
 import types
 import typing
 from collections.abc import Collection, Mapping, Sequence
@@ -58,7 +59,9 @@ def option(
 
 
 def override(base: type, name: str, default: Any, **changes: Any) -> Any:
-    """Returns a field of `base` with another default, and other metadata where `changes` says so.
+    """Returns a field of `base` with another default and other metadata.
+
+    Where only the default differs, assign it: `epochs: int = 4`.
 
     Args:
         base: The class that declares the field.
@@ -72,6 +75,15 @@ def override(base: type, name: str, default: Any, **changes: Any) -> Any:
 
 class Options:
     """Base of dataclasses whose fields are made by `option`."""
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        for name in inspect.get_annotations(cls):
+            value = cls.__dict__.get(name, dataclasses.MISSING)
+            inherited = next((base for base in cls.__bases__ if name in _fields(base)), None)
+            if inherited and not isinstance(value, dataclasses.Field):
+                # Only a default: help text and all else is what the base says.
+                setattr(cls, name, override(inherited, name, value))
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -94,6 +106,10 @@ class Options:
         """Returns the options in `values`, under today's or earlier names; others are ignored."""
         names = option_names(cls)
         return cls(**{names[name]: value for name, value in values.items() if name in names})
+
+
+def _fields(kind: type) -> dict[str, dataclasses.Field]:
+    return getattr(kind, "__dataclass_fields__", {})
 
 
 def option_names(kind: type) -> dict[str, str]:

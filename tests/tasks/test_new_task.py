@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-TASK = '''
+PACKAGE = '''
 """Counts the words of a text."""
 
 from dataclasses import dataclass
@@ -72,7 +72,7 @@ TASK = Task(
 )
 '''
 
-MODEL = """
+MODULE = """
 import keras
 import numpy as np
 from keras import ops
@@ -176,8 +176,8 @@ def command(tmp_path_factory):
     package, information = folder / "toy_task", folder / "toy_task-1.0.dist-info"
     package.mkdir()
     information.mkdir()
-    (package / "__init__.py").write_text(TASK)
-    (package / "model.py").write_text(MODEL)
+    (package / "__init__.py").write_text(PACKAGE)
+    (package / "model.py").write_text(MODULE)
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-task\nVersion: 1.0\n")
     (information / "entry_points.txt").write_text("[keras_seq.tasks]\ncount = toy_task:TASK\n")
     words = ["the", "film", "was", "long", "and", "dull", "but", "the", "music", "is", "fine"]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from keras_seq.errors import UserError
-from keras_seq.options import option, override
+from keras_seq.options import option
 from keras_seq.tasks.text_settings import TextSettings
 from keras_seq.training.settings import AT_LEAST_1, MODEL
 
@@ -14,8 +14,8 @@ DATA, PRETRAINING = "data", "pre-training"
 class ClassifierSettings(TextSettings):
     """The settings of a classifier; `BACKBONES` has the defaults of each backbone."""
 
-    backbone: str = override(TextSettings, "backbone", "lstm")
-    hidden_dim: int = override(TextSettings, "hidden_dim", 64)
+    backbone: str = "lstm"
+    hidden_dim: int = 64
     embedding_dim: int = option(
         64,
         "width of the token embedding of a recurrent model",
@@ -26,8 +26,8 @@ class ClassifierSettings(TextSettings):
     pooling: str = option(
         "max", "how the features of tokens are pooled", group=MODEL, choices=("max", "mean")
     )
-    dropout: float = override(TextSettings, "dropout", 0.4)
-    learning_rate: float = override(TextSettings, "learning_rate", 2e-3)
+    dropout: float = 0.4
+    learning_rate: float = 2e-3
     limit: int = option(
         0,
         "labelled texts to learn from, including those that select the best epoch; 0 for all",

@@ -12,7 +12,7 @@ from keras_seq.training.settings import AT_LEAST_0, MODEL, TRAINING
 class LanguageModelSettings(TextSettings):
     """The settings of a language model; `BACKBONES` has the defaults of each backbone."""
 
-    tokenizer: str = override(TextSettings, "tokenizer", "bytes")
+    tokenizer: str = "bytes"
     max_length: int = override(
         TextSettings,
         "max_length",
@@ -20,7 +20,7 @@ class LanguageModelSettings(TextSettings):
         help="tokens per row; a transformer has no more positions, also when it is used",
         check=("2 or more", lambda x: x >= 2),
     )
-    num_layers: int = override(TextSettings, "num_layers", 4)
+    num_layers: int = 4
     tie_embeddings: bool = option(
         True, "the softmax shares its weights with the embedding", group=MODEL
     )
@@ -30,13 +30,13 @@ class LanguageModelSettings(TextSettings):
         group=TRAINING,
         check=AT_LEAST_0,
     )
-    epochs: int = override(TextSettings, "epochs", 4)
-    batch_size: int = override(TextSettings, "batch_size", 16)
-    learning_rate: float = override(TextSettings, "learning_rate", 4e-3)
-    schedule: str = override(TextSettings, "schedule", "cosine")
-    warmup_steps: int = override(TextSettings, "warmup_steps", 100)
-    weight_decay: float = override(TextSettings, "weight_decay", 0.1)
-    clip_norm: float = override(TextSettings, "clip_norm", 1.0)
+    epochs: int = 4
+    batch_size: int = 16
+    learning_rate: float = 4e-3
+    schedule: str = "cosine"
+    warmup_steps: int = 100
+    weight_decay: float = 0.1
+    clip_norm: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -52,13 +52,13 @@ class TranslatorSettings(TextSettings):
         group=TRAINING,
         check=AT_LEAST_1,
     )
-    epochs: int = override(TextSettings, "epochs", 10)
-    learning_rate: float = override(TextSettings, "learning_rate", 4e-3)
-    schedule: str = override(TextSettings, "schedule", "cosine")
-    warmup_steps: int = override(TextSettings, "warmup_steps", 100)
-    label_smoothing: float = override(TextSettings, "label_smoothing", 0.1)
-    clip_norm: float = override(TextSettings, "clip_norm", 1.0)
-    average: float = override(TextSettings, "average", 0.99)
+    epochs: int = 10
+    learning_rate: float = 4e-3
+    schedule: str = "cosine"
+    warmup_steps: int = 100
+    label_smoothing: float = 0.1
+    clip_norm: float = 1.0
+    average: float = 0.99
     subword_alpha: float = option(
         0.0,
         "segment texts at random in each epoch, such as 0.2; the smaller, the more freely; for "
