@@ -20,29 +20,32 @@ if _SHARED.is_dir():
 import pytest
 from filelock import FileLock
 
-from keras_seq import data
 from keras_seq.cli import main
 from keras_seq.console import collect_garbage_rarely
+from keras_seq.data.corpus import Corpus
 
 BACKBONES = ("rnn", "lstm", "transformer")
 # The longest first: else one process does them alone at the end.
 LONGEST = (
-    "test_mobile_demo.py",
-    "test_lost.py",
+    "mobile_demo/test_mobile_demo.py",
+    "training/test_resume_after_kill.py",
+    "tasks/translate/test_training.py",
+    "tasks/language_modeling/test_training.py",
+    "training/test_devices.py",
+    "test_jax.py",
     "test_cli.py",
-    "test_language.py",
-    "test_devices.py",
-    "test_translate.py",
+    "tasks/test_new_task.py",
+    "export/test_translation.py",
+    "export/test_generation.py",
     "test_presets.py",
-    "test_segmentation.py",
-    "test_trainer.py",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files of `LONGEST` before all others."""
-    places = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
+    places = {path: place for place, path in enumerate(LONGEST)}
+    here = Path(__file__).parent
+    items.sort(key=lambda item: places.get(item.path.relative_to(here).as_posix(), len(LONGEST)))
 
 
 def pytest_collection_finish() -> None:
@@ -92,7 +95,7 @@ def chromium() -> Callable[[Path], str]:
 
 
 @pytest.fixture(scope="session")
-def reviews() -> data.Corpus:
+def reviews() -> Corpus:
     """25,000 film reviews, 5,000 of them held out."""
     return load_corpus("classify", "movie_reviews")
 
@@ -110,7 +113,7 @@ def write_csv() -> Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def every_nth_review(
-    once: Callable[..., Path], reviews: data.Corpus, write_csv: Callable[..., None]
+    once: Callable[..., Path], reviews: Corpus, write_csv: Callable[..., None]
 ) -> Callable[[str, int], Path]:
     """`every_nth_review(name, n)`: of the 20,000 reviews to learn from, as a user's CSV."""
 
@@ -137,16 +140,24 @@ def few_reviews_file(every_nth_review: Callable[[str, int], Path]) -> Path:
     return every_nth_review("few", 40)
 
 
-@pytest.fixture(scope="session")
-def runs(once: Callable[..., Path], reviews_file: Path) -> dict[str, Path]:
-    """A small run of each backbone, trained for one epoch."""
+class Runs(dict):
+    """A small run of each backbone, trained for one epoch when a test first asks for it."""
 
-    def make(folder: Path) -> None:
-        for backbone in BACKBONES:
-            arguments = ["train", "classify", "--data", str(reviews_file), "--backbone", backbone]
+    def __init__(self, once: Callable[..., Path], data: Path) -> None:
+        super().__init__()
+        self.once, self.data = once, data
+
+    def __missing__(self, backbone: str) -> Path:
+        def make(folder: Path) -> None:
+            arguments = ["train", "classify", "--data", str(self.data), "--backbone", backbone]
             arguments += ["--epochs", "1", "--vocabulary-size", "1500", "--max-length", "66"]
-            arguments += ["--hidden-dim", "32", "--output", str(folder / backbone)]
-            assert main(arguments) == 0
+            assert main([*arguments, "--hidden-dim", "32", "--output", str(folder / backbone)]) == 0
 
-    folder = once("runs", make)
-    return {backbone: folder / backbone for backbone in BACKBONES}
+        self[backbone] = self.once(f"runs-{backbone}", make) / backbone
+        return self[backbone]
+
+
+@pytest.fixture(scope="session")
+def runs(once: Callable[..., Path], reviews_file: Path) -> Runs:
+    """`runs[backbone]`: the folder of a small run."""
+    return Runs(once, reviews_file)

@@ -16,6 +16,8 @@ from keras_seq.embeddings import TokenEmbedding, token_mask
 from keras_seq.models import TextGenerator
 from keras_seq.text import ByteTokenizer, SentencePieceTokenizer
 
+pytestmark = pytest.mark.slow
+
 G = np.random.default_rng(2)
 T = 8
 TOKEN_IDS = G.integers(1, 30, (3, T)).astype("int32")

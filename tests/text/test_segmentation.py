@@ -57,7 +57,7 @@ vocabularies = st.dictionaries(
 )
 
 
-@settings(property_test, max_examples=25)  # Each is a graph of its own.
+@settings(property_test, max_examples=10)  # Each is a graph of its own.
 @given(
     longer=vocabularies,
     singles=st.integers(-4, 0),

@@ -12,8 +12,10 @@ import pytest
 from keras_seq.errors import UserError
 from keras_seq.training import Devices
 
-SETTINGS = ["--backbone", "lstm", "--epochs", "1", "--dropout", "0", "--vocabulary-size", "1500"]
-SETTINGS += ["--max-length", "64", "--hidden-dim", "32", "--batch-size", "20"]
+pytestmark = pytest.mark.slow
+
+SETTINGS = ["--backbone", "lstm", "--epochs", "1", "--dropout", "0", "--tokenizer", "bytes"]
+SETTINGS += ["--max-length", "32", "--hidden-dim", "16", "--batch-size", "20"]
 SETTINGS += ["--average", "0.9"]
 
 WITHOUT_TENSORFLOW = "import sys; sys.modules['tensorflow'] = None\n"

@@ -10,6 +10,8 @@ from keras_seq.cli import main
 from keras_seq.tasks.translate import dates
 from keras_seq.training.run import Run
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["--backbone", "lstm", "--hidden-dim", "64", "--num-heads", "2", "--tokenizer", "bytes"]
 SMALL += ["--max-length", "32", "--batch-tokens", "1024", "--epochs", "11", "--warmup-steps", "30"]
 SMALL += ["--learning-rate", "0.006", "--dropout", "0", "--average", "0", "--label-smoothing", "0"]
