@@ -31,7 +31,7 @@ def render() -> str:
     from keras_seq.cli import make_parser
 
     os.environ["COLUMNS"] = "100"
-    exporters = (command.parser() for command in (export, *COMMANDS.values()))
+    exporters = (command.make_parser() for command in (export, *COMMANDS.values()))
     parsers = [*iter_parsers(make_parser()), *exporters]
     sections = (
         f"## {parser.prog}\n\n```\n{parser.format_help().strip()}\n```" for parser in parsers

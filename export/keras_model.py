@@ -275,7 +275,7 @@ class KerasModel:
     @cached_property
     def _first_trace(self) -> tuple[Any, Observed]:
         """`predict` traced with open sizes, and what its layers do with the inputs."""
-        observed = Observed.of([tensor.name for tensor in self._tensors])
+        observed = Observed.from_names([tensor.name for tensor in self._tensors])
         try:
             with observed.watch_layers():
                 return self._trace({}), observed

@@ -21,8 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     command = COMMANDS.get(arguments[0]) if arguments else None
     parsed = (
-        command.parser().parse_args(arguments[1:])
+        command.make_parser().parse_args(arguments[1:])
         if command
-        else export.parser().parse_args(arguments)
+        else export.make_parser().parse_args(arguments)
     )
     return run_command(lambda: (command or export).run(parsed))

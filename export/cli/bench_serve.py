@@ -32,7 +32,7 @@ TEXTS = (
 )
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     """Returns the parser of the command."""
     arguments = argparse.ArgumentParser(
         prog="python -m export bench-serve",

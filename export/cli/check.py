@@ -10,7 +10,7 @@ from keras_seq.console import import_quietly, print_status
 from keras_seq.errors import UserError
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     arguments = argparse.ArgumentParser(
         prog="python -m export check",
         description="Verifies the hashes of a bundle, then runs each format whose runtime is "

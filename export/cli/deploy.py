@@ -21,7 +21,7 @@ Writes the files that serve a bundle on several machines.
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     """Returns the parser of the command."""
     arguments = argparse.ArgumentParser(
         prog="python -m export deploy",

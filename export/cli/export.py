@@ -31,7 +31,7 @@ Exports a model as SavedModel, TFLite and ONNX, and proves that each computes wh
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     arguments = argparse.ArgumentParser(
         prog="python -m export",
         description=DESCRIPTION,

@@ -9,7 +9,7 @@ from export.card import describe_tensors, name_variant
 from keras_seq.console import import_quietly, print_status, print_table
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     arguments = argparse.ArgumentParser(
         prog="python -m export inspect",
         description="Prints the signatures, operators and sizes of a bundle.",

@@ -17,7 +17,7 @@ Texts are BYTES on the wire. Needs neither TensorFlow nor Keras.
 """
 
 
-def parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
     """Returns the parser of the command."""
     arguments = argparse.ArgumentParser(
         prog="python -m export serve",

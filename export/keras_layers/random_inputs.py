@@ -42,7 +42,7 @@ class Observed:
     words: list[str] = field(default_factory=lambda: list(WORDS))
 
     @classmethod
-    def of(cls, names: Sequence[str]) -> "Observed":
+    def from_names(cls, names: Sequence[str]) -> "Observed":
         """Returns the record of the inputs called `names`, nothing observed yet."""
         return cls({name: InputUse() for name in names})
 
@@ -109,7 +109,7 @@ def infer_dtypes(
     def run(**inputs: Tensor) -> Any:
         return call(inputs)
 
-    observed = Observed.of([tensor.name for tensor in tensors])
+    observed = Observed.from_names([tensor.name for tensor in tensors])
     with observed.watch_layers():
         specs = {tensor.name: make_tensor_spec(tensor) for tensor in tensors}
         tf.function(run, autograph=False).get_concrete_function(**specs)

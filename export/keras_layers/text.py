@@ -258,7 +258,7 @@ def _vocabulary(lookup: Any) -> tuple[Trie, int]:
     ids = {term: start + i for i, term in enumerate(terms)}
     if lookup.mask_token is not None and lookup.output_mode == "int":
         ids[str(lookup.mask_token).encode()] = 0
-    return Trie.of(ids), start - 1
+    return Trie.build(ids), start - 1
 
 
 def _encode_ids(lookup: Any, ids: Tensor, count: Tensor) -> Tensor:

@@ -138,17 +138,17 @@ class AdmissionMiddleware:
                 else:
                     await self._pass(scope, receive, sending)
         except tuple(STATUS) as error:
-            await _answer(sending, STATUS[type(error)], _said(error))
+            await _answer(sending, STATUS[type(error)], _format_error(error))
         except Exception as error:
             if status:  # An answer has begun.
                 raise
-            await _answer(sending, 500, _said(error))
+            await _answer(sending, 500, _format_error(error))
         finally:
             client = (scope.get("client") or ("",))[0]
             record("http", scope["method"], scope["path"], name, status, start, client)
 
     async def _infer(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = self._admitted(scope)
+        headers = self._check_headers(scope)
         # Before the body is read: under overload reading would be most of the work.
         self._repository.models[name].refuse_if_full()
         body = await self._body(receive)
@@ -175,7 +175,7 @@ class AdmissionMiddleware:
             await _answer(send, 200, content, b"application/octet-stream", extra)
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = self._admitted(scope)
+        headers = self._check_headers(scope)
         body = await self._body(receive)
         if body is None:
             return
@@ -190,7 +190,7 @@ class AdmissionMiddleware:
 
         await self._app(scope, again, send)
 
-    def _admitted(self, scope: Scope) -> dict[bytes, bytes]:
+    def _check_headers(self, scope: Scope) -> dict[bytes, bytes]:
         """Returns the headers of a request.
 
         Raises:
@@ -232,7 +232,7 @@ class AdmissionMiddleware:
             )
 
 
-def _said(error: Exception) -> bytes:
+def _format_error(error: Exception) -> bytes:
     known = type(error) in STATUS
     return orjson.dumps({"error": str(error) if known else f"{type(error).__name__}: {error}"})
 

@@ -41,7 +41,7 @@ def locate(file: RemoteFile, data_dir: str | Path | None = None) -> Path:
     for folder in (*folders, cache):
         path = folder / file.path
         if path.is_file():
-            return _verified(path, path.read_bytes(), file)
+            return _verify_content(path, path.read_bytes(), file)
     searched = ", ".join(str(folder / file.path) for folder in (*folders, cache))
     missing = f"{file.path} is not on this machine (searched: {searched})"
     remedy = f"Put the file into a folder and name that with --data-dir or {VARIABLE}."
@@ -54,7 +54,7 @@ def locate(file: RemoteFile, data_dir: str | Path | None = None) -> Path:
         raise UserError(
             f"{missing} and {file.url} cannot be downloaded: {error}. {remedy}"
         ) from error
-    path = _verified(cache / file.path, content, file)
+    path = _verify_content(cache / file.path, content, file)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as partial:
         partial.write(content)
@@ -67,7 +67,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "keras-seq"
 
 
-def _verified(path: Path, content: bytes, file: RemoteFile) -> Path:
+def _verify_content(path: Path, content: bytes, file: RemoteFile) -> Path:
     digest = hashlib.sha256(content).hexdigest()
     if digest != file.sha256:
         raise UserError(

@@ -28,7 +28,7 @@ def next_token(
     logits = ops.cast(logits, "float32")
     return ops.cond(
         temperature > 0,
-        lambda: _sampled(logits / temperature, uniform, top_k, top_p),
+        lambda: _draw_token(logits / temperature, uniform, top_k, top_p),
         lambda: _likeliest(logits),
     )
 
@@ -39,7 +39,7 @@ def _likeliest(logits: Tensor) -> Tensor:
     return ops.cast(ops.argmax(ops.cast(is_largest, "int32"), axis=-1), "int32")
 
 
-def _sampled(logits: Tensor, uniform: Tensor, top_k: Tensor, top_p: Tensor) -> Tensor:
+def _draw_token(logits: Tensor, uniform: Tensor, top_k: Tensor, top_p: Tensor) -> Tensor:
     size = logits.shape[-1]
     p = ops.softmax(logits, axis=-1)
     ranked, _ = ops.top_k(p, size)  # (B, V), the likeliest first

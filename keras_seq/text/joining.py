@@ -24,7 +24,7 @@ class PieceTables:
     lengths: np.ndarray
 
     @classmethod
-    def of(cls, pieces: list[bytes]) -> "PieceTables":
+    def build(cls, pieces: list[bytes]) -> "PieceTables":
         lengths = np.array([len(piece) for piece in pieces])
         content = np.frombuffer(b"".join(pieces), "uint8")
         return cls(content, narrow(np.cumsum(lengths) - lengths), narrow(lengths))

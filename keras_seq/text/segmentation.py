@@ -50,7 +50,7 @@ class UnigramTables:
     first_byte: int
 
     @classmethod
-    def of(cls, pieces: dict[int, tuple[bytes, int]], first_byte: int) -> "UnigramTables":
+    def build(cls, pieces: dict[int, tuple[bytes, int]], first_byte: int) -> "UnigramTables":
         """Builds the tables of `pieces`, `{id: (bytes, score)}`.
 
         Raises:
@@ -65,7 +65,7 @@ class UnigramTables:
         scores = np.zeros(max(pieces, default=0) + 1, "int64")
         for i, (_, score) in pieces.items():
             scores[i] = score
-        trie = Trie.of({piece[::-1]: i for i, (piece, _) in pieces.items()})
+        trie = Trie.build({piece[::-1]: i for i, (piece, _) in pieces.items()})
         return cls(trie, narrow(scores), int(scores.min(initial=0)) - 1, first_byte)
 
     @property

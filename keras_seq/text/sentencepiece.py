@@ -195,7 +195,7 @@ class SentencePieceTokenizer(Tokenizer):
     def _tables(self) -> UnigramTables:
         pieces = self.pieces()
         scores = {i: round(self._processor.GetScore(i) * SCORE_GRID) for i in self._learnt}
-        return UnigramTables.of({i: (pieces[i], scores[i]) for i in self._learnt}, FIRST_BYTE)
+        return UnigramTables.build({i: (pieces[i], scores[i]) for i in self._learnt}, FIRST_BYTE)
 
     def get_config(self) -> dict[str, Any]:
         return {"model": base64.b64encode(zlib.compress(self.model, 9)).decode("ascii")}

@@ -129,7 +129,7 @@ class Tokenizer:
 
     @cached_property
     def _piece_tables(self) -> PieceTables:
-        return PieceTables.of(self._pieces)
+        return PieceTables.build(self._pieces)
 
 
 def byte_pieces() -> list[bytes]:

@@ -34,7 +34,7 @@ class Trie:
     nowhere: int
 
     @classmethod
-    def of(cls, values: Mapping[bytes, int]) -> "Trie":
+    def build(cls, values: Mapping[bytes, int]) -> "Trie":
         """Builds the trie of the keys of `values`, whose values are 0 or more."""
         tree: dict = {}
         for key, value in values.items():

@@ -98,7 +98,7 @@ class Session:
         self._start(plan)
         plan.model.compile(optimizer, plan.loss, weighted_metrics=plan.weighted_metrics)
         parameters = sum(math.prod(v.shape) for v in plan.model.trainable_variables)
-        self.say(
+        self.print_status(
             f"Training {parameters:,} parameters for {settings.epochs} × {steps:,} steps of "
             f"{plan.batches.describe()}"
         )
@@ -133,13 +133,13 @@ class Session:
                 "Put the data back, or start a new run."
             )
         elif run.config.get("keras_backend") != backend:
-            self.say(
+            self.print_status(
                 f"The run was started with KERAS_BACKEND={run.config.get('keras_backend')} and "
                 f"goes on with {backend}: its weights will differ from those of an uninterrupted "
                 "run."
             )
 
-    def say(self, text: str) -> None:
+    def print_status(self, text: str) -> None:
         """Prints a line on standard error, in the first process."""
         if self.verbose and self.devices.chief:
             print_status(text)
@@ -158,7 +158,7 @@ class Session:
             return ByteTokenizer()
         if self.run.started:
             return SentencePieceTokenizer(self.run.tokenizer_path.read_bytes())
-        self.say(f"Learning a vocabulary of at most {settings.vocabulary_size:,} pieces")
+        self.print_status(f"Learning a vocabulary of at most {settings.vocabulary_size:,} pieces")
         return SentencePieceTokenizer.train(
             texts, settings.vocabulary_size, settings.seed, split_digits
         )

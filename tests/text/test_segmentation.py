@@ -67,7 +67,7 @@ vocabularies = st.dictionaries(
 def test_equals_the_recursion_where_much_ties(longer, singles, texts, static):
     scores = {char: singles for char in "ab é"} | longer
     pieces = {300 + i: (piece.encode(), score) for i, (piece, score) in enumerate(scores.items())}
-    tables = UnigramTables.of(pieces, FIRST_BYTE)
+    tables = UnigramTables.build(pieces, FIRST_BYTE)
     texts = [text.encode() for text in texts]
     found = in_graph(lambda text, n: token_ids(tables, text, n, 400), texts, static)
     for text, row in zip(texts, found, strict=True):
@@ -76,9 +76,9 @@ def test_equals_the_recursion_where_much_ties(longer, singles, texts, static):
 
 def test_a_vocabulary_that_is_refused():
     with pytest.raises(ValueError, match="b'ab' cannot be read"):
-        UnigramTables.of({300: (b"a", -1), 301: (b"ab", -1)}, FIRST_BYTE)
+        UnigramTables.build({300: (b"a", -1), 301: (b"ab", -1)}, FIRST_BYTE)
     with pytest.raises(ValueError, match="cannot be read"):
-        UnigramTables.of({300: (b"\0", -1)}, FIRST_BYTE)
+        UnigramTables.build({300: (b"\0", -1)}, FIRST_BYTE)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ def found(trie, key):
     st.lists(st.binary(max_size=8), max_size=40),
 )
 def test_a_trie_is_a_dictionary(values, others):
-    trie = Trie.of(values)
+    trie = Trie.build(values)
     for key in [*values, *others]:
         assert found(trie, key) == values.get(key, -1)
     assert trie.longest == max(map(len, values), default=0)
@@ -27,7 +27,7 @@ def test_a_trie_is_a_dictionary(values, others):
 
 def test_large_values_take_wider_tables():
     keys = {b"%d" % i: i for i in range(40_000)}
-    trie = Trie.of(keys)
+    trie = Trie.build(keys)
     assert trie.base.dtype == trie.value.dtype == np.int32
     for key in (b"0", b"7", b"39999", b"12345"):
         assert found(trie, key) == keys[key]

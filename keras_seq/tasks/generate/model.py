@@ -388,13 +388,13 @@ class TextGenerator(SignatureMixin, LanguageModel):
             penalty: Tensor,
         ) -> tuple[Tensor, Tensor]:
             cache_length = self._cache_length(token_ids, uniforms.shape[1])
-            logits, state = self._begun(token_ids, length, penalty, cache_length)
+            logits, state = self._start_state(token_ids, length, penalty, cache_length)
             step = with_repetition_penalty(self.masked_step, penalty)
             return generate(step, logits, state, uniforms, most, temperature, top_k, top_p, END)
 
         return compile_function(self, run)
 
-    def _begun(
+    def _start_state(
         self, token_ids: Tensor, length: Tensor, penalty: Tensor, cache_length: int
     ) -> tuple[Tensor, State]:
         logits, state = self.masked_prefill(token_ids, length, cache_length)
@@ -418,7 +418,7 @@ class TextGenerator(SignatureMixin, LanguageModel):
             penalty: Tensor,
         ) -> tuple[Tensor, State]:
             cache_length = self._cache_length(token_ids, self.max_length)
-            logits, state = self._begun(token_ids, length, penalty, cache_length)
+            logits, state = self._start_state(token_ids, length, penalty, cache_length)
             return next_token(logits, uniform, temperature, top_k, top_p), state
 
         return compile_function(self, run, jit=False)

@@ -272,14 +272,14 @@ class GeneratorSignatures:
         token_ids = pad_rows(rows, sizes["T"])
         length = np.array([len(row) for row in rows], "int32")
         text, text_length = pack_texts(prompts)
-        settings = _proven_settings(len(rows), len(rows), sizes["N"])
+        settings = _parity_settings(len(rows), len(rows), sizes["N"])
         few = slice(0, state_rows)
         prompt, new = self._sizes(sizes)
         logits, state = self._model.prefill(token_ids[few], length[few], prompt + new)
         token = ops.argmax(logits, axis=-1)
         states = {name: _array(value) for name, value in {"token": token, **state}.items()}
         half = len(length[few]) // 2
-        settings_of_few = _proven_settings(half, len(length[few]) - half, sizes["N"])
+        settings_of_few = _parity_settings(half, len(length[few]) - half, sizes["N"])
         uniforms = settings_of_few.pop("uniforms")
         first = {name: settings_of_few[name] for name in SAMPLING}
         return {
@@ -441,7 +441,7 @@ def _mask_rows(value: Tensor, mask: Tensor) -> Tensor:
     return value * ops.cast(ops.reshape(mask, shape), value.dtype)
 
 
-def _proven_settings(greedy: int, drawn_ones: int, new: int) -> dict[str, np.ndarray]:
+def _parity_settings(greedy: int, drawn_ones: int, new: int) -> dict[str, np.ndarray]:
     """Returns settings of `generate`: greedy rows, then sampled rows."""
     parts = len(PROVEN_SAMPLING)
     sampled = [PROVEN_SAMPLING[i * parts // drawn_ones] for i in range(drawn_ones)]

@@ -37,7 +37,7 @@ def prepare_language_model(
     corpus, settings = session.corpus, session.settings
     train, held_out = corpus.train.texts, corpus.held_out.texts
     characters, others = (sum(map(len, texts)) for texts in (train, held_out))
-    session.say(
+    session.print_status(
         f"{corpus.name}: {characters:,} characters to learn from (texts: {len(train):,}), "
         f"{others:,} characters held out"
     )

@@ -12,7 +12,7 @@ from keras_seq.data.reading import FORMATS, read_columns, read_utf8
 from keras_seq.data.source import DataSet, DataSource
 from keras_seq.errors import UserError
 from keras_seq.options import option
-from keras_seq.tasks.translate.dates import dates
+from keras_seq.tasks.translate.dates import make_dates
 
 HELD_OUT_SHARE = 0.05  # for validation, and as much again for the results
 
@@ -241,7 +241,7 @@ def _load_dates(data: PairSource) -> Corpus:
     if data.source == "iso" or data.target == "text":
         raise UserError('dates is from "text" to "iso" only. Leave out source and target.')
     source, target = _select_languages("dates", ("text", "iso"), data.source, data.target)
-    pairs = dates(26_500, seed=0)
+    pairs = make_dates(26_500, seed=0)
     splits = (range(25_000), range(25_000, 25_500), range(25_500, 26_500))
     return _corpus("dates", *map(pairs.take, splits), source, target)
 

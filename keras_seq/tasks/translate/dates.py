@@ -25,7 +25,7 @@ _ZEROS = {
 _PLAIN_SPACES = str.maketrans("\u00a0\u202f", "  ")  # No keyboard has the ones CLDR puts there.
 
 
-def dates(count: int, seed: int) -> Pairs:
+def make_dates(count: int, seed: int) -> Pairs:
     """Returns pairs of a date in a language and in ISO 8601: "3. März 2026", "2026-03-03".
 
     The dates lie between 1900 and 2099, in the Gregorian calendar. All sources are different and

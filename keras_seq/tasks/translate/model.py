@@ -266,14 +266,14 @@ class Translator(SignatureMixin, TextModel):
         run = self._search_functions(num_beams, no_repeat_ngram, len(rows) > rows_per_call)
         for start in show_progress(range(0, len(rows), rows_per_call), "Translating"):
             batch = order[start : start + rows_per_call]
-            source_ids = self._padded([rows[i] for i in batch])
+            source_ids = self._pad_sources([rows[i] for i in batch])
             outputs = map(ops.convert_to_numpy, run(source_ids, *numbers))
             for i, ids, count, scores, ended in zip(batch, *outputs, strict=True):
                 results[i] = self._read_hypotheses(ids, count, scores, ended)
         of_parts = iter(results)
         return [join_hypotheses([next(of_parts) for _ in parts], self.target) for parts in pieces]
 
-    def _padded(self, rows: list[list[int]]) -> np.ndarray:
+    def _pad_sources(self, rows: list[list[int]]) -> np.ndarray:
         """Returns ids `(B, S)`, S being one of a few sizes."""
         longest = max(1, *map(len, rows))
         return pad_rows(rows, min(-(-longest // SIZES) * SIZES, self.max_length))
@@ -341,7 +341,7 @@ class Translator(SignatureMixin, TextModel):
                     f"{self.max_length}. Ask for the attention of one sentence at a time."
                 )
         source, target = ids
-        weights = self._attention(self._padded([source]), np.array([target], "int32"))
+        weights = self._attention(self._pad_sources([source]), np.array([target], "int32"))
         texts = [[*self.tokenizer.decode([i] for i in row), "</s>"] for row in ids]
         weights = ops.convert_to_numpy(weights)[0, :, : len(source) + 1]
         return {"source": texts[0], "target": texts[1], "weights": weights}

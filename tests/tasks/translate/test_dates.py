@@ -8,7 +8,7 @@ from babel.dates import parse_pattern
 
 from keras_seq.tasks import load_corpus
 from keras_seq.tasks.translate import dates as module
-from keras_seq.tasks.translate.dates import LOCALES, dates
+from keras_seq.tasks.translate.dates import LOCALES, make_dates
 
 GERMAN = [
     *("Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September"),
@@ -18,7 +18,7 @@ GERMAN = [
 
 @pytest.fixture(scope="module")
 def pairs():
-    made = dates(20_000, seed=7)
+    made = make_dates(20_000, seed=7)
     return list(zip(made.sources, made.targets, strict=True))
 
 
@@ -114,20 +114,20 @@ def test_words_of_two_dates_are_left_out(monkeypatch):
     locale = babel.Locale.parse("en")
     patterns = tuple((parse_pattern(pattern), locale) for pattern in ("y", "MMMM d, y"))
     monkeypatch.setattr(module, "_patterns", lambda name: patterns)
-    made = dates(5_000, seed=0)
+    made = make_dates(5_000, seed=0)
     assert len(made) == 5_000
     assert not [source for source in made.sources if source.isdecimal()]
 
 
 def test_a_seed_says_which():
-    assert dates(300, seed=1) == dates(300, seed=1)
-    assert not set(dates(300, seed=1).sources) & set(dates(300, seed=2).sources)
+    assert make_dates(300, seed=1) == make_dates(300, seed=1)
+    assert not set(make_dates(300, seed=1).sources) & set(make_dates(300, seed=2).sources)
 
 
 @pytest.mark.parametrize("count", [0, -1, 2.5])
 def test_refused_counts(count):
     with pytest.raises(ValueError, match=f"count.*{count}"):
-        dates(count, seed=0)
+        make_dates(count, seed=0)
 
 
 def test_the_registry_has_them_in_three_parts():
@@ -135,4 +135,4 @@ def test_the_registry_has_them_in_three_parts():
     parts = [corpus.train, corpus.validation, corpus.held_out]
     assert [len(part) for part in parts] == [25_000, 500, 1_000]
     assert len({source for part in parts for source in part.sources}) == 26_500
-    assert (corpus.source, corpus.target) == ("text", "iso")
+    assert corpus.details == {"source": "text", "target": "iso"}

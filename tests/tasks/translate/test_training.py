@@ -23,7 +23,7 @@ def table(tmp_path_factory, write_csv):
     path = tmp_path_factory.mktemp("dates") / "dates.csv"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dates, "LOCALES", ("en_US",))
-        pairs = dates.dates(1500, seed=0)
+        pairs = dates.make_dates(1500, seed=0)
     rows = list(zip(pairs.sources, pairs.targets, strict=True))
     write_csv(path, [*rows, ("", "2020-01-01"), ("nothing", " ")], ("text", "iso"))
     return path
