@@ -135,4 +135,4 @@ def test_the_registry_has_them_in_three_parts():
     parts = [corpus.train, corpus.validation, corpus.held_out]
     assert [len(part) for part in parts] == [25_000, 500, 1_000]
     assert len({source for part in parts for source in part.sources}) == 26_500
-    assert corpus.details == {"source": "text", "target": "iso"}
+    assert corpus.details == {"source": "text", "target": "iso", "dropped": 0}
