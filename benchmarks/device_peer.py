@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from keras_seq.training.run import find_model
+from keras_seq.tasks.loading import find_model
 
 
 class Block(nn.Module):
@@ -75,14 +75,15 @@ def main() -> None:
     )
     parser.add_argument("output", type=Path, help="the folder")
     arguments = parser.parse_args()
-    shape = find_model("preset:shakespeare")[0].backbone
+    model, _ = find_model("preset:shakespeare")
+    shape, vocabulary = model.backbone, model.embedding.vocabulary_size
     width, layers, heads = shape.hidden_dim, shape.num_layers, shape.num_heads
-    model = Gpt2(shape.vocabulary_size, shape.max_length, width, layers, heads).eval()
-    written(model, (1, heads, 1, width // heads), arguments.output)
+    peer = Gpt2(vocabulary, shape.max_length, width, layers, heads).eval()
+    written(peer, (1, heads, 1, width // heads), arguments.output)
     config = {
         "model_type": "gpt2",
         "architectures": ["GPT2LMHeadModel"],
-        "vocab_size": shape.vocabulary_size,
+        "vocab_size": vocabulary,
         "n_positions": shape.max_length,
         "n_embd": width,
         "n_layer": layers,

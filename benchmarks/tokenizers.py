@@ -192,10 +192,9 @@ def in_batches(run: Callable[[Any, Any], Any], batch: int, width: int | None) ->
 
 def graph_tensorflow(model: bytes, batch: int = BATCH) -> Engine:
     """The tensor program in TensorFlow, shapes open."""
-    from export.formats.trace import function, specs
+    from export.formats.trace import trace
 
-    made = signature(model, LONGEST)
-    traced = function(made).get_concrete_function(*specs(made, {}))
+    traced = trace(signature(model, LONGEST), {})
 
     def run(text: Any, length: Any) -> Any:
         import tensorflow as tf

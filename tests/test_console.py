@@ -27,6 +27,7 @@ def test_whoever_has_read_enough_ends_it_without_an_error():
 
 INTERRUPTED = """
 import os, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # Ignored where tests run in a background.
 from keras_seq.console import run_command
 
 class Dropped:

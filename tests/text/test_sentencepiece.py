@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from keras_seq.errors import UserError
 from keras_seq.text import SentencePieceTokenizer
 from keras_seq.text.sentencepiece import SCORE_GRID
-from keras_seq.text.sentencepiece_model import parsed
+from keras_seq.text.sentencepiece_model import parse_model
 from keras_seq.text.token_rows import tokenize_to_matrix
 from keras_seq.text.tokenizer import FIRST_PIECE
 from keras_seq.text.utf8 import to_bytes
@@ -78,7 +78,7 @@ def test_ids_are_cut_and_padded(tokenizer):
 
 
 def test_scores_are_on_the_grid(tokenizer):
-    model = parsed(tokenizer.model)
+    model = parse_model(tokenizer.model)
     scores = [piece.score * SCORE_GRID for piece in model.pieces]
     assert scores == [round(score) for score in scores]
     assert len(set(scores)) > 60

@@ -18,7 +18,7 @@ from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
 import export
 from export.cli import main
 from export.cli.serve import name_bundles
-from export.cli.serve import parser as serve_parser
+from export.cli.serve import make_parser as make_serve_parser
 
 ROOT = Path(__file__).resolve().parents[3]
 ORT_TYPES = {"TYPE_FP32": "tensor(float)", "TYPE_INT32": "tensor(int32)"}
@@ -151,7 +151,7 @@ def test_kserve_manifest_is_of_kserves_classes_and_runs(served, serving, tmp_pat
     assert container["image"] == ("keras-seq-serve:0.1.0" if uri else "example.com/mood:1")
 
     # What the container is told to do, done here.
-    parsed = serve_parser().parse_args(container["args"])
+    parsed = make_serve_parser().parse_args(container["args"])
     assert (parsed.host, parsed.workers, parsed.threads) == ("0.0.0.0", 2, 1)
     ((name, mount),) = name_bundles(parsed.bundles).items()
     assert str(mount) == "/mnt/models"
@@ -185,7 +185,7 @@ def test_the_dockerfile_has_what_the_server_needs():
         json.loads(next(rest for step, rest in steps if step == name))
         for name in ("ENTRYPOINT", "CMD")
     )
-    serve_parser().parse_args(command)
+    make_serve_parser().parse_args(command)
     shown = subprocess.run(
         [sys.executable, *entry[1:], "--help"], capture_output=True, text=True, check=True, cwd=ROOT
     )
