@@ -19,10 +19,18 @@ if _SHARED.is_dir():
 
 import pytest
 from filelock import FileLock
+from hypothesis import HealthCheck, settings
 
 from keras_seq.cli import main
 from keras_seq.console import collect_garbage_rarely
 from keras_seq.data.corpus import Corpus
+
+# `pytest --hypothesis-profile=full` is thorough; see .ci/full.
+for profile, max_examples in (("short", 60), ("full", 1000)):
+    settings.register_profile(
+        profile, max_examples=max_examples, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+settings.load_profile("short")
 
 BACKBONES = ("rnn", "lstm", "transformer")
 # The longest first: else one process does them alone at the end.

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_seq.decoding import next_token
@@ -26,7 +26,6 @@ def chosen(logits, uniforms, temperature=1.0, top_k=0, top_p=1.0):
     return next_token(rows, *numbers, np.int32(top_k), np.float32(top_p)).numpy()
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     logits=st.lists(st.integers(-128, 128).map(lambda n: n / 16), min_size=2, max_size=40),
     temperature=st.floats(0.1, 3),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_seq.text import ByteTokenizer, SentencePieceTokenizer
@@ -11,7 +11,6 @@ from keras_seq.text.segmentation import UnigramTables, token_ids
 from keras_seq.text.utf8 import pack_texts
 
 FIRST_BYTE = 4
-property_test = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def segmented(pieces, text):
@@ -57,7 +56,7 @@ vocabularies = st.dictionaries(
 )
 
 
-@settings(property_test, max_examples=10)  # Each is a graph of its own.
+@settings(max_examples=settings.default.max_examples // 6)  # Each is a graph of its own.
 @given(
     longer=vocabularies,
     singles=st.integers(-4, 0),
@@ -97,7 +96,6 @@ def tokenize(tokenizer):
     return lambda texts: [row[row != 0].tolist() for row in traced(*pack_texts(texts)).numpy()]
 
 
-@property_test
 @given(texts=st.lists(st.binary(max_size=80), min_size=1, max_size=4))
 def test_any_bytes(tokenizer, tokenize, texts):
     ids = tokenize(texts)
@@ -105,7 +103,6 @@ def test_any_bytes(tokenizer, tokenize, texts):
     assert tokenizer.decode_bytes(ids) == texts
 
 
-@property_test
 @given(texts=st.lists(st.text(max_size=80), min_size=1, max_size=4))
 def test_any_text(tokenizer, tokenize, texts):
     texts = [text.encode("utf-8", "replace") for text in texts]
@@ -149,7 +146,6 @@ def joined_in_graph(tokenizer, rows, max_bytes=None):
     return [row[:n].tobytes() for row, n in zip(text.numpy(), length.numpy(), strict=True)]
 
 
-@property_test
 @given(
     rows=st.lists(st.lists(st.integers(0, 1999), min_size=1, max_size=20), min_size=1, max_size=4)
 )
@@ -158,7 +154,6 @@ def test_any_ids_join_to_their_pieces(tokenizer, rows):
     assert joined_in_graph(tokenizer, rows) == expected
 
 
-@property_test
 @given(text=st.text(min_size=1, max_size=30), limit=st.integers(1, 40))
 def test_a_joined_text_is_cut_between_characters(text, limit):
     text = text.encode("utf-8", "replace")
@@ -171,7 +166,6 @@ def test_a_joined_text_is_cut_between_characters(text, limit):
         assert len(found) + first > limit  # one more character would have been too much
 
 
-@property_test
 @given(texts=st.lists(st.binary(max_size=40), min_size=1, max_size=3), static=st.booleans())
 def test_bytes_are_tokens(texts, static):
     tokenizer = ByteTokenizer()

@@ -6,7 +6,7 @@ from collections import Counter
 import keras
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
@@ -57,7 +57,6 @@ def test_round_trip(tokenizer, hugging_face, reviews):
     assert hugging_face.decode_batch(ids, skip_special_tokens=False) == texts
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(text=st.text())
 def test_any_text(tokenizer, hugging_face, text):
     (ids,) = tokenizer.encode([text])
@@ -141,7 +140,6 @@ def test_fragments_alone_and_beside_each_other(tokenizer, hugging_face):
     assert_one_tokenizer(tokenizer, hugging_face, texts)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(texts=st.lists(st.lists(st.sampled_from(FRAGMENTS), max_size=30).map("".join), min_size=1))
 def test_any_fragments(tokenizer, hugging_face, texts):
     ids = tokenizer.encode(texts)

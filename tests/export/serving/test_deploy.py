@@ -17,8 +17,8 @@ from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
 
 import export
 from export.cli import main
-from export.cli.serve import name_bundles
 from export.cli.serve import make_parser as make_serve_parser
+from export.cli.serve import name_bundles
 
 ROOT = Path(__file__).resolve().parents[3]
 ORT_TYPES = {"TYPE_FP32": "tensor(float)", "TYPE_INT32": "tensor(int32)"}
