@@ -80,6 +80,7 @@ def test_predict_reads_standard_input_of_any_bytes(runs, encoding):
     assert texts == ["great", "fine", "caf?"]
 
 
+@pytest.mark.slow
 def test_chinese_with_three_classes(tmp_path, capsys):
     rows = [("这部电影很好看", "好"), ("太难看了，浪费时间", "坏"), ("还可以，一般", "中")]
     rows = [(f"{text}{i}", label) for i in range(40) for text, label in rows]
@@ -101,6 +102,7 @@ def test_chinese_with_three_classes(tmp_path, capsys):
     assert export_main([str(run), "--output", str(tmp_path / "捆"), "--format", "onnx"]) == 0
 
 
+@pytest.mark.slow
 def test_newest_run_exports_to_every_format(runs, tmp_path, monkeypatch, capsys):
     (tmp_path / "runs").mkdir()
     for backbone, age in (("rnn", 100), ("lstm", 0)):
@@ -131,6 +133,7 @@ def test_newest_run_exports_to_every_format(runs, tmp_path, monkeypatch, capsys)
     assert not (tmp_path / "bundles" / "lstm" / "tflite").exists()
 
 
+@pytest.mark.slow
 def test_keras_file_exports_on_random_inputs_or_given_data(runs, reviews_file, tmp_path):
     arguments = [str(runs["transformer"] / "model.keras"), "--format", "tflite"]
     assert export_main([*arguments, "--output", str(tmp_path / "a")]) == 0

@@ -96,6 +96,7 @@ def test_shakespeare_answers(capsys):
     assert sum(word in known for word in words) > 0.8 * len(words)
 
 
+@pytest.mark.slow
 def test_shakespeare_is_what_it_says():
     path = presets.model_path("shakespeare")
     assert path.stat().st_size <= 3_000_000
@@ -107,6 +108,7 @@ def test_shakespeare_is_what_it_says():
     assert found["loss"] == pytest.approx(told["metrics"]["loss"], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_sentence_in_german(capsys):
     assert main(["predict", "preset:en-de", "A man in a blue shirt is standing on a ladder."]) == 0
     german = capsys.readouterr().out
@@ -117,6 +119,7 @@ def test_a_sentence_in_german(capsys):
     assert capsys.readouterr().out.count("Hunde") == 12
 
 
+@pytest.mark.slow
 def test_en_de_is_what_it_says():
     """On the first of its held-out sentences; it says so of all of them."""
     path = presets.model_path("en-de")
@@ -132,6 +135,7 @@ def test_en_de_is_what_it_says():
     assert found["cut"] == 0
 
 
+@pytest.mark.slow
 def test_sentiment_is_what_it_says(capsys):
     """On the first of its held-out reviews; it says so of all of them."""
     path = presets.model_path("sentiment")

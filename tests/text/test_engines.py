@@ -6,6 +6,8 @@ import pytest
 
 from benchmarks.tokenizers import CONTENDERS, REFERENCE, javascript, prepared, work
 
+pytestmark = pytest.mark.slow
+
 STRINGS = 3000
 NAMES = [name for name in CONTENDERS if name != REFERENCE]
 

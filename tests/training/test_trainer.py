@@ -176,6 +176,7 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
 
 
 @pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.slow
 def test_out_of_memory_names_the_batch_size(tmp_path, compiled):
     """In a process of its own, which ends well although TensorFlow would not."""
     program = f"""
@@ -207,6 +208,7 @@ sys.exit(run_command(run))
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.slow
 def test_mixed_precision(tmp_path, precision):
     keras.config.set_dtype_policy(precision)
     try:

@@ -34,8 +34,17 @@ def classifier(tokenizer, backbone="lstm", **settings):
     return model
 
 
-@pytest.mark.parametrize("backbone", ["rnn", "lstm", "transformer"])
-@pytest.mark.parametrize("pooling", ["max", "mean"])
+@pytest.mark.parametrize(
+    ("backbone", "pooling"),
+    [
+        ("lstm", "max"),
+        ("transformer", "mean"),
+        pytest.param("rnn", "max", marks=pytest.mark.slow),
+        pytest.param("rnn", "mean", marks=pytest.mark.slow),
+        pytest.param("lstm", "mean", marks=pytest.mark.slow),
+        pytest.param("transformer", "max", marks=pytest.mark.slow),
+    ],
+)
 def test_learns_from_texts_and_label_names(tokenizer, backbone, pooling):
     model = classifier(tokenizer, backbone, pooling=pooling)
     model.optimizer.learning_rate = 0.01
@@ -141,6 +150,7 @@ def saved(tokenizer, tmp_path_factory):
 
 
 @pytest.mark.parametrize("loader", LOADERS.values(), ids=LOADERS)
+@pytest.mark.slow
 def test_one_file_holds_everything(saved, loader):
     """Loaded in a process of its own, the model answers the same from text."""
     program = f"""

@@ -31,7 +31,9 @@ def made(kind, length=LENGTH):
     return model
 
 
-@pytest.fixture(scope="module", params=["rnn", "lstm", "transformer"])
+@pytest.fixture(
+    scope="module", params=[pytest.param("rnn", marks=pytest.mark.slow), "lstm", "transformer"]
+)
 def model(request):
     return made(request.param)
 
