@@ -28,14 +28,14 @@ def prepare(session: Session) -> TrainingPlan:
 
     A twentieth of the training examples selects the best epoch; of few, 100 or a fifth.
     """
-    corpus, settings, say = session.corpus, session.settings, session.say
+    corpus, settings = session.corpus, session.settings
     labelled = corpus.train.at_most(settings.limit) if settings.limit else corpus.train
     count = max(
         round(len(labelled) * VALIDATION_SHARE), min(MIN_VALIDATION_EXAMPLES, len(labelled) // 5)
     )
     train, validation = labelled.hold_out(max(1, count))
     labels = all_classes(corpus)
-    say(
+    session.print_status(
         f"{corpus.name}: {len(train):,} examples to learn from, {len(validation):,} to choose the "
         f"best epoch, {len(corpus.held_out):,} held out; labels: {', '.join(labels)}"
     )
@@ -43,7 +43,7 @@ def prepare(session: Session) -> TrainingPlan:
     if settings.init_from:
         initial = load_initial(session.run, settings.init_from)
         model = build_classifier_from(initial, settings, labels)
-        say(f"Beginning with the backbone of {settings.init_from}")
+        session.print_status(f"Beginning with the backbone of {settings.init_from}")
     else:
         tokenizer = session.load_or_train_tokenizer(train.texts)
         model = build_classifier(settings, tokenizer, labels)

@@ -24,9 +24,9 @@ VALIDATION_PAIRS = 500  # translated after each epoch, with one beam
 
 def prepare(session: Session) -> TrainingPlan:
     """Prepares a translator and its data. BLEU on the validation pairs selects the best epoch."""
-    corpus, settings, say = session.corpus, session.settings, session.say
+    corpus, settings = session.corpus, session.settings
     source, target, dropped = (corpus.details[name] for name in ("source", "target", "dropped"))
-    say(
+    session.print_status(
         f"{corpus.name}, {source or 'source'} to {target or 'target'}: {len(corpus.train):,} pairs "
         f"to learn from, {len(corpus.validation):,} to choose the best epoch, "
         f"{len(corpus.held_out):,} held out"
@@ -37,7 +37,7 @@ def prepare(session: Session) -> TrainingPlan:
     if settings.init_from:
         initial = load_initial(session.run, settings.init_from)
         model = build_translator_from(initial, settings, source, target)
-        say(f"Beginning with {settings.init_from}")
+        session.print_status(f"Beginning with {settings.init_from}")
     else:
         tokenizer = session.load_or_train_tokenizer(texts, split_digits=True)
         model = build_translator(settings, tokenizer, source, target)
@@ -51,7 +51,9 @@ def prepare(session: Session) -> TrainingPlan:
     tokens = tokenize_cached(tokenizer, texts)
     longer = int((tokens.lengths > model.max_length).sum())
     if longer:
-        say(f"{longer:,} sides of pairs are longer than {model.max_length} tokens and are cut")
+        session.print_status(
+            f"{longer:,} sides of pairs are longer than {model.max_length} tokens and are cut"
+        )
 
     def sample(epoch: int) -> TokenRows:
         return sample_segmentations(tokenizer, texts, settings.subword_alpha, settings.seed + epoch)
