@@ -14,9 +14,9 @@ __all__ = ["LoadedBundle", "export", "list_formats", "load", "new_folder", "refu
 
 def export(model: Any, output: str | Path, **options: Any) -> dict[str, Any]:
     """Exports a model; see `export.export`. Needs TensorFlow."""
-    from export.exporter import export
+    from export.exporter import export_model
 
-    return export(model, output, **options)
+    return export_model(model, output, **options)
 
 
 def print_parity(manifest: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """Helping and running need no TensorFlow; each floor imports only the floors below it."""
 
 import ast
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -116,3 +117,20 @@ def test_layers_do_not_know_tensorflow(folder):
         assert "tensorflow" not in known or path.name == "scan.py", path
         assert known <= {"collections", "contextlib", "contextvars", "dataclasses", "keras", "keras_seq", "math",
                          "numpy", "typing", "tensorflow"}, path  # fmt: skip
+
+
+def test_every_name_that_is_imported_exists():
+    """Those of imports inside functions, too, and of `LazyFunction`, which no import statement has."""
+    names = []
+    for package in ("keras_seq", "export"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.ImportFrom) and not node.level and node.module:
+                    names += [(path, node.module, alias.name) for alias in node.names]
+                elif isinstance(node, ast.Call) and ast.unparse(node.func) == "LazyFunction":
+                    names.append((path, *ast.literal_eval(node.args[0]).split(":")))
+    ours = [name for name in names if name[1].split(".")[0] in ("keras_seq", "export")]
+    assert len(ours) > 500
+    for path, module, name in ours:
+        if not hasattr(importlib.import_module(module), name):
+            assert importlib.util.find_spec(f"{module}.{name}"), f"{path}: {module} has no {name}"

@@ -22,10 +22,10 @@ def add(commands: Any) -> None:
     )
     demo.add_argument("--output", default="runs/demo", help="folder to make (default: runs/demo)")
     demo.add_argument("--overwrite", action="store_true", help="replace that folder")
-    demo.set_defaults(command=_demo, task=task)
+    demo.set_defaults(command=run_demo, task=task)
 
 
-def _demo(arguments: argparse.Namespace) -> int:
+def run_demo(arguments: argparse.Namespace) -> int:
     from keras_seq import bundles
 
     task: Task = arguments.task
