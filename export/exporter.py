@@ -112,7 +112,7 @@ def export_model(
     elif sample:
         source = f"a sample of {len(next(iter(sample.values())))} inputs"
     with bundle.new_folder(output, overwrite) as folder:
-        say("Asking Keras")
+        say("Computing the answers of Keras")
         with float32():
             random = model.random_inputs(_random_rows(signatures), 0, sizes)
             random = {signature.name: random[signature.name] for signature in signatures}

@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.bundle)
     manifest = bundle.read_manifest(folder)
     bundle.verify(folder, manifest)
-    print_status(f"{len(manifest['files'])} files are what was exported.")
+    print_status(f"{len(manifest['files'])} files match their hashes.")
     inputs, expected = parity.load_reference(folder / bundle.PARITY)
     specs = [SignatureSpec.from_json(name, manifest["signatures"][name]) for name in inputs]
     compared = []

@@ -106,7 +106,7 @@ class Writer:
         known = list_writers(repository)
         if request.model not in known:
             raise UserError(
-                f"The models that write texts are: {', '.join(known) or 'none'}. Received: "
+                f"Models that generate text here: {', '.join(known) or 'none'}. Received: "
                 f"{request.model!r}"
             )
         bundle, models = repository.bundles[request.model], repository.get_models()

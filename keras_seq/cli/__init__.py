@@ -10,13 +10,13 @@ from keras_seq.console import run_command
 DESCRIPTION = """\
 Trains sequence models and uses them. `python -m export` makes them run anywhere.
 
-  keras-seq demo                                         everything once, on film reviews
+  keras-seq demo                                         a complete example on film reviews
   keras-seq train classify --data reviews.csv            learn from your own labelled texts
   keras-seq train generate --data tinyshakespeare        learn to write
   keras-seq train translate --data dates                 learn to translate
   keras-seq evaluate runs/NAME                           results on the held-out examples
   keras-seq predict runs/NAME "A wonderful film."        classify texts
-  keras-seq predict runs/NAME --prompt "ROMEO:"          write on
+  keras-seq predict runs/NAME --prompt "ROMEO:"          continue a text
   keras-seq predict runs/NAME "23. November 2026"        translate
   python -m export runs/NAME --output bundles/NAME       SavedModel, TFLite and ONNX, proven
 """

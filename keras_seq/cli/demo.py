@@ -12,7 +12,7 @@ COMPARED = 1000  # held-out texts on which the exported files are compared with 
 
 def add(commands: Any) -> None:
     """Adds the command."""
-    (task,) = (task for task in all_tasks() if task.demo_texts)
+    task = next(task for task in all_tasks() if task.demo_texts)
     demo = commands.add_parser(
         "demo",
         help="train, export, prove and predict, in a few minutes",

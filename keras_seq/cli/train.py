@@ -37,7 +37,7 @@ class RunOptions(Options):
         None, "number of training processes, with JAX", group=MACHINE, default_text="1"
     )
     process_id: int | None = option(
-        None, "number of this process, from 0", group=MACHINE, metavar="I", default_text="0"
+        None, "rank of this process", group=MACHINE, metavar="I", default_text="0"
     )
 
 

@@ -44,7 +44,7 @@ def beam_search(
             any.
         length_penalty: α, `()` float32; 0 prefers short ones.
         end: Ends a continuation; it is not part of what is returned.
-        no_repeat: No so many tokens, one after another, stand twice in a continuation; 0 for any.
+        no_repeat: Length of n-grams that may not occur twice in a continuation; 0 for none.
 
     Returns:
         `(token_ids, length, scores, ended)`, the best first: `(B, K, N)` int32, padded with 0;

@@ -38,7 +38,8 @@ class Task:
             files are compared with Keras, and what they are.
         answer: Takes an open bundle and texts; returns the answer to each in a few words. It needs
             neither Keras nor TensorFlow.
-        demo_texts: Texts that `keras-seq demo` shows answers to, for the task it trains.
+        demo_texts: Texts that `keras-seq demo` shows answers to; it trains the first task that has
+            some.
         next_steps: What a user does with a trained run; `{run}` is its folder, `{name}` its name.
     """
 

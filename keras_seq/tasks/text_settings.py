@@ -36,4 +36,4 @@ class TextSettings(TrainingSettings):
         check=AT_LEAST_1,
         applies="backbone=transformer",
     )
-    dropout: float = option(0.1, "share of the activations dropped", group=MODEL, check=SHARE)
+    dropout: float = option(0.1, "dropout rate", group=MODEL, check=SHARE)

@@ -38,21 +38,19 @@ class TrainingSettings(Options):
         0.0, "weight decay of AdamW; 0 for plain Adam", group=TRAINING, check=AT_LEAST_0
     )
     clip_norm: float = option(
-        0.0, "largest norm of the gradient; 0 for any", group=TRAINING, check=AT_LEAST_0
+        0.0, "maximum norm of the gradient; 0 disables clipping", group=TRAINING, check=AT_LEAST_0
     )
     accumulate: int = option(1, "batches per update", group=TRAINING, check=AT_LEAST_1)
     average: float = option(
         0.0,
-        "decay of averaged weights, such as 0.999, which are evaluated and saved; 0 for none",
+        "decay of the exponential moving average of the weights, such as 0.999; 0 disables it",
         group=TRAINING,
         check=SHARE,
     )
-    label_smoothing: float = option(
-        0.0, "share of the probability spread over all answers", group=TRAINING, check=SHARE
-    )
+    label_smoothing: float = option(0.0, "label-smoothing factor", group=TRAINING, check=SHARE)
     patience: int = option(
         0,
-        "epochs without a better result before training stops; 0 for never",
+        "early stopping: epochs without a better result; 0 disables it",
         group=TRAINING,
         check=AT_LEAST_0,
     )

@@ -128,7 +128,7 @@ class _TrainingLoop(keras.callbacks.Callback):
         self.unseen_tokens = 0
         self.saved_at = self.read_at = time.monotonic()
         if self.finished:
-            self.progress.line(f"The run was finished after step {self.step:,}.")
+            self.progress.line(f"This run is finished: {self.step:,} steps.")
         elif self.step:
             self.progress.line(f"Resuming after step {self.step:,} of {self.total:,}")
         return not self.finished

@@ -268,7 +268,7 @@ def test_wrong_answers_leave_no_bundle(runs, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("when", ["Asking Keras", "Writing onnx"])
+@pytest.mark.parametrize("when", ["Computing the answers of Keras", "Writing onnx"])
 def test_interrupted_export_leaves_nothing(runs, tmp_path, when):
     """Ctrl-C to a real process, at two moments."""
     process = subprocess.Popen(

@@ -127,7 +127,7 @@ def test_a_finished_run_has_nothing_left_to_do_and_keeps_its_backend(reference):
     (reference / "config.json").write_text(json.dumps({**config, "keras_backend": "jax"}))
     errors = finish("--resume", reference)
     (reference / "config.json").write_text(json.dumps(config))
-    assert "finished after step" in errors
+    assert "This run is finished" in errors
     assert "KERAS_BACKEND=jax and goes on with tensorflow" in errors
     assert state(reference) == before
     assert (reference / "evaluation.json").read_text() == (reference / "earlier.json").read_text()

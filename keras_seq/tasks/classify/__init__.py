@@ -8,7 +8,7 @@ from keras_seq.tasks.task import Task
 
 TASK = Task(
     name="classify",
-    summary="learn labels of texts",
+    summary="train a text classifier",
     description="Trains a text classifier and keeps it in a run folder. Ctrl-C saves the run; "
     "--resume continues it.",
     model=LazyFunction("keras_seq.tasks.classify.model:TextClassifier"),

@@ -149,7 +149,7 @@ class TextClassifier(SignatureMixin, TextModel):
             if unknown:
                 raise UserError(
                     f"The classifier does not know the label {unknown[0]!r}"
-                    + (f" (nor {len(unknown) - 1} others)" if len(unknown) > 1 else "")
+                    + (f" and {len(unknown) - 1} more" if len(unknown) > 1 else "")
                     + f". It was trained with: {', '.join(self.labels)}."
                 )
             y = np.array([index[str(label)] for label in y], "int32")

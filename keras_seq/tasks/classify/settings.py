@@ -45,7 +45,7 @@ class ClassifierSettings(TextSettings):
     freeze: bool = option(False, "do not train that backbone", group=PRETRAINING)
     layer_decay: float = option(
         1.0,
-        "factor of the learning rate from each layer to the one below it",
+        "layer-wise decay of the learning rate: factor from a layer to the one below",
         group=PRETRAINING,
         check=("above 0, 1 at most", lambda x: 0 < x <= 1),
     )

@@ -336,7 +336,7 @@ class TextGenerator(SignatureMixin, LanguageModel):
         longest = max(map(len, rows), default=0)
         if longest > room and not truncate:
             raise UserError(
-                f"A prompt has {longest} tokens. The model has place for {self.max_length}, {new} "
+                f"A prompt has {longest} tokens. The model has room for {self.max_length}, {new} "
                 f"new ones included: {room} are left for the prompt. Shorten it, ask for fewer new "
                 "tokens, or read only its end (truncate=True; --truncate)."
             )

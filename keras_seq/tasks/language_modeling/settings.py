@@ -17,7 +17,7 @@ class LanguageModelSettings(TextSettings):
         TextSettings,
         "max_length",
         256,
-        help="tokens per row; a transformer has no more positions, also when it is used",
+        help="sequence length in tokens; also the context limit of a transformer",
         check=("2 or more", lambda x: x >= 2),
     )
     num_layers: int = 4

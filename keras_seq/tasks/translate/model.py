@@ -293,7 +293,7 @@ class Translator(SignatureMixin, TextModel):
         if not split:
             count = len(self.tokenizer.encode([text])[0])
             raise UserError(
-                f"A text has {count:,} tokens, and the model has place for {self.max_length}. "
+                f"A text has {count:,} tokens, and the model has room for {self.max_length}. "
                 f"Shorten it, or let it be split (split=True; without --no-split): {text[:40]!r}…"
             )
         return split_text(text, fits)
@@ -337,7 +337,7 @@ class Translator(SignatureMixin, TextModel):
         for row, name in zip(ids, ("text", "translation"), strict=True):
             if len(row) > self.max_length:
                 raise UserError(
-                    f"The {name} has {len(row):,} tokens, and the model has place for "
+                    f"The {name} has {len(row):,} tokens, and the model has room for "
                     f"{self.max_length}. Ask for the attention of one sentence at a time."
                 )
         source, target = ids

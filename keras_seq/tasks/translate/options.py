@@ -24,7 +24,7 @@ class TranslationOptions(PredictionOptions):
     )
     attention: str | None = option(
         None,
-        "plot where the model looks into a .png, .svg or .pdf file",
+        "save a plot of the attention as a .png, .svg or .pdf file",
         group=TRANSLATION,
         metavar="FILE",
     )
@@ -33,7 +33,7 @@ class TranslationOptions(PredictionOptions):
     )
     no_repeat_ngram: int | None = option(
         None,
-        "never write the same N tokens twice in a row; 0 allows it",
+        "never write an n-gram of N tokens twice; 0 allows it",
         group=TRANSLATION,
         default_text="0",
     )

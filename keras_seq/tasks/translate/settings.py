@@ -33,7 +33,7 @@ class TranslatorSettings(TextSettings):
     )
     num_beams: int = option(
         4,
-        "beams of the search that results are reported with",
+        "number of beams used in evaluation",
         group=MODEL,
         check=AT_LEAST_1,
         aliases=("beam",),

@@ -7,7 +7,7 @@ from keras_seq.tasks.task import Task
 
 TASK = Task(
     name="unmask",
-    summary="learn to fill gaps, for classifiers to start from",
+    summary="train a masked language model, which pre-trains classifiers",
     description="Trains a language model that predicts hidden tokens from those around them, and "
     "keeps it in a run folder. Ctrl-C saves the run; --resume continues it. Then: keras-seq train "
     "classify --init-from RUN.",

@@ -98,7 +98,7 @@ BAD = {
         "/openai/v1/completions",
         b'{"model": "mood"}',
         400,
-        "that write texts are: bard",
+        "that generate text here: bard",
     ),
     "too many tokens": (
         "/openai/v1/completions",

@@ -183,7 +183,7 @@ def test_refused_settings(transformer, given, words):
 
 def test_prompts_that_are_too_long(transformer):
     text = "x" * 30
-    with pytest.raises(UserError, match="30 tokens.*place for 32, 10 new ones.*truncate"):
+    with pytest.raises(UserError, match="30 tokens.*room for 32, 10 new ones.*truncate"):
         transformer.generate([text], 10)
     assert transformer.generate([text], 10, temperature=0.0, truncate=True) == (
         transformer.generate([text[-22:]], 10, temperature=0.0)

@@ -148,7 +148,7 @@ def test_what_is_refused(trained, table, tmp_path, capsys):
             ("--num-beams", "3"),
         ),
         (["train", "classify", "--init-from", str(trained)], ("Translator", "unmask")),
-        (["predict", str(trained), long, "--no-split"], ("71 tokens", "place for 32")),
+        (["predict", str(trained), long, "--no-split"], ("71 tokens", "room for 32")),
         (["predict", str(trained), TEXT, "--seed", "1"], ("translate", "--seed")),
         (["predict", str(trained), TEXT, "--attention", "a.txt"], (".png", "a.txt")),
         (["predict", str(trained), "", "--attention", "a.png"], ("1 to 32", "Received: 0 tokens")),
