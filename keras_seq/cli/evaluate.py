@@ -47,26 +47,22 @@ def _evaluation_options(task: Any) -> type:
 
 def _evaluate(arguments: argparse.Namespace) -> int:
     import_quietly("keras_seq.tasks.loading")
-    from keras_seq.tasks.evaluation import evaluate_run, source_of
+    from keras_seq.tasks.evaluation import evaluate_run
     from keras_seq.tasks.loading import find_model
 
     model, run = find_model(arguments.model)
     if not arguments.name_or_path and run is None:
         raise UserError(f"{arguments.model} does not say on what to evaluate it: name --data.")
     task = get_task(model.task)
+    source = None
     if arguments.name_or_path:
         source = task.data(**read_options(arguments, task.data))
-    else:
-        source = source_of(run, arguments.data_dir)
     options = {
         name: getattr(arguments, name, None)
         for other in all_tasks()
         for name in other.evaluation_settings
     }
-    held_out_of_run = None if arguments.name_or_path or arguments.data_dir is None else source
-    metrics = evaluate_run(
-        model, run, source if arguments.name_or_path else held_out_of_run, **options
-    )
+    metrics = evaluate_run(model, run, source, arguments.data_dir, **options)
     if arguments.json:
         print(json.dumps(metrics, ensure_ascii=False, indent=2))
     else:

@@ -9,7 +9,7 @@ from typing import Any
 from keras_seq.arguments import add_options, read_options
 from keras_seq.console import import_quietly, print_status
 from keras_seq.errors import UserError
-from keras_seq.options import Options, option, require_applicable, to_flag
+from keras_seq.options import Options, flag_of, option, require_applicable
 from keras_seq.tasks import Task, all_tasks
 from keras_seq.training.settings import MACHINE, RUN
 
@@ -75,13 +75,13 @@ def _train(arguments: argparse.Namespace) -> int:
     from keras_seq.tasks.evaluation import source_of
     from keras_seq.training.memory import keep_freed_memory
     from keras_seq.training.run import Run
-    from keras_seq.training.session import Session, load_settings
+    from keras_seq.training.session import Session
 
     keep_freed_memory()
     devices = _read_devices(arguments)
     if arguments.resume:
         run = Run.resume(arguments.resume, task.name)
-        settings, source = load_settings(run, task.settings_class), source_of(run)
+        settings, source = run.load_settings(task.settings_class), source_of(run)
         corpus = source.load()
     else:
         given = read_options(arguments, task.settings_class)
@@ -99,11 +99,11 @@ def _train(arguments: argparse.Namespace) -> int:
 
 def _require_no_settings(arguments: argparse.Namespace, kinds: Iterable[type]) -> None:
     """Raises UserError if an option was given that a resumed run has itself."""
-    names = dict.fromkeys(field.name for kind in kinds for field in dataclasses.fields(kind))
-    for name in (*names, "output"):
+    fields = [field for kind in kinds for field in dataclasses.fields(kind)]
+    flags = {field.name: flag_of(field) for field in fields} | {"output": "--output"}
+    for name, flag in flags.items():
         value = getattr(arguments, name, None)
         if value is not None:
-            flag = "--data" if name == "name_or_path" else to_flag(name)
             raise UserError(
                 f"A resumed run keeps its own settings. Received: {flag} {value}. Leave it out, or "
                 "start a new run without --resume."

@@ -24,6 +24,7 @@ def evaluate_run(
     model: Any,
     run: Run | None,
     source: DataSource | None = None,
+    data_dir: str | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Evaluates a model on held-out examples.
@@ -33,6 +34,7 @@ def evaluate_run(
         run: The run that it is of, if any.
         source: Data to evaluate on: the held-out part of a public data set, or all of the user's
             own. By default the held-out part of what the run learnt from.
+        data_dir: Folder of the public data sets that the run learnt from, if they have moved.
         **options: Settings of the evaluation; None leaves what the run was trained with.
 
     Raises:
@@ -49,9 +51,9 @@ def evaluate_run(
     if source is not None:
         examples, name = source.for_model(model).load_held_out()
     else:
-        corpus = source_of(run).load()
+        corpus = source_of(run, data_dir).load()
         examples, name = corpus.held_out, corpus.name
-    settings = task.settings_class.from_mapping(run.config["settings"]) if run else None
-    if settings is not None:
+    if run is not None:
+        settings = run.load_settings(task.settings_class)
         given = {n: getattr(settings, n) for n in task.evaluation_settings} | given
     return task.evaluate(model, examples, name, **given)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_seq.errors import UserError
+from keras_seq.options import Options
 from keras_seq.text import SentencePieceTokenizer
 from keras_seq.training.checkpoints import Checkpoints
 
@@ -146,6 +147,10 @@ class Run:
             return json.loads(self.config_path.read_text("utf-8"))
         except ValueError as error:
             raise UserError(f"{self.config_path} is damaged: {error}. Train again.") from error
+
+    def load_settings(self, kind: type[Options]) -> Any:
+        """Returns the settings that the run was started with, as an instance of `kind`."""
+        return kind.from_mapping(self.config["settings"])
 
     @property
     def evaluation(self) -> dict[str, Any]:

@@ -175,8 +175,3 @@ def training_scope(settings: TrainingSettings, devices: Devices) -> Iterator[Non
             yield
     finally:
         keras.config.set_dtype_policy(policy)
-
-
-def load_settings(run: Run, kind: type[TrainingSettings]) -> Any:
-    """Returns the settings that `run` was started with, of the class `kind`."""
-    return kind.from_mapping(run.config["settings"])
