@@ -19,6 +19,7 @@ from keras_seq.backbones import (
 from keras_seq.models import TextClassifier, TextGenerator, Translator
 from keras_seq.tasks.loading import find_model
 from keras_seq.text import ByteTokenizer
+from tests.random_weights import randomize_weights
 
 parity.LATENCY_CALLS = 1  # No test is about time.
 
@@ -52,13 +53,6 @@ def bundles(once, runs, reviews):
     return Bundles(once, runs, reviews.held_out.texts[:1000])
 
 
-def randomize_weights(model):
-    generator = np.random.default_rng(4)
-    for variable in model.trainable_variables:
-        variable.assign(generator.normal(size=variable.shape) / 2)
-    return model
-
-
 def make_models():
     tokenizer = ByteTokenizer()
     return {
@@ -81,7 +75,7 @@ def served(once):
     def make(folder):
         for name, model in make_models().items():
             export.export(
-                randomize_weights(model), folder / name, formats=["onnx"], **OPTIONS[name]
+                randomize_weights(model, 4), folder / name, formats=["onnx"], **OPTIONS[name]
             )
 
     return once("served", make)

@@ -15,6 +15,7 @@ from keras_seq.text import ByteTokenizer, SentencePieceTokenizer
 from keras_seq.text.token_rows import pad_rows
 from keras_seq.uniforms import random_uniforms
 from tests.export.helpers import parity_figures
+from tests.random_weights import randomize_weights
 
 PROMPT, NEW = 12, 20
 TEXTS = ["First Citizen: before we proceed", "Speak, speak.", "", "é", "the people"]
@@ -42,10 +43,7 @@ def made(kind):
     else:
         backbone = RecurrentBackbone(16, kind, num_layers=2 if kind == "lstm" else 1)
     model = TextGenerator(backbone, tokenizer, 64, tie_embeddings=kind != "rnn")
-    generator = np.random.default_rng(4)
-    for variable in model.trainable_variables:
-        variable.assign(generator.normal(size=variable.shape) / 2)
-    return model
+    return randomize_weights(model, 4)
 
 
 @pytest.fixture(

@@ -10,6 +10,7 @@ from keras_seq.errors import UserError
 from keras_seq.models import Translator
 from keras_seq.text import ByteTokenizer
 from tests.export.helpers import parity_figures
+from tests.random_weights import randomize_weights
 
 READ, NEW, BEAMS = 10, 8, 3
 TEXTS = ["a man", "two dogs", "", "é", "x" * 40]
@@ -30,9 +31,7 @@ def exported(request, tmp_path_factory):
     else:
         backbone = RecurrentEncoderDecoder(16, kind)
     model = Translator(backbone, tokenizer, 20, "en", "de")
-    generator = np.random.default_rng(4)
-    for variable in model.trainable_variables:
-        variable.assign(generator.normal(size=variable.shape) / 2)
+    randomize_weights(model, 4)
     folder = tmp_path_factory.mktemp("bundles") / kind
     sizes = {"max_length": READ, "max_new_tokens": NEW, "num_beams": BEAMS}
     batch = 2 if kind == "lstm" else 1  # rows of a TFLite call

@@ -11,6 +11,7 @@ from keras_seq.errors import UserError
 from keras_seq.models import TextGenerator
 from keras_seq.tasks.language_modeling.model import mask_special_tokens
 from keras_seq.text import ByteTokenizer
+from tests.random_weights import randomize_weights
 
 LENGTH = 32
 
@@ -22,10 +23,7 @@ def made(kind):
     else:
         backbone = RecurrentBackbone(16, kind)
     model = TextGenerator(backbone, tokenizer, LENGTH, tie_embeddings=True)
-    generator = np.random.default_rng(5)
-    for variable in model.trainable_variables:
-        variable.assign(generator.normal(size=variable.shape) / 2)
-    return model
+    return randomize_weights(model, 5)
 
 
 @pytest.fixture(

@@ -13,6 +13,7 @@ from keras_seq.models import Translator
 from keras_seq.text import ByteTokenizer
 from keras_seq.text.token_rows import pad_rows
 from keras_seq.training import CrossEntropy
+from tests.random_weights import randomize_weights
 
 LENGTH = 24
 TEXTS = ["a man", "", "two dogs run", "犬"]
@@ -25,10 +26,7 @@ def made(kind, length=LENGTH):
     else:
         backbone = RecurrentEncoderDecoder(16, kind, num_layers=2)
     model = Translator(backbone, tokenizer, length, "en", "de")
-    generator = np.random.default_rng(5)
-    for variable in model.trainable_variables:
-        variable.assign(generator.normal(size=variable.shape) / 2)
-    return model
+    return randomize_weights(model, 5)
 
 
 @pytest.fixture(
