@@ -11,9 +11,10 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from kserve.constants.constants import PredictorProtocol
+from kserve import errors
 from kserve.errors import InvalidInput
 from kserve.protocol.dataplane import DataPlane
-from kserve.protocol.rest.server import RESTServer, metrics_handler
+from kserve.protocol.rest.server import metrics_handler
 from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
 
 from export.serving.batching import BusyError, LateError
@@ -50,15 +51,27 @@ STATUS = {
 }
 
 
+KSERVE_HANDLERS = {
+    errors.InvalidInput: errors.invalid_input_handler,
+    errors.InferenceError: errors.inference_error_handler,
+    errors.ModelNotFound: errors.model_not_found_handler,
+    errors.ModelNotReady: errors.model_not_ready_handler,
+    errors.UnsupportedProtocol: errors.unsupported_protocol_error_handler,
+    errors.ServerNotLive: errors.server_not_live_handler,
+    errors.ServerNotReady: errors.server_not_ready_handler,
+    NotImplementedError: errors.not_implemented_error_handler,
+    Exception: errors.generic_exception_handler,
+}
+
+
 def application(repository: Repository, settings: Settings) -> "AdmissionMiddleware":
     """Returns the ASGI application."""
     app = FastAPI(title="keras-seq", docs_url=None, redoc_url=None)
     data_plane = StrictDataPlane(model_registry=repository)
-    extension = ReloadExtension(model_registry=repository)
+    extension = ReloadExtension(repository)
     register_v2_endpoints(app, data_plane, extension)
     app.add_api_route("/metrics", metrics_handler, methods=["GET"])
     register_completions(app, repository)
-    RESTServer._add_exception_handlers(None, app)
     _add_handlers(app)
     return AdmissionMiddleware(app, repository, data_plane, settings)
 
@@ -91,6 +104,8 @@ def _add_handlers(app: FastAPI) -> None:
         parts = (f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
         return JSONResponse({"error": "; ".join(parts)}, 422)
 
+    for kind, handler in KSERVE_HANDLERS.items():
+        app.add_exception_handler(kind, handler)
     app.add_exception_handler(RequestValidationError, unreadable)
     for kind in (UserError, BusyError, LateError):
         app.add_exception_handler(kind, answer)

@@ -80,8 +80,16 @@ class Repository(ModelRepository):
 
 
 class ReloadExtension(ModelRepositoryExtension):
-    """kserve's routes to the repository, with the repository's own errors."""
+    """kserve's routes to the repository, with the repository's own errors.
+
+    Args:
+        repository: The models.
+    """
+
+    def __init__(self, repository: Repository) -> None:
+        super().__init__(model_registry=repository)
+        self._repository = repository
 
     async def load(self, model_name: str) -> None:
         """Opens a bundle again."""
-        await self._model_registry.load(model_name)
+        await self._repository.load(model_name)

@@ -107,7 +107,7 @@ async def grpc_server(
         ],
     )
     servicer = InferenceServicer(
-        DataPlane(model_registry=repository), ReloadExtension(model_registry=repository)
+        DataPlane(model_registry=repository), ReloadExtension(repository)
     )
     grpc_predict_v2_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host

@@ -279,12 +279,9 @@ class _TrainingLoop(keras.callbacks.Callback):
         if not self.settings.average:
             yield
             return
-        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
         weights = self.model.trainable_variables
         own = [keras.ops.convert_to_numpy(weight) for weight in weights]
-        for weight, average in zip(weights, optimizer._model_variables_moving_average, strict=True):
-            # A copy: JAX may give away what the weight holds.
-            weight.assign(keras.ops.convert_to_numpy(average))
+        self.model.optimizer.finalize_variable_values(weights)
         try:
             yield
         finally:
