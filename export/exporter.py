@@ -123,8 +123,10 @@ def export_model(
                 inputs = model.sample_inputs(sample, sizes)
             # Our own layers are right for any size: one graph answers and goes into files.
             frozen = signatures if is_foreign else [freeze(signature) for signature in signatures]
-            given = (random,) if inputs is random else (random, inputs)
-            both = {s.name: parity.answer(s, *(arrays[s.name] for arrays in given)) for s in frozen}
+            groups = (random,) if inputs is random else (random, inputs)
+            both = {
+                s.name: parity.answer(s, *(arrays[s.name] for arrays in groups)) for s in frozen
+            }
             answers, expected = ({name: a[i] for name, a in both.items()} for i in (0, -1))
         parity.save_reference(folder / bundle.PARITY, random, answers)
         if model.tokenizer is not None:

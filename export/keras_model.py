@@ -75,8 +75,8 @@ class KerasModel:
         signatures = [
             Signature(
                 "predict",
-                (*self._tensors, *(state.given for state in self._states)),
-                (*self._outputs, *(state.returned for state in self._states)),
+                (*self._tensors, *(state.as_input for state in self._states)),
+                (*self._outputs, *(state.as_output for state in self._states)),
                 self._predict,
             )
         ]
@@ -204,8 +204,8 @@ class KerasModel:
             TensorSpec(name, keras.backend.standardize_dtype(value.dtype), tuple(value.shape))
             for name, value in last.items()
         )
-        given = tuple(state.given for state in streaming.states)
-        return Signature("stream", (*inputs, *given), outputs, stream)
+        state_inputs = tuple(state.as_input for state in streaming.states)
+        return Signature("stream", (*inputs, *state_inputs), outputs, stream)
 
     def _compare_with_sequence(self, stream: Callable[..., Any], batch: int) -> dict[str, Tensor]:
         """Compares `stream`, step by step, with the whole sequence; returns its last outputs.
@@ -229,7 +229,7 @@ class KerasModel:
         for step in range(steps):
             x = {k: v[:, step : step + 1] if len(v.shape) > 1 else v for k, v in rows.items()}
             outputs = stream(**x, **after)
-            after = {s.name: outputs[s.returned.name] for s in self._streaming.states}
+            after = {s.name: outputs[s.as_output.name] for s in self._streaming.states}
             for name, expected in whole.items():
                 if (
                     len(expected.shape) > 1
@@ -262,14 +262,14 @@ class KerasModel:
 
     def _trace(self, sizes: Mapping[str, int]) -> Any:
         """Traces `predict` with stock layers and the dimensions in `sizes` fixed."""
-        given = (*self._tensors, *(state.given for state in self._states))
-        names = [tensor.name for tensor in given]
+        specs = (*self._tensors, *(state.as_input for state in self._states))
+        names = [tensor.name for tensor in specs]
 
         def call(*tensors: Tensor) -> dict[str, Tensor]:
             return self._predict(**dict(zip(names, tensors, strict=True)))
 
         return tf.function(call, autograph=False).get_concrete_function(
-            *(make_tensor_spec(tensor.bind(sizes)) for tensor in given)
+            *(make_tensor_spec(tensor.bind(sizes)) for tensor in specs)
         )
 
     @cached_property
@@ -303,7 +303,7 @@ class KerasModel:
         return tuple(
             TensorSpec(name, tensor.dtype.name, tuple(sizes[name]))
             for name, tensor in outputs.items()
-            if name not in {state.returned.name for state in self._states}
+            if name not in {state.as_output.name for state in self._states}
         )
 
     def _size_names(self, shapes: dict[str, list[int | None]]) -> dict[str, list[int | str]]:
@@ -430,9 +430,9 @@ def _make_specs(leaves: Sequence[tuple[str, str | None, Sequence[int | None]]]) 
         if axis and size is None
     ]
 
-    def size(name: str, axis: int, given: int | None) -> int | str:
-        if given is not None:
-            return int(given)
+    def size(name: str, axis: int, declared: int | None) -> int | str:
+        if declared is not None:
+            return int(declared)
         if axis == 0:
             return "B"
         if len(open_axes) == 1:
@@ -451,8 +451,8 @@ def _make_specs(leaves: Sequence[tuple[str, str | None, Sequence[int | None]]]) 
 def _unique(names: Iterable[str], taken: Iterable[str]) -> list[str]:
     """Returns names that every format can spell, none of them twice."""
     used, unique = set(taken), []
-    for given in names:
-        plain = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in given)
+    for original in names:
+        plain = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in original)
         plain = plain if plain[:1].isalpha() else f"x{plain}"
         name, number = plain, 1
         while name in used:

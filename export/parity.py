@@ -65,11 +65,11 @@ class Parity:
         return figures
 
 
-def answer(signature: Signature, *given: Arrays) -> list[Arrays]:
+def answer(signature: Signature, *groups: Arrays) -> list[Arrays]:
     """Returns Keras's answers to each of the inputs, with the `MARGINS` of one that samples."""
     import keras
 
-    parts = [_batches(signature, inputs) for inputs in given]
+    parts = [_batches(signature, inputs) for inputs in groups]
     function = signature.function
     if signature.traced is None:
         function = _trace_shapes(signature, [part for batches in parts for part in batches])

@@ -28,15 +28,15 @@ def to_strings(signature: Any) -> Any:
     if not isinstance(signature, Signature):
         return replace(signature, name=name, inputs=inputs)
 
-    def function(**given: Any) -> dict[str, Any]:
+    def function(**tensors: Any) -> dict[str, Any]:
         import tensorflow as tf
 
         for text, length in texts.items():
-            strings = given[text]
-            given[length] = tf.strings.length(strings)
-            widest = tf.maximum(tf.reduce_max(given[length]), 1)
-            given[text] = tf.io.decode_raw(strings, tf.uint8, fixed_length=widest)
-        return signature.function(**given)
+            strings = tensors[text]
+            tensors[length] = tf.strings.length(strings)
+            widest = tf.maximum(tf.reduce_max(tensors[length]), 1)
+            tensors[text] = tf.io.decode_raw(strings, tf.uint8, fixed_length=widest)
+        return signature.function(**tensors)
 
     return replace(signature, name=name, inputs=inputs, function=function)
 
@@ -54,9 +54,9 @@ def add_string_arrays(
     for spec in specs:
         if not spec.texts:
             continue
-        given = dict(inputs[spec.name])
+        arrays = dict(inputs[spec.name])
         for text, length in spec.texts.items():
-            given[text] = np.array(unpack_texts(given[text], given.pop(length)), object)
+            arrays[text] = np.array(unpack_texts(arrays[text], arrays.pop(length)), object)
         name = to_strings(spec).name
-        inputs[name], outputs[name] = given, outputs[spec.name]
+        inputs[name], outputs[name] = arrays, outputs[spec.name]
     return inputs, outputs

@@ -98,8 +98,8 @@ class Options:
 
     def replace(self, **changes: Any) -> Self:
         """Returns a copy with the values of `changes` that are not None."""
-        given = {name: value for name, value in changes.items() if value is not None}
-        return dataclasses.replace(self, **given)
+        present = {name: value for name, value in changes.items() if value is not None}
+        return dataclasses.replace(self, **present)
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
@@ -139,16 +139,16 @@ def value_type(field: dataclasses.Field) -> type:
     return typing.get_origin(kind) or kind
 
 
-def require_applicable(settings: Any, given: Collection[str]) -> None:
+def require_applicable(settings: Any, names: Collection[str]) -> None:
     """Raises UserError if an option was given that these settings have no use for.
 
     Args:
         settings: The options, given ones and defaults.
-        given: Names of the options that the user gave.
+        names: Names of the options that the user gave.
     """
     for field in dataclasses.fields(settings):
         condition = field.metadata.get("applies")
-        if not condition or field.name not in given:
+        if not condition or field.name not in names:
             continue
         decider, values = condition.split("=")
         current = getattr(settings, decider)

@@ -113,17 +113,19 @@ def name_bundles(bundles: Sequence[str]) -> dict[str, Path]:
         UserError: If two have the same name.
     """
     paths: dict[str, Path] = {}
-    for given in bundles:
-        name, equals, path = given.partition("=")
-        if not equals or Path(given).is_dir():
-            name, path = Path(given).resolve().name, given
+    for argument in bundles:
+        name, equals, path = argument.partition("=")
+        if not equals or Path(argument).is_dir():
+            name, path = Path(argument).resolve().name, argument
         if name in paths:
             raise UserError(
                 f"Two bundles are called {name}: {paths[name]} and {path}. Give one another name: "
                 f"OTHER={path}"
             )
         if not name or "/" in name:
-            raise UserError(f"The name of a bundle has no / and is not empty. Received: {given!r}")
+            raise UserError(
+                f"The name of a bundle has no / and is not empty. Received: {argument!r}"
+            )
         paths[name] = Path(path)
     return paths
 

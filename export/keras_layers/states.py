@@ -46,12 +46,12 @@ class LayerState:
     variable: keras.Variable
 
     @property
-    def given(self) -> TensorSpec:
+    def as_input(self) -> TensorSpec:
         """The state before a call."""
         return TensorSpec(self.name, "float32", tuple(self.variable.shape))
 
     @property
-    def returned(self) -> TensorSpec:
+    def as_output(self) -> TensorSpec:
         """The state after it."""
         return TensorSpec(f"next_{self.name}", "float32", tuple(self.variable.shape))
 
@@ -86,7 +86,7 @@ def call_with_states(
     mapping = [(state.variable, arguments[state.name]) for state in states]
     with keras.StatelessScope(mapping) as scope:
         outputs = call()
-    return outputs, {s.returned.name: scope.get_current_value(s.variable) for s in states}
+    return outputs, {s.as_output.name: scope.get_current_value(s.variable) for s in states}
 
 
 def make_streaming(model: keras.Model, batch: int) -> "StreamingModel":

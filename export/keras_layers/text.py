@@ -119,8 +119,8 @@ def vectorize(self: Any, inputs: Tensor) -> Tensor:
         UserError: If the layer has Python functions of its own or n-grams, or gives a length that
             depends on the other texts of a batch.
     """
-    given = _bytes_of(inputs)
-    if given is None:
+    text_bytes = _bytes_of(inputs)
+    if text_bytes is None:
         return _vectorize(self, inputs)
     with tf.init_scope():  # Keras asks the table for its size.
         settings = self.get_config()
@@ -139,7 +139,7 @@ def vectorize(self: Any, inputs: Tensor) -> Tensor:
         )
     # The table behind the layer, whose output mode and weights have no public names.
     lookup = self._lookup_layer
-    ids, count = _look_up_words(lookup, *given, standardize or "", split, length)
+    ids, count = _look_up_words(lookup, *text_bytes, standardize or "", split, length)
     return _encode_ids(lookup, ids, count)
 
 
@@ -149,10 +149,10 @@ def look_up(self: Any, inputs: Tensor) -> Tensor:
         raise _refusal(self, "it gives strings", "ids as its output, and look them up afterwards")
     if inputs.dtype.is_integer:
         return _integer_ids(self, inputs)
-    given = _bytes_of(inputs) if inputs.dtype == tf.string else None
-    if given is None:
+    text_bytes = _bytes_of(inputs) if inputs.dtype == tf.string else None
+    if text_bytes is None:
         return _look_up(self, inputs)
-    ids, count = _look_up_words(self, *given, "", None, 1)
+    ids, count = _look_up_words(self, *text_bytes, "", None, 1)
     if self.output_mode == "int":
         return tf.cast(tf.reshape(ids, (-1, *inputs.shape[1:])), tf.int64)
     return _encode_ids(self, ids, count)

@@ -114,14 +114,14 @@ class Writer:
         self._request = request
         manifest = bundle.loaded.manifest
         self._sampling = {
-            name: manifest["entry"]["defaults"].get(name) if given is None else given
+            name: manifest["entry"]["defaults"].get(name) if setting is None else setting
             for name in SAMPLING
-            for given in (getattr(request, name),)
+            for setting in (getattr(request, name),)
         }
         stops = request.stop or []
         self._stop = [text for text in ([stops] if isinstance(stops, str) else stops) if text]
-        given = request.prompt
-        self.prompts = [given] if isinstance(given, str) else given
+        prompt = request.prompt
+        self.prompts = [prompt] if isinstance(prompt, str) else prompt
         self._created = int(time.time())
         self._id = f"cmpl-{uuid.uuid4().hex}"
         longest = manifest["limits"]["max_new_tokens"]

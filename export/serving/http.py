@@ -10,8 +10,8 @@ import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from kserve.constants.constants import PredictorProtocol
 from kserve import errors
+from kserve.constants.constants import PredictorProtocol
 from kserve.errors import InvalidInput
 from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.rest.server import metrics_handler
@@ -169,10 +169,14 @@ class AdmissionMiddleware:
         body = await self._body(receive)
         if body is None:
             return
-        given = {key.decode("latin-1"): value.decode("latin-1") for key, value in headers.items()}
-        given.setdefault(JSON_LENGTH, str(len(body)))
-        request, _ = self._data_plane.decode(body, given, PredictorProtocol.REST_V2.value, name)
-        inferring = asyncio.ensure_future(self._data_plane.infer(name, request, given))
+        text_headers = {
+            key.decode("latin-1"): value.decode("latin-1") for key, value in headers.items()
+        }
+        text_headers.setdefault(JSON_LENGTH, str(len(body)))
+        request, _ = self._data_plane.decode(
+            body, text_headers, PredictorProtocol.REST_V2.value, name
+        )
+        inferring = asyncio.ensure_future(self._data_plane.infer(name, request, text_headers))
         leaving = asyncio.ensure_future(receive())
         try:
             await asyncio.wait({inferring, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -182,7 +186,7 @@ class AdmissionMiddleware:
         finally:
             inferring.cancel()
             leaving.cancel()
-        content, extra_headers = self._data_plane.encode(name, response, given, {})
+        content, extra_headers = self._data_plane.encode(name, response, text_headers, {})
         if not isinstance(content, bytes):
             await _answer(send, 200, orjson.dumps(content))
         else:
@@ -198,10 +202,10 @@ class AdmissionMiddleware:
             # It is JSON, whatever content type the client declares.
             others = [(n, v) for n, v in scope["headers"] if n.lower() != b"content-type"]
             scope["headers"] = [*others, (b"content-type", b"application/json")]
-        given = [{"type": "http.request", "body": body, "more_body": False}]
+        messages = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def again() -> dict[str, Any]:
-            return given.pop() if given else await receive()
+            return messages.pop() if messages else await receive()
 
         await self._app(scope, again, send)
 
@@ -215,8 +219,8 @@ class AdmissionMiddleware:
         headers = {name.lower(): value for name, value in scope["headers"]}
         token = self._settings.token
         if token is not None and scope["path"] not in OPEN_PATHS:
-            given = headers.get(b"authorization", b"")
-            if not hmac.compare_digest(given, f"Bearer {token}".encode()):
+            authorization = headers.get(b"authorization", b"")
+            if not hmac.compare_digest(authorization, f"Bearer {token}".encode()):
                 raise TokenError("This server requires a token: Authorization: Bearer TOKEN")
         declared = headers.get(b"content-length", b"0")
         if declared.isdigit():

@@ -81,8 +81,8 @@ class BearerTokenInterceptor(grpc.aio.ServerInterceptor):
 
     async def intercept_service(self, continuation: Any, details: Any) -> Any:
         """Returns the handler of a call."""
-        given = dict(details.invocation_metadata).get("authorization")
-        if given == self._token or details.method.endswith(self.OPEN):
+        authorization = dict(details.invocation_metadata).get("authorization")
+        if authorization == self._token or details.method.endswith(self.OPEN):
             return await continuation(details)
         return self._refusal
 
@@ -106,9 +106,7 @@ async def grpc_server(
             ("grpc.so_reuseport", 0),  # Else a second server could take half of the calls.
         ],
     )
-    servicer = InferenceServicer(
-        DataPlane(model_registry=repository), ReloadExtension(repository)
-    )
+    servicer = InferenceServicer(DataPlane(model_registry=repository), ReloadExtension(repository))
     grpc_predict_v2_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     try:

@@ -42,31 +42,31 @@ def read_inputs(spec: SignatureSpec, request: Any) -> dict[str, Any]:
     """
     known = {tensor.name: tensor for tensor in spec.inputs}
     values: dict[str, Any] = {}
-    for given in request.inputs:
-        if given.name not in known:
+    for received in request.inputs:
+        if received.name not in known:
             names = ", ".join(tensor["name"] for tensor in describe_tensors(spec.inputs))
-            raise UserError(f"{spec.name} takes {names}. Received: {given.name!r}")
-        if given.name in values:
-            raise UserError(f"{spec.name}: {given.name} is given twice.")
-        values[given.name] = _input(spec, known[given.name], given)
+            raise UserError(f"{spec.name} takes {names}. Received: {received.name!r}")
+        if received.name in values:
+            raise UserError(f"{spec.name}: {received.name} is given twice.")
+        values[received.name] = _input(spec, known[received.name], received)
     return values
 
 
-def _input(spec: SignatureSpec, tensor: TensorSpec, given: Any) -> Any:
-    is_text = given.datatype == "BYTES" and tensor.name in spec.texts
+def _input(spec: SignatureSpec, tensor: TensorSpec, received: Any) -> Any:
+    is_text = received.datatype == "BYTES" and tensor.name in spec.texts
     wanted = "BYTES" if is_text or tensor.dtype == "string" else DATATYPES[tensor.dtype]
-    if given.datatype != wanted:
+    if received.datatype != wanted:
         also = "BYTES, or " if tensor.name in spec.texts else ""
         raise UserError(
             f"{spec.name}: {tensor.name} has the datatype {also}{wanted}. Received: "
-            f"{given.datatype}"
+            f"{received.datatype}"
         )
     try:
-        array = given.as_numpy()
+        array = received.as_numpy()
     except Exception as error:
         raise UserError(
-            f"{spec.name}: {tensor.name} does not hold {given.datatype} of the shape "
-            f"{list(given.shape)}: {error}"
+            f"{spec.name}: {tensor.name} does not hold {received.datatype} of the shape "
+            f"{list(received.shape)}: {error}"
         ) from error
     if wanted == "BYTES":
         if array.ndim == 2 and array.shape[1] == 1:  # a column of a table

@@ -42,8 +42,10 @@ def add(commands: Any) -> None:
 
 def _predict(arguments: argparse.Namespace) -> int:
     kinds = [task.prediction for task in all_tasks() if task.prediction is not None]
-    given = {name: value for kind in kinds for name, value in read_options(arguments, kind).items()}
-    extra = (kind.from_mapping(given).extra_texts() for kind in kinds)
+    options = {
+        name: value for kind in kinds for name, value in read_options(arguments, kind).items()
+    }
+    extra = (kind.from_mapping(options).extra_texts() for kind in kinds)
     texts = [*next((texts for texts in extra if texts), []), *arguments.texts]
     if not texts:
         lines = io.StringIO(sys.stdin.buffer.read().decode("utf-8-sig", "surrogateescape"))
@@ -63,11 +65,11 @@ def _predict(arguments: argparse.Namespace) -> int:
             f"{arguments.model} is a model of the task {task.name}, which answers nothing by "
             f"itself. Next: {next_steps}"
         )
-    for name in given:
+    for name in options:
         if name not in task.prediction.__dataclass_fields__:
             raise UserError(
                 f"{arguments.model} is a model of the task {task.name}, which has no "
                 f"{to_flag(name)}. Leave it out."
             )
-    task.predict(model, texts, task.prediction(**given), arguments.json)
+    task.predict(model, texts, task.prediction(**options), arguments.json)
     return 0

@@ -84,10 +84,10 @@ def _train(arguments: argparse.Namespace) -> int:
         settings, source = run.load_settings(task.settings_class), source_of(run)
         corpus = source.load()
     else:
-        given = read_options(arguments, task.settings_class)
-        backbone = given.get("backbone", next(iter(task.settings)))
-        settings = task.settings[backbone].replace(**given)
-        require_applicable(settings, given)
+        options = read_options(arguments, task.settings_class)
+        backbone = options.get("backbone", next(iter(task.settings)))
+        settings = task.settings[backbone].replace(**options)
+        require_applicable(settings, options)
         run = Run.new(arguments.output, f"{task.name}-{backbone}", devices.chief)
     Session(task, corpus, settings, run, source, devices).train()
     if devices.chief:
@@ -112,8 +112,8 @@ def _require_no_settings(arguments: argparse.Namespace, kinds: Iterable[type]) -
 
 def _read_source(arguments: argparse.Namespace, task: Task) -> Any:
     """Returns the task's data source that the arguments name, with absolute paths."""
-    given = read_options(arguments, task.data)
-    return task.data(**({"name_or_path": task.default_data} | given)).resolve()
+    options = read_options(arguments, task.data)
+    return task.data(**({"name_or_path": task.default_data} | options)).resolve()
 
 
 def _read_devices(arguments: argparse.Namespace) -> Any:

@@ -41,8 +41,8 @@ def evaluate_run(
         UserError: If the data is missing, or the task has no such setting.
     """
     task = get_task(model.task)
-    given = {name: value for name, value in options.items() if value is not None}
-    unknown = [name for name in given if name not in task.evaluation_settings]
+    overrides = {name: value for name, value in options.items() if value is not None}
+    unknown = [name for name in overrides if name not in task.evaluation_settings]
     if unknown:
         raise UserError(
             f"A model of the task {task.name} is evaluated without {to_flag(unknown[0])}. Leave it "
@@ -55,5 +55,5 @@ def evaluate_run(
         examples, name = corpus.held_out, corpus.name
     if run is not None:
         settings = run.load_settings(task.settings_class)
-        given = {n: getattr(settings, n) for n in task.evaluation_settings} | given
-    return task.evaluate(model, examples, name, **given)
+        overrides = {n: getattr(settings, n) for n in task.evaluation_settings} | overrides
+    return task.evaluate(model, examples, name, **overrides)

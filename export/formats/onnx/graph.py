@@ -67,22 +67,22 @@ def _fold_weights(main: Any, graph: Any, constants: dict[str, Any]) -> None:
 
     def store(array: Any, name: str) -> str:
         """Returns the name of the weight, that of an equal one if there is one."""
-        made = numpy_helper.from_array(array, name)
-        content = made.data_type, made.dims, made.raw_data
+        initializer = numpy_helper.from_array(array, name)
+        content = initializer.data_type, initializer.dims, initializer.raw_data
         for weight in main.initializer:
             if (weight.data_type, weight.dims, weight.raw_data) == content:
-                made = weight
+                initializer = weight
                 break
         else:
-            main.initializer.append(made)
-        constants[made.name] = made
-        return made.name
+            main.initializer.append(initializer)
+        constants[initializer.name] = initializer
+        return initializer.name
 
     for node in [n for n in graph.node if n.op_type in ("Reshape", "Concat")]:
-        given = [constants.get(name) for name in node.input]
-        if None in given:
+        operands = [constants.get(name) for name in node.input]
+        if None in operands:
             continue
-        array = _fold(node, [array_of(tensor) for tensor in given])
+        array = _fold(node, [array_of(tensor) for tensor in operands])
         _rename_uses(graph, node.output[0], store(array, f"{node.output[0]}/weight"))
         graph.node.remove(node)
 

@@ -33,8 +33,8 @@ def convert_placeholder(context: Any, node: Any, name: str, _: Any) -> None:
     token = node.get_attr_value("token").decode()
     attributes = json.loads(token.removeprefix(PLACEHOLDER))
     operator = attributes.pop("operator")
-    given = iter(node.input)
-    inputs = [next(given) if name else "" for name in attributes.pop("inputs")]
+    operands = iter(node.input)
+    inputs = [next(operands) if name else "" for name in attributes.pop("inputs")]
     _replace_node(context, node, operator, inputs, **attributes)
 
 
@@ -81,10 +81,10 @@ def convert_comparison(context: Any, node: Any, name: str, _: Any) -> None:
     """Compares integers as integers. tf2onnx's own conversion makes floats of them, which are all
     the same from 2^24 on.
     """
-    for given in node.input:
-        if context.get_dtype(given) in (TensorProto.INT32, TensorProto.INT64):
+    for name in node.input:
+        if context.get_dtype(name) in (TensorProto.INT32, TensorProto.INT64):
             # Where it is a size, tf2onnx has made another integer of it than it says here.
-            context.insert_new_node_on_input(node, "Cast", given, to=TensorProto.INT64)
+            context.insert_new_node_on_input(node, "Cast", name, to=TensorProto.INT64)
 
 
 def _is_constant(node: Any) -> bool:

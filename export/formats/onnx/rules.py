@@ -77,7 +77,7 @@ def place_recurrence(
 
     zeros = tf.zeros([cell.recurrent_kernel.shape[-1]])
     biases = (cell.bias, getattr(cell, "recurrent_bias", None))
-    given = {
+    operands = {
         "X": tf.transpose(inputs, (1, 0, 2)),
         "W": gates(cell.kernel),
         "R": gates(cell.recurrent_kernel),
@@ -85,11 +85,11 @@ def place_recurrence(
         "sequence_lens": lengths,
     }
     for name, tensor in zip(("initial_h", "initial_c"), state, strict=False):
-        given[name] = None if _is_zeros(tensor) else tensor[None]
-    present = [name for name, tensor in given.items() if tensor is not None]
-    inputs_used = [name if name in present else "" for name in given]
+        operands[name] = None if _is_zeros(tensor) else tensor[None]
+    present = [name for name, tensor in operands.items() if tensor is not None]
+    inputs_used = [name if name in present else "" for name in operands]
     outputs, *state_out = tf.raw_ops.PyFunc(
-        input=[given[name] for name in present],
+        input=[operands[name] for name in present],
         token=PLACEHOLDER + json.dumps({**attributes, "inputs": inputs_used}),
         Tout=[tf.float32] * (1 + len(state)),
     )

@@ -83,8 +83,8 @@ def _convert(traced: Any, signature: Signature) -> Any:
     """Returns a traced function as an ONNX model with the signature's names."""
     # `tf2onnx.convert.from_function` would make an input of every constant that a layer holds.
     inputs = {
-        tensor.name: given.name
-        for tensor, given in zip(signature.inputs, traced.inputs, strict=False)
+        tensor.name: placeholder.name
+        for tensor, placeholder in zip(signature.inputs, traced.inputs, strict=False)
     }
     outputs = dict(zip(sorted(traced.structured_outputs), traced.outputs, strict=True))
     outputs = {output_name(name, inputs): tensor.name for name, tensor in outputs.items()}

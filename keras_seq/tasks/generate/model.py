@@ -234,8 +234,8 @@ class TextGenerator(SignatureMixin, LanguageModel):
         run = self._search_functions(num_beams, _size(most), len(rows) > rows_per_call)
         for start in range(0, len(rows), rows_per_call):
             token_ids, length = self._pad(rows[start : start + rows_per_call])
-            given = (token_ids, length, np.int32(most), np.float32(length_penalty))
-            results += zip(*map(ops.convert_to_numpy, run(*given)), strict=True)
+            arguments = (token_ids, length, np.int32(most), np.float32(length_penalty))
+            results += zip(*map(ops.convert_to_numpy, run(*arguments)), strict=True)
         return [
             [
                 Hypothesis(text, float(score), bool(end))

@@ -18,7 +18,7 @@ def predict(model: Any, prompts: list[str], options: GenerationOptions, as_json:
         if value is not None and field.name != "prompt":
             groups.setdefault(field.metadata["group"], {})[field.name] = value
     sampling, search = groups.get(SAMPLING, {}), groups.get(SEARCH, {})
-    given = {name: value for values in groups.values() for name, value in values.items()}
+    settings = {name: value for values in groups.values() for name, value in values.items()}
     if search:
         if sampling or "num_beams" not in search:
             received = ", ".join(map(to_flag, sampling)) or "--length-penalty without --num-beams"
@@ -26,13 +26,13 @@ def predict(model: Any, prompts: list[str], options: GenerationOptions, as_json:
                 "--num-beams N searches for the likeliest text, with --length-penalty; nothing is "
                 f"sampled. Received: {received}"
             )
-        _print_search(model, prompts, given, as_json)
+        _print_search(model, prompts, settings, as_json)
     elif as_json:
-        for prompt, text in zip(prompts, model.generate(prompts, **given), strict=True):
+        for prompt, text in zip(prompts, model.generate(prompts, **settings), strict=True):
             print_json({"prompt": prompt, "text": text})
     else:
         for prompt in prompts:
-            pieces = model.stream(prompt, **given)
+            pieces = model.stream(prompt, **settings)
             print(prompt, end="", flush=True)
             for piece in pieces:
                 print(piece, end="", flush=True)

@@ -81,8 +81,10 @@ class GeneratorSignatures:
             logits, state = self._model.step(token, state)
             return {"logits": logits, **{name: state[name] for name in names}}
 
-        def generated(token_ids: Tensor, length: Tensor, *given: Tensor) -> tuple[Tensor, Tensor]:
-            uniforms, *numbers = given
+        def generated(
+            token_ids: Tensor, length: Tensor, *settings: Tensor
+        ) -> tuple[Tensor, Tensor]:
+            uniforms, *numbers = settings
             length_of_cache = loop_cache_length(cache_length)
             if length_of_cache is None:  # The caches hold the longest prompt and no more.
                 token_ids = token_ids[:, : ops.max(length)]
@@ -115,10 +117,10 @@ class GeneratorSignatures:
             text, length = self._model.tokenizer.text(ops.expand_dims(token, axis=1))
             return {"text": text, "length": length, "token": token, "unread": unread, **state}
 
-        def decode_text(token: Tensor, uniforms: Tensor, **given: Tensor) -> dict[str, Tensor]:
-            state = {name: given[name] for name in names}
+        def decode_text(token: Tensor, uniforms: Tensor, **tensors: Tensor) -> dict[str, Tensor]:
+            state = {name: tensors[name] for name in names}
             remaining = self._remaining(state["position"], cache_length)
-            numbers = map(given.get, SETTINGS)
+            numbers = map(tensors.get, SETTINGS)
             step = partial(self._step_with_fixed_cache, cache_length)
             ids, token, state = continue_generation(
                 step, token, state, uniforms, *numbers, END, remaining

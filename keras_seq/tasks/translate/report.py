@@ -22,20 +22,20 @@ def print_metrics(metrics: dict[str, Any]) -> None:
 
 def predict(model: Any, texts: list[str], options: TranslationOptions, as_json: bool) -> None:
     """Prints the translation of each text, or the best ones."""
-    given = {name: v for name, v in dataclasses.asdict(options).items() if v is not None}
-    plot, shown = given.pop("attention", None), given.pop("alternatives", None)
+    values = {name: v for name, v in dataclasses.asdict(options).items() if v is not None}
+    plot, shown = values.pop("attention", None), values.pop("alternatives", None)
     if plot:
         _require_one_sentence(model, texts, plot)
     if shown is not None:
         if shown < 1:
             raise UserError(f"--alternatives is 1 or more. Received: {shown}")
-        if shown > given.setdefault("num_beams", max(shown, DEFAULT_BEAMS)):
+        if shown > values.setdefault("num_beams", max(shown, DEFAULT_BEAMS)):
             raise UserError(
-                f"A search with {given['num_beams']} beams gives as many texts. Received: "
+                f"A search with {values['num_beams']} beams gives as many texts. Received: "
                 f"--alternatives {shown}. Raise --num-beams."
             )
-    given["split"] = not given.pop("no_split", False)
-    for text, hypotheses in zip(texts, model.hypotheses(texts, **given), strict=True):
+    values["split"] = not values.pop("no_split", False)
+    for text, hypotheses in zip(texts, model.hypotheses(texts, **values), strict=True):
         best = hypotheses[0]
         if as_json:
             answer = {"text": text, "translation": best.text, "ended": best.ended}

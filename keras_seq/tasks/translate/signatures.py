@@ -58,11 +58,11 @@ class TranslatorSignatures:
             logits, state = self._model.begin(memory, new)
             return {"logits": logits, **memory, **state}
 
-        def decode(token: Tensor, **given: Tensor) -> dict[str, Tensor]:
+        def decode(token: Tensor, **tensors: Tensor) -> dict[str, Tensor]:
             logits, changed = self._model.step(
                 token,
-                {name: given[name] for name in state},
-                {name: given[name] for name in memory},
+                {name: tensors[name] for name in state},
+                {name: tensors[name] for name in memory},
             )
             return {"logits": logits, **{name: changed[name] for name in state}}
 
