@@ -25,12 +25,22 @@ from keras_seq.cli import main
 from keras_seq.console import collect_garbage_rarely
 from keras_seq.data.corpus import Corpus
 
-# `pytest --hypothesis-profile=full` is thorough; see .ci/full.
 for profile, max_examples in (("short", 60), ("full", 1000)):
     settings.register_profile(
         profile, max_examples=max_examples, deadline=None, suppress_health_check=list(HealthCheck)
     )
-settings.load_profile("short")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds `--full`, with which `.ci/full` runs what takes too long for each day."""
+    words = "as many random examples, inputs and moments as a release deserves, not a sample"
+    parser.addoption("--full", action="store_true", help=words)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Loads the hypothesis profile before a test is defined."""
+    settings.load_profile("full" if config.option.full else "short")
+
 
 BACKBONES = ("rnn", "lstm", "transformer")
 # The longest first: else one process does them alone at the end.
@@ -59,6 +69,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """As in a command: all that the tests import is there."""
     collect_garbage_rarely()
+
+
+@pytest.fixture(scope="session")
+def full(pytestconfig: pytest.Config) -> bool:
+    """Whether all is run, not a sample."""
+    return pytestconfig.option.full
 
 
 @pytest.fixture(scope="session")

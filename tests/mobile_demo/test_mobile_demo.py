@@ -19,7 +19,6 @@ from keras_seq.uniforms import random_uniforms
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 DEMO = ROOT / "mobile_demo"
-INPUTS = 200
 
 
 @pytest.fixture(scope="module")
@@ -95,20 +94,21 @@ def continue_prompt(loaded, prompt, seed, temperature, length):
 
 
 @pytest.fixture(scope="module")
-def expected(built, tmp_path_factory):
+def expected(built, tmp_path_factory, full):
     """A file of what Python answers to the inputs of each task."""
+    count = 200 if full else 50
     models = built / "models"
     sentiment, shakespeare, en_de = (
         export.load(models / name, "tflite", threads=1)
         for name in ("sentiment", "shakespeare", "en-de")
     )
     reviews = [
-        text[:400] for text in load_corpus("classify", "movie_reviews").held_out.texts[:INPUTS]
+        text[:400] for text in load_corpus("classify", "movie_reviews").held_out.texts[:count]
     ]
     probabilities = sentiment.classify_text(reviews)["probabilities"].tolist()
     (play,) = load_corpus("generate", "tinyshakespeare").held_out.texts
     continuations = []
-    for i in range(INPUTS):
+    for i in range(count):
         start = 37 * i
         inputs = {
             "prompt": play[start : start + i % 50],
@@ -118,7 +118,7 @@ def expected(built, tmp_path_factory):
         }
         continuations.append({**inputs, "text": continue_prompt(shakespeare, **inputs)})
     pairs = load_corpus("translate", "multi30k", source="en", target="de").held_out
-    sources = [text.strip() for text in pairs.sources if text.count(".") == 1][:INPUTS]
+    sources = [text.strip() for text in pairs.sources if text.count(".") == 1][:count]
     outputs = en_de.translate_text(sources)
     translations = []
     for source, rows, lengths in zip(sources, outputs["text"], outputs["length"], strict=True):
@@ -163,8 +163,9 @@ def test_offline_cache(built, browser):
     run_tests("offline_cache.test.mjs", BUILT=str(built), BROWSER=browser)
 
 
-def test_performance(built, browser):
-    run_tests("performance.test.mjs", BUILT=str(built), BROWSER=browser)
+def test_performance(built, browser, full):
+    minutes = "20" if full else "6"  # of a person's use
+    run_tests("performance.test.mjs", BUILT=str(built), BROWSER=browser, MINUTES=minutes)
 
 
 def test_a_task_is_one_screen_file(built, browser):
