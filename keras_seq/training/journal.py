@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+PLOT_SECONDS = 10  # between two drawings of the curve: one takes as long as a short epoch
+
 
 class Journal:
     """The records of a run folder.
@@ -32,6 +34,8 @@ class Journal:
         while any(events.glob(f"events.out.tfevents.{int(time.time()):010d}.*")):
             time.sleep(0.05)
         self._events = EventFileWriter(str(events))
+        self._plotted_at: float | None = None
+        self._plotted_epochs = 0
         if step:
             # TensorBoard then drops what the run recorded of later steps before it was stopped.
             start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
@@ -45,14 +49,22 @@ class Journal:
         self._scalars(step, values)
 
     def add_epoch(self, step: int, epoch: int, values: dict[str, float]) -> None:
-        """Records an epoch's results, and plots the curve."""
+        """Records an epoch's results, and plots the curve unless it was plotted just now."""
         self.epochs.add({"epoch": epoch, "step": step, **values})
         self._scalars(step, {f"epoch_{name}": value for name, value in values.items()})
         self._events.flush()
-        plot_history(self.folder / "curve.png", self.steps.lines, self.epochs.lines)
+        if self._plotted_at is None or time.monotonic() - self._plotted_at > PLOT_SECONDS:
+            self._plot()
 
     def close(self) -> None:
+        """Plots the epochs that the curve lacks, and closes the files."""
+        if self._plotted_epochs < len(self.epochs.lines):
+            self._plot()
         self._events.close()
+
+    def _plot(self) -> None:
+        plot_history(self.folder / "curve.png", self.steps.lines, self.epochs.lines)
+        self._plotted_at, self._plotted_epochs = time.monotonic(), len(self.epochs.lines)
 
     def _scalars(self, step: int, values: dict[str, float]) -> None:
         from tensorboard.compat.proto import event_pb2, summary_pb2

@@ -41,6 +41,8 @@ def test_resumed_after_a_kill_it_is_as_if_never_stopped(tmp_path):
     written(tmp_path / "b", range(6, 9), start=5)
     for name in ("steps.jsonl", "metrics.jsonl"):
         assert lines(tmp_path / "a" / name) == lines(tmp_path / "b" / name)
+    pictures = [(tmp_path / name / "curve.png").read_bytes() for name in ("a", "b")]
+    assert pictures[0] == pictures[1]
     # Sorted by name alone, two files of one second would stand by process and by writer: 10 before 9.
     starts = [file.name.split(".")[3] for file in (tmp_path / "b" / "events").iterdir()]
     assert len(set(starts)) == 2

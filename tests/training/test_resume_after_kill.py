@@ -13,9 +13,19 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-SETTINGS = """--backbone lstm --epochs 3 --tokenizer bytes --max-length 66 --hidden-dim 16
---embedding-dim 8 --batch-size 32 --schedule cosine --average 0.9 --accumulate 3 --warmup-steps 5
---clip-norm 1 --label-smoothing 0.1""".split()
+SETTINGS = ["--backbone", "lstm", "--epochs", "3", "--tokenizer", "bytes", "--max-length", "66"]
+SETTINGS += [
+    "--hidden-dim",
+    "16",
+    "--embedding-dim",
+    "8",
+    "--batch-size",
+    "32",
+    "--schedule",
+    "cosine",
+]
+SETTINGS += ["--average", "0.9", "--accumulate", "3", "--warmup-steps", "5", "--clip-norm", "1"]
+SETTINGS += ["--label-smoothing", "0.1"]
 
 
 def start(*arguments):
