@@ -59,8 +59,12 @@ LONGEST = (
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files of `LONGEST` before all others."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Files of `LONGEST` before all others; without `--full` no test that is marked so."""
+    if not config.option.full:
+        left_out = [item for item in items if item.get_closest_marker("full")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     places = {path: place for place, path in enumerate(LONGEST)}
     here = Path(__file__).parent
     items.sort(key=lambda item: places.get(item.path.relative_to(here).as_posix(), len(LONGEST)))
@@ -182,6 +186,6 @@ class Runs(dict):
 
 
 @pytest.fixture(scope="session")
-def runs(once: Callable[..., Path], reviews_file: Path) -> Runs:
+def runs(once: Callable[..., Path], few_reviews_file: Path) -> Runs:
     """`runs[backbone]`: the folder of a small run."""
-    return Runs(once, reviews_file)
+    return Runs(once, few_reviews_file)

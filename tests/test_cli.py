@@ -34,7 +34,7 @@ def test_run_folder(runs, backbone):
     assert [line["epoch"] for line in epochs] == [1]
     assert {"loss", "accuracy", "val_accuracy"} <= epochs[0].keys()
     evaluation = json.loads((run / "evaluation.json").read_text())
-    assert evaluation["examples"] == 200
+    assert evaluation["examples"] == 50
     assert not [path.name for path in run.iterdir() if "partial" in path.name]
 
 
@@ -115,12 +115,12 @@ def test_newest_run_exports_to_every_format(runs, tmp_path, monkeypatch, capsys)
     printed = capsys.readouterr().out
     assert all(name in printed for name in ("saved_model", "tflite", "onnx", "100.00%"))
     manifest = json.loads((tmp_path / "bundles" / "lstm" / "manifest.json").read_text())
-    assert manifest["parity"]["inputs"] == "20 held-out texts of reviews.csv"
-    assert manifest["metrics"]["data"] == "reviews.csv"
-    assert manifest["trained_on"] == {"data": "reviews.csv"}
+    assert manifest["parity"]["inputs"] == "20 held-out texts of few.csv"
+    assert manifest["metrics"]["data"] == "few.csv"
+    assert manifest["trained_on"] == {"data": "few.csv"}
     card = (tmp_path / "bundles" / "lstm" / "README.md").read_text()
-    assert "Trained on reviews.csv." in card
-    assert "Results on held-out data of reviews.csv" in card
+    assert "Trained on few.csv." in card
+    assert "Results on held-out data of few.csv" in card
 
     assert export_main(["check", "bundles/lstm"]) == 0
     assert "100.00%" in capsys.readouterr().out
@@ -135,14 +135,14 @@ def test_newest_run_exports_to_every_format(runs, tmp_path, monkeypatch, capsys)
 
 
 @pytest.mark.slow
-def test_keras_file_exports_on_random_inputs_or_given_data(runs, reviews_file, tmp_path):
+def test_keras_file_exports_on_random_inputs_or_given_data(runs, few_reviews_file, tmp_path):
     arguments = [str(runs["transformer"] / "model.keras"), "--format", "tflite"]
     assert export_main([*arguments, "--output", str(tmp_path / "a")]) == 0
-    assert export_main([*arguments, "--output", str(tmp_path / "b"), "--data", str(reviews_file),
+    assert export_main([*arguments, "--output", str(tmp_path / "b"), "--data", str(few_reviews_file),
                         "--batch", "2", "--max-length", "40"]) == 0  # fmt: skip
     a, b = (json.loads((tmp_path / name / "manifest.json").read_text()) for name in "ab")
     assert a["parity"]["inputs"] == "16 random inputs"
-    assert b["parity"]["inputs"] == "200 held-out texts of reviews.csv"
+    assert b["parity"]["inputs"] == "50 held-out texts of few.csv"
     assert b["variants"][0]["sizes"] == {"B": 2, "T": 40, "L": 322}
 
 
@@ -191,9 +191,9 @@ def test_bad_settings(few_reviews_file, runs, tmp_path, capsys):
     fails(capsys, [*train[:-1], runs["lstm"]], runs["lstm"], "not empty")
 
 
-def test_options_that_a_model_has_no_use_for(reviews_file, tmp_path, capsys):
+def test_options_that_a_model_has_no_use_for(few_reviews_file, tmp_path, capsys):
     run = ["--output", tmp_path / "run"]
-    words = ["train", "generate", "--data", reviews_file, *run]
+    words = ["train", "generate", "--data", few_reviews_file, *run]
     fails(capsys, [*words, "--vocabulary-size", "500"], "--tokenizer bytes", "ary-size 500")
     lstm = [*words, "--backbone", "lstm", "--num-heads", "2"]
     fails(capsys, lstm, "--backbone lstm has no num heads", "--num-heads 2")

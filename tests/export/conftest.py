@@ -48,9 +48,9 @@ class Bundles:
 
 
 @pytest.fixture(scope="session")
-def bundles(once, runs, reviews):
-    """A bundle of each backbone's run by name, proven on 1,000 held-out reviews."""
-    return Bundles(once, runs, reviews.held_out.texts[:1000])
+def bundles(once, runs, reviews, full):
+    """A bundle of each backbone's run by name, proven on held-out reviews."""
+    return Bundles(once, runs, reviews.held_out.texts[: 1000 if full else 100])
 
 
 def make_models():

@@ -20,7 +20,8 @@ TEXTS = ["a man", "two dogs", "", "é", "x" * 40]
     scope="module",
     params=[
         "rnn",
-        *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("lstm", "transformer")),
+        pytest.param("lstm", marks=[pytest.mark.slow, pytest.mark.full]),
+        pytest.param("transformer", marks=pytest.mark.slow),
     ],
 )
 def exported(request, tmp_path_factory):

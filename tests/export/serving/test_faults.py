@@ -447,21 +447,40 @@ def test_another_model_in_its_place_is_not_loaded(served, serving, tmp_path):
         assert httpx.post(server.url + "/v2/models/mood/infer", json=body("a")).status_code == 200
 
 
+# Several command lines in one process: each start takes longer than being refused.
+REFUSED = """
+import contextlib, io, json, sys
+from export.cli import main
+
+errors = []
+for arguments in json.loads(sys.argv[1]):
+    with contextlib.redirect_stderr(io.StringIO()) as error:
+        assert main(["serve", *arguments]) == 2
+    errors.append(error.getvalue())
+json.dump(errors, sys.stdout)
+"""
+
+
 @pytest.mark.slow
 def test_refused_at_the_start(served, tmp_path):
-    def refused(*arguments):
-        command = [sys.executable, "-m", "export", "serve", *map(str, arguments)]
-        process = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-        assert process.returncode == 2
-        return process.stderr
-
-    assert "is not a bundle" in refused(tmp_path)
-    shutil.copytree(served / "mood", tmp_path / "mood")
-    assert "Two bundles are called mood" in refused(served / "mood", tmp_path / "mood")
-    for option, value in (("--workers", 0), ("--deadline", -1), ("--max-wait-ms", "nan")):
-        assert f"{option} is " in refused(tmp_path / "mood", option, value)
-    assert "0 to 65535. Received: 99999" in refused(tmp_path / "mood", "--http-port", 99999)
-    manifest = json.loads((tmp_path / "mood" / "manifest.json").read_text())
+    copy, damaged = tmp_path / "a" / "mood", tmp_path / "b" / "mood"
+    for folder in (copy, damaged):
+        shutil.copytree(served / "mood", folder)
+    manifest = json.loads((damaged / "manifest.json").read_text())
     manifest["files"]["../outside"] = {"sha256": "", "bytes": 1}
-    (tmp_path / "mood" / "manifest.json").write_text(json.dumps(manifest))
-    assert "damaged" in refused(tmp_path / "mood")
+    (damaged / "manifest.json").write_text(json.dumps(manifest))
+    cases = {
+        "is not a bundle": [tmp_path],
+        "Two bundles are called mood": [served / "mood", copy],
+        "--workers is ": [copy, "--workers", 0],
+        "--deadline is ": [copy, "--deadline", -1],
+        "--max-wait-ms is ": [copy, "--max-wait-ms", "nan"],
+        "0 to 65535. Received: 99999": [copy, "--http-port", 99999],
+        "damaged": [damaged],
+    }
+    arguments = json.dumps([list(map(str, case)) for case in cases.values()])
+    command = [sys.executable, "-c", REFUSED, arguments]
+    process = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    for words, error in zip(cases, json.loads(process.stdout), strict=True):
+        assert words in error
+        assert "Traceback" not in error
