@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_seq.errors import UserError
 from keras_seq.signature import DIMENSIONS, SignatureSpec, TensorSpec
-from keras_seq.text.utf8 import pack_texts, to_bytes, truncate, truncate_left
+from keras_seq.text.utf8 import list_texts, pack_texts, to_bytes, truncate, truncate_left
 from keras_seq.typing import Arrays
 from keras_seq.uniforms import random_uniforms
 
@@ -46,7 +46,7 @@ def encode_texts(
     for name, length in spec.texts.items():
         if name not in encoded or length in encoded:
             continue
-        rows = list_texts(spec.name, encoded[name])
+        rows = [to_bytes(text) for text in list_texts(encoded[name], spec.name)]
         cut = truncate_left if tensors[name].truncation_side == "left" else truncate
         limit = limits.get(tensors[name].shape[1])
         read = rows if limit is None else [cut(row, limit) for row in rows]
@@ -86,7 +86,7 @@ def to_array(tensor: TensorSpec, value: Any) -> np.ndarray:
         UserError: If it cannot be one.
     """
     if tensor.dtype == "string":
-        return np.array(list_texts(tensor.name, value), object)
+        return np.array([to_bytes(text) for text in list_texts(value, tensor.name)], object)
     array = np.asarray(value)
     kinds = "iub" if np.dtype(tensor.dtype).kind in "iu" else "iubf"
     if array.dtype.kind not in kinds and array.size:
@@ -107,24 +107,6 @@ def to_array(tensor: TensorSpec, value: Any) -> np.ndarray:
                 f"{array.min()} to {array.max()}"
             )
     return array.astype(tensor.dtype)
-
-
-def list_texts(name: str, value: Any) -> list[bytes]:
-    """Returns the UTF-8 bytes of texts given as a list, a tuple or an array.
-
-    Raises:
-        UserError: If they are anything else.
-    """
-    if isinstance(value, (str, bytes)):
-        raise UserError(f"{name}: give a list of texts. Received one string: {value[:40]!r}")
-    if isinstance(value, np.ndarray) and value.ndim == 1:
-        value = value.tolist()
-    if not isinstance(value, (list, tuple)):
-        raise UserError(f"{name}: give a list of texts. Received: {type(value).__name__}")
-    for text in value:
-        if not isinstance(text, (str, bytes)):
-            raise UserError(f"{name}: a text is a str or bytes. Received: {type(text).__name__}")
-    return [to_bytes(text) for text in value]
 
 
 def check_values(spec: SignatureSpec, arrays: Arrays, dimensions: Mapping[str, int]) -> None:

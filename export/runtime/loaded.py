@@ -13,7 +13,6 @@ from export.runtime.inputs import (
     check_values,
     encode_texts,
     fill_defaults,
-    list_texts,
     name_dimension,
     name_inputs,
     to_array,
@@ -21,6 +20,7 @@ from export.runtime.inputs import (
 from export.runtime.stream import STREAM, Stream
 from keras_seq.errors import UserError
 from keras_seq.signature import UNREAD, SignatureSpec, TensorSpec
+from keras_seq.text.utf8 import list_texts, to_bytes
 from keras_seq.typing import Arrays
 
 # What a user can do about an input that is larger than the file's dimension.
@@ -131,7 +131,7 @@ class LoadedBundle:
 
         Args:
             signature: Its name.
-            *texts: A list of texts for each input that is one, instead of its name.
+            *texts: A text or a list of texts for each input that is one, instead of its name.
             seed: Seed of random inputs that are left out: the same seed gives the same answer.
             **inputs: Arrays, or what NumPy makes arrays of, by the names of the inputs; for a text
                 a list of strings. A text that is too long is cut, with a warning: a prompt loses
@@ -235,7 +235,7 @@ class LoadedBundle:
         if not self.manifest["tokenizer"]:
             raise UserError(f"{self.path} has no tokenizer: its model does not take token ids.")
         try:
-            clean = [text.decode() for text in list_texts("tokenize", texts)]
+            clean = [to_bytes(text).decode() for text in list_texts(texts, "tokenize")]
         except UnicodeDecodeError as error:
             raise UserError(
                 f"tokenize takes Unicode only. Received: {error.object[:40]!r}. A signature on "

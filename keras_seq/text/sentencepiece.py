@@ -29,7 +29,7 @@ from keras_seq.text.tokenizer import (
     byte_pieces,
     encode_utf8,
 )
-from keras_seq.text.utf8 import to_bytes
+from keras_seq.text.utf8 import list_texts, to_bytes
 
 # SentencePiece's symbols for a space and for unknown text while it trains.
 SPACE, RESERVED = "\u2581", "\u2585"
@@ -101,9 +101,7 @@ class SentencePieceTokenizer(Tokenizer):
         """
         import sentencepiece
 
-        if isinstance(texts, str):
-            raise UserError(f"Give a list of texts. Received one: {texts[:40]!r}")
-        sample = _sample(texts, TRAINING_CHARACTERS, seed)
+        sample = _sample(list_texts(texts), TRAINING_CHARACTERS, seed)
         if split_digits:
             sample = [DIGIT.sub(rf"{BOUNDARY}\g<0>{BOUNDARY}", text) for text in sample]
         if not sample:

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from typing import Any
 
 from keras import ops
 
 from keras_seq.text.joining import PieceTables, join_pieces
 from keras_seq.text.tables import take
-from keras_seq.text.utf8 import to_bytes
+from keras_seq.text.utf8 import list_texts, to_bytes
 from keras_seq.typing import Tensor
 
 PADDING, UNKNOWN, BEGINNING, END, FIRST_BYTE = range(5)
@@ -137,18 +138,6 @@ def byte_pieces() -> list[bytes]:
     return [b""] * FIRST_BYTE + [bytes([i]) for i in range(256)]
 
 
-def encode_utf8(texts: Iterable[str | bytes]) -> list[bytes]:
-    """Encodes texts in UTF-8.
-
-    Raises:
-        TypeError: If `texts` is a single string or not a list, or an item is not a text.
-    """
-    if isinstance(texts, (str, bytes)):
-        raise TypeError(f"Give a list of texts. Received one: {texts[:40]!r}")
-    if not isinstance(texts, Iterable):
-        raise TypeError(f"Give a list of texts. Received: {texts!r}")
-    texts = list(texts)
-    for text in texts:
-        if not isinstance(text, (str, bytes)):
-            raise TypeError(f"A text is a str or bytes. Received: {type(text).__name__}")
-    return [to_bytes(text) for text in texts]
+def encode_utf8(texts: Any) -> list[bytes]:
+    """Encodes texts in UTF-8; see `keras_seq.text.utf8.list_texts`."""
+    return [to_bytes(text) for text in list_texts(texts)]

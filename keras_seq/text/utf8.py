@@ -1,8 +1,56 @@
 """Texts as bytes, the form that every runtime takes. Plain data: imports NumPy only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
+
+from keras_seq.errors import UserError
+
+
+def list_texts(texts: Any, name: str = "") -> list[str | bytes]:
+    """Returns texts as a list: one text, a list of them, an array, or a column of a table.
+
+    Args:
+        texts: A str or bytes, which is one text; or an iterable of them, such as a list, a NumPy
+            array `(N,)` or `(N, 1)`, or a pandas Series.
+        name: Name of the argument, for error messages.
+
+    Raises:
+        UserError: If they are no texts; it names the first item that is none.
+    """
+    where = f"{name}: " if name else ""
+    if isinstance(texts, (str, bytes)):
+        return [texts]
+    if not isinstance(texts, Iterable) or isinstance(texts, dict):
+        raise UserError(f"{where}give a text or a list of texts. Received: {_describe(texts)}")
+    if isinstance(texts, np.ndarray) and texts.shape[1:] == (1,):
+        texts = texts[:, 0]
+    items = texts.tolist() if hasattr(texts, "tolist") else list(texts)
+    if not isinstance(items, list):  # of an array without dimensions
+        return list_texts(items, name)
+    for i, item in enumerate(items):
+        if not isinstance(item, (str, bytes)):
+            raise UserError(
+                f"{where}a text is a str or bytes. Received as item {i}: {_describe(item)}"
+            )
+    return items
+
+
+def is_text(values: Any) -> bool:
+    """Returns whether values are texts, or some of them are: what `list_texts` is for."""
+    if isinstance(values, (str, bytes)):
+        return True
+    if hasattr(values, "to_numpy"):  # a column of a table
+        values = values.to_numpy()
+    if isinstance(values, np.ndarray):
+        return values.dtype.kind in "USO"
+    return isinstance(values, (list, tuple)) and any(isinstance(v, (str, bytes)) for v in values)
+
+
+def _describe(value: Any) -> str:
+    """Returns a value and its type in a few words."""
+    return f"{str(value)[:40]} ({type(value).__name__})"
 
 
 def to_bytes(text: str | bytes) -> bytes:

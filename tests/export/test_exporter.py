@@ -176,9 +176,13 @@ def test_saved_model_needs_tensorflow_alone(bundles):
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """The package as a file."""
+    """The package as a file, of a copy: what was built in the tree before would be in it."""
     folder = tmp_path_factory.mktemp("wheel")
-    pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", folder, ROOT]
+    for package in ("keras_seq", "export"):
+        shutil.copytree(ROOT / package, folder / package)
+    for file in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / file, folder)
+    pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", folder, folder]
     subprocess.run(pip, check=True)
     return next(folder.glob("*.whl"))
 

@@ -16,6 +16,7 @@ from keras_seq.tasks.classify.signatures import ClassifierSignatures
 from keras_seq.tasks.text_model import SignatureMixin, TextModel
 from keras_seq.text import Tokenizer
 from keras_seq.text.token_rows import tokenize_to_matrix
+from keras_seq.text.utf8 import is_text, list_texts
 from keras_seq.typing import Tensor
 
 POOLINGS = ("max", "mean")
@@ -25,9 +26,10 @@ POOLINGS = ("max", "mean")
 class TextClassifier(SignatureMixin, TextModel):
     """A backbone, a pooling over its positions, and a softmax over the labels.
 
-    `fit`, `evaluate` and `predict` take texts (a list of strings, or a `tf.data.Dataset` of texts
-    and labels) or token ids, and labels by name or by index. `save("model.keras")` keeps tokenizer
-    and labels inside the file; `keras.saving.load_model` gives the classifier back.
+    `fit`, `evaluate` and `predict` take texts (one, a list, an array or a pandas Series of them,
+    or a `tf.data.Dataset` of texts and labels) or token ids, and labels by name or by index.
+    `save("model.keras")` keeps tokenizer and labels inside the file; `keras.saving.load_model`
+    gives the classifier back.
 
     Args:
         backbone: A `keras_seq.backbones` backbone.
@@ -135,15 +137,14 @@ class TextClassifier(SignatureMixin, TextModel):
         Token ids and indices are returned as they are.
 
         Raises:
-            UserError: If `x` is a single string, or a label is not the classifier's.
+            UserError: If only some of the items are texts, or a label is not the classifier's.
         """
         if type(x).__module__.startswith("tensorflow") and hasattr(x, "element_spec"):
             return self._preprocess_dataset(x), y
-        if isinstance(x, str):
-            raise UserError(f"Give a list of texts. Received one string: {x[:40]!r}")
-        if _is_text(x):
-            x = tokenize_to_matrix(self.tokenizer, x, self.max_length)
-        if _is_text(y):
+        if is_text(x):
+            x = tokenize_to_matrix(self.tokenizer, list_texts(x), self.max_length)
+        if is_text(y):
+            y = list_texts(y)
             index = {label: i for i, label in enumerate(self.labels)}
             unknown = sorted({str(label) for label in y} - index.keys())
             if unknown:
@@ -153,7 +154,7 @@ class TextClassifier(SignatureMixin, TextModel):
                     + f". It was trained with: {', '.join(self.labels)}."
                 )
             y = np.array([index[str(label)] for label in y], "int32")
-        elif isinstance(y, (list, tuple)):
+        elif isinstance(y, (list, tuple)) or hasattr(y, "to_numpy"):
             y = np.asarray(y)
         count = len(self.labels)
         is_index = isinstance(y, np.ndarray) and y.dtype.kind in "iu" and y.ndim == 1 and y.size
@@ -191,9 +192,3 @@ class TextClassifier(SignatureMixin, TextModel):
             "pooling": self.pooling,
             "dropout": self.dropout_rate,
         }
-
-
-def _is_text(values: Any) -> bool:
-    if isinstance(values, (list, tuple)):
-        return any(isinstance(value, (str, bytes)) for value in values)
-    return isinstance(values, np.ndarray) and values.dtype.kind in "USO"

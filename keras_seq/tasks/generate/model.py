@@ -1,6 +1,6 @@
 """The text generator: it continues a text."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache, cached_property, partial
 from typing import Any
 
@@ -136,16 +136,16 @@ class TextGenerator(SignatureMixin, LanguageModel):
 
     def generate(
         self,
-        prompts: Sequence[str | bytes],
+        prompts: Any,
         max_new_tokens: int | None = None,
         *,
         truncate: bool = False,
         **sampling: Any,
-    ) -> list[str]:
+    ) -> list[str] | str:
         """Continues each prompt.
 
         Args:
-            prompts: Texts of any lengths.
+            prompts: One text or several, of any length.
             max_new_tokens: Largest number of tokens of each continuation; by default all that
                 `max_length` leaves.
             truncate: Whether to read only the end of a prompt that is too long: as much as
@@ -153,8 +153,8 @@ class TextGenerator(SignatureMixin, LanguageModel):
             **sampling: Arguments of `keras_seq.decoding.Sampling`.
 
         Returns:
-            The continuations, without the prompts. Each row has its own random stream and does not
-            depend on the others.
+            The continuation of one prompt, or a list of them, without the prompts. Each row has its
+            own random stream and does not depend on the others.
 
         Raises:
             UserError: If a value is outside of its range, or a prompt too long.
@@ -174,7 +174,7 @@ class TextGenerator(SignatureMixin, LanguageModel):
                 stream = TextStream(settings.stop)
                 text = stream.feed(self.tokenizer.decode_bytes([ids[:limit]])[0])
                 texts.append(text + stream.finish())
-        return texts
+        return texts[0] if isinstance(prompts, (str, bytes)) else texts
 
     def _generate_ids(
         self, rows: list[list[int]], uniforms: np.ndarray, most: int, settings: Sampling
@@ -195,7 +195,7 @@ class TextGenerator(SignatureMixin, LanguageModel):
 
     def beam_search(
         self,
-        prompts: Sequence[str | bytes],
+        prompts: Any,
         max_new_tokens: int | None = None,
         *,
         num_beams: int = 4,
@@ -205,7 +205,7 @@ class TextGenerator(SignatureMixin, LanguageModel):
         """Finds the likeliest continuations of each prompt by beam search, the best first.
 
         Args:
-            prompts: Texts of any lengths.
+            prompts: One text or several, of any length.
             max_new_tokens: As for `generate`; by default all that the longest prompt leaves.
             num_beams: Number of continuations that are followed at once, and returned.
             length_penalty: α of `keras_seq.decoding.beam_search`; 0 compares probabilities, larger
@@ -317,10 +317,8 @@ class TextGenerator(SignatureMixin, LanguageModel):
             yield piece
 
     def _encode_prompts(
-        self, prompts: Sequence[str | bytes], max_new_tokens: int | None, truncate: bool
+        self, prompts: Any, max_new_tokens: int | None, truncate: bool
     ) -> list[list[int]]:
-        if isinstance(prompts, (str, bytes)):
-            raise UserError(f"Give a list of prompts. Received one string: {prompts[:40]!r}")
         new = 1 if max_new_tokens is None else max_new_tokens
         if not isinstance(new, (int, np.integer)) or isinstance(new, bool) or new < 1:
             raise UserError(f"max_new_tokens is a whole number, 1 or more. Received: {new!r}")

@@ -205,13 +205,14 @@ class Translator(SignatureMixin, TextModel):
             ops.where(is_text, ended, 1),
         )
 
-    def translate(self, texts: Sequence[str | bytes], **options: Any) -> list[str]:
-        """Returns the best translation of each text; see `hypotheses` for the options."""
-        return [row[0].text for row in self.hypotheses(texts, **options)]
+    def translate(self, texts: Any, **options: Any) -> list[str] | str:
+        """Returns the best translation of one text, or of each; options are as for `hypotheses`."""
+        translations = [row[0].text for row in self.hypotheses(texts, **options)]
+        return translations[0] if isinstance(texts, (str, bytes)) else translations
 
     def hypotheses(
         self,
-        texts: Sequence[str | bytes],
+        texts: Any,
         *,
         num_beams: int = 4,
         length_penalty: float = 0.6,
@@ -223,7 +224,8 @@ class Translator(SignatureMixin, TextModel):
         """Finds the translations of each text by beam search, the best first.
 
         Args:
-            texts: Texts of any length; see `split`. ASCII white space around a text is ignored.
+            texts: One text or several, of any length; see `split`. ASCII white space around a text
+                is ignored.
             num_beams: Number of translations that are followed at once, and returned. 1 takes the
                 likeliest token each time.
             length_penalty: α of `keras_seq.decoding.beam_search`: larger values prefer longer
@@ -244,8 +246,6 @@ class Translator(SignatureMixin, TextModel):
         Raises:
             UserError: If a value is outside of its range, or a text too long.
         """
-        if isinstance(texts, (str, bytes)):
-            raise UserError(f"Give a list of texts. Received one string: {texts[:40]!r}")
         vocabulary = self.embedding.vocabulary_size
         _require("num_beams", num_beams, 1, vocabulary // 2)
         most = self.max_length if max_new_tokens is None else max_new_tokens

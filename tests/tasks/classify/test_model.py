@@ -4,6 +4,7 @@ import sys
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 
 from keras_seq.backbones import RecurrentBackbone, TransformerBackbone
@@ -94,9 +95,19 @@ def test_any_text_has_probabilities(tokenizer, pooling, text):
         np.testing.assert_allclose(row.sum(), 1, atol=1e-6)
 
 
-def test_one_string_is_not_a_list_of_texts(tokenizer):
-    with pytest.raises(UserError, match="list of texts"):
-        classifier(tokenizer).predict("wonderful")
+def test_texts_in_every_form_that_users_have(tokenizer):
+    model, table = classifier(tokenizer), pd.DataFrame({"text": TEXTS, "label": LABELS})
+    expected = model.predict(TEXTS, verbose=0)
+    for texts in (table["text"], table["text"].to_numpy(), table["text"].astype("string"),
+                  np.array(TEXTS), np.array(TEXTS)[:, None], tuple(TEXTS)):  # fmt: skip
+        np.testing.assert_array_equal(model.predict(texts, verbose=0), expected)
+    np.testing.assert_array_equal(model.predict(TEXTS[0], verbose=0), expected[:1])
+    history = model.fit(table["text"], table["label"], validation_split=0.25, verbose=0)
+    assert {"accuracy", "val_accuracy"} <= history.history.keys()
+    found = model.evaluate(table["text"], table["label"].astype("category"), verbose=0)
+    assert found == model.evaluate(TEXTS, LABELS, verbose=0)
+    with pytest.raises(UserError, match=r"a text is a str or bytes.*item 1: nan \(float\)"):
+        model.predict(pd.Series(["good", None, "bad"]).astype(object).where(lambda x: x.notna()))
 
 
 def test_unseen_label_is_named(tokenizer):

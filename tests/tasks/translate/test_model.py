@@ -250,10 +250,11 @@ def test_values_out_of_range(transformer, given, words):
 
 
 def test_what_is_refused(transformer):
-    with pytest.raises(UserError, match="list of texts"):
-        transformer.translate("a man")
+    with pytest.raises(UserError, match=r"list of texts. Received: 7 \(int\)"):
+        transformer.translate(7)
     with pytest.raises(UserError, match="translation has 30 tokens"):
         transformer.attention("a", "b" * 30)
     with pytest.raises(ValueError, match="from 1 to 24.*Received: 25"):
         Translator(transformer.backbone, ByteTokenizer(), 25)
     assert transformer.translate([]) == []
+    assert [transformer.translate("a man")] == transformer.translate(["a man"])
