@@ -6,8 +6,9 @@
 `python -m export --help` does the same from a shell.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from keras_seq._lazy import lazy_names
 
 if TYPE_CHECKING:
     from export.exporter import export_model as export
@@ -15,12 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["export", "load"]
 
-_NAMES = {"export": ("export.exporter", "export_model"), "load": ("export.runtime", "load")}
-
-
-def __getattr__(name: str) -> Any:
-    # Imported at first use: a device that only loads bundles lacks what the exporter imports.
-    if name in _NAMES:
-        module, attribute = _NAMES[name]
-        return getattr(importlib.import_module(module), attribute)
-    raise AttributeError(f"module 'export' has no attribute {name!r}")
+# Imported at first use: a device that only loads bundles lacks what the exporter imports.
+__getattr__, __dir__ = lazy_names(
+    __name__, {"export": "export.exporter:export_model", "load": "export.runtime"}
+)

@@ -1,8 +1,11 @@
 """What is imported at its first use, so that a command answers before Keras is there."""
 
 import importlib
+import importlib.util
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 
@@ -13,16 +16,40 @@ def lazy_names(
 
     Args:
         package: The package's own name.
-        homes: The module of each public name. A name that is a module stands for that module.
+        homes: The module of each public name, or "module:name" where it has another name there. A
+            name that is a module stands for that module.
     """
 
     def get(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        module = importlib.import_module(homes[name])
-        return module if homes[name].endswith(f".{name}") else getattr(module, name)
+        path, _, attribute = homes[name].partition(":")
+        module = importlib.import_module(path)
+        if not attribute and path.split(".")[-1] == name:
+            return module
+        return getattr(module, attribute or name)
 
-    return get, lambda: sorted({*vars(sys.modules[package]), *homes})
+    return get, lambda: sorted(homes)
+
+
+def import_neighbour(name: str) -> ModuleType:
+    """Imports the package that stands beside this one, whatever else has its name.
+
+    A script's or notebook's own `export.py` is found before an installed package `export`.
+    """
+    folder = Path(__file__).resolve().parents[1] / name
+    imported = sys.modules.get(name)
+    if imported is None or folder not in [Path(path).resolve() for path in _paths(imported)]:
+        spec = importlib.util.spec_from_file_location(
+            name, folder / "__init__.py", submodule_search_locations=[str(folder)]
+        )
+        sys.modules[name] = imported = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(imported)
+    return imported
+
+
+def _paths(module: ModuleType) -> list[str]:
+    return list(getattr(module, "__path__", ()))
 
 
 class LazyFunction:

@@ -3,8 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from export.bundle import list_formats, new_folder, refuse_existing
-from export.runtime import load
+from keras_seq._lazy import import_neighbour
+
+package = import_neighbour("export")  # before a module of it is imported
+
+from export.bundle import list_formats, new_folder, refuse_existing  # noqa: E402
+from export.runtime import load  # noqa: E402
 
 if TYPE_CHECKING:
     from export.runtime import LoadedBundle

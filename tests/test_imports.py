@@ -25,10 +25,43 @@ def test_nothing_heavy_is_imported(program):
         "heavy = {'keras', 'tensorflow', 'onnx', 'onnxruntime', 'sentencepiece'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
+    run_python(program, ROOT)
+
+
+def run_python(program, folder, *arguments):
     process = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+        [sys.executable, "-c", program, *arguments],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert process.returncode == 0, process.stderr
+
+
+def test_the_public_names_are_all_that_is_shown():
+    program = (
+        "import export, keras_seq\n"
+        "for package in (export, keras_seq):\n"
+        "    assert dir(package) == sorted(package.__all__), dir(package)\n"
+        "    assert all(getattr(package, name) is not None for name in package.__all__)\n"
+        "assert keras_seq.export is export\n"
+        "assert keras_seq.load is keras_seq.models.load_model"
+    )
+    run_python(program, ROOT)
+
+
+def test_a_users_own_export_py_hides_nothing(tmp_path):
+    """A file of that name beside a notebook is found before the installed package."""
+    (tmp_path / "export.py").write_text("mine = 1")
+    program = (
+        "import sys\n"
+        "sys.path.append(sys.argv[1])\n"
+        "import export, keras_seq\n"
+        "assert export.mine\n"
+        "assert dir(keras_seq.export) == ['export', 'load']\n"
+        "assert keras_seq.export.load.__module__ == 'export.runtime.loaded'\n"
+        "from keras_seq.cli import main\n"
+        "sys.exit(main(['predict', 'preset:sentiment', 'A wonderful film.']))"
+    )
+    run_python(program, tmp_path, str(ROOT))
 
 
 def test_a_command_begins_without_what_it_does_not_need():
@@ -39,10 +72,7 @@ def test_a_command_begins_without_what_it_does_not_need():
         "import matplotlib.figure, pandas, sklearn.metrics, keras\n"
         "assert keras.layers.Dense(2)(keras.ops.ones((1, 3))).shape == (1, 2)"
     )
-    process = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert process.returncode == 0, process.stderr
+    run_python(program, ROOT)
 
 
 # From the ground up. A module imports floors below its own, and its own folder.

@@ -25,7 +25,8 @@ def load_model(path: str | Path, compile: bool = True) -> keras.Model:
     converted while it is read.
 
     Args:
-        path: A `.keras` file, an `.h5` file of Keras 2 that Keras 3 can read, or `preset:NAME`.
+        path: `preset:NAME`, a run folder, a `.keras` file, or an `.h5` file of Keras 2 that Keras 3
+            can read.
         compile: Restore loss, optimizer and metrics, too.
 
     Raises:
@@ -33,6 +34,12 @@ def load_model(path: str | Path, compile: bool = True) -> keras.Model:
             unknown or that Keras does not load from an untrusted file.
     """
     path = presets.model_path(path) if str(path).startswith(presets.PREFIX) else Path(path)
+    if Run(path).started:
+        path = Run.open(path).model_path
+    if (path / "manifest.json").is_file():
+        raise UserError(
+            f"{path} is a bundle, not a Keras model. Open it with: export.load({str(path)!r})"
+        )
     if (path / "saved_model.pb").is_file():
         raise UserError(
             f"{path} is a SavedModel, which Keras 3 does not load as a model. Load it where it was "
