@@ -1,9 +1,11 @@
 """Compiles a function of a model for the Keras backend."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+
+JIT_CALLS = 8  # So many calls of a search in a row are worth the time that XLA takes to compile.
 
 
 def compile_function(
@@ -11,6 +13,7 @@ def compile_function(
     function: Callable[..., Any],
     jit: bool = True,
     dynamic_shapes: bool = False,
+    signature: Sequence[tuple[int, str]] | None = None,
 ) -> Callable[..., Any]:
     """Compiles a function once for each shape and dtype of its arguments.
 
@@ -22,6 +25,8 @@ def compile_function(
             more than those after it. JAX always compiles.
         dynamic_shapes: Without `jit`: from the second shape on, one graph serves all shapes. The
             function must not need to know them.
+        signature: Without `jit`: rank and dtype of each argument. One graph serves all shapes, from
+            the first on.
 
     Returns:
         The compiled function.
@@ -30,7 +35,13 @@ def compile_function(
         import tensorflow as tf
 
         if not jit:
-            return tf.function(function, autograph=False, reduce_retracing=dynamic_shapes)
+            specs = signature and [tf.TensorSpec([None] * rank, dtype) for rank, dtype in signature]
+            return tf.function(
+                function,
+                input_signature=specs,
+                autograph=False,
+                reduce_retracing=dynamic_shapes,
+            )
         return tf.function(function, autograph=False, jit_compile=True)
     if keras.backend.backend() == "jax":
         import jax

@@ -282,6 +282,9 @@ class _TrainingLoop(keras.callbacks.Callback):
         weights = self.model.trainable_variables
         own = [keras.ops.convert_to_numpy(weight) for weight in weights]
         self.model.optimizer.finalize_variable_values(weights)
+        for weight in weights:
+            # A copy: JAX gives away what a weight holds, and the average goes on.
+            weight.assign(keras.ops.copy(weight))
         try:
             yield
         finally:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from keras_seq.cli import main
 from keras_seq.errors import UserError
 from keras_seq.training import Devices
 
@@ -24,13 +25,23 @@ import tensorflow as tf
 (cpu,) = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 """
-MAIN = "\nfrom keras_seq.cli import main\nimport sys\nsys.exit(main(sys.argv[1:]))"
+# On one device, and after "and" on others, in one process.
+MAIN = """
+import sys
+from keras_seq.cli import main
+for arguments in " ".join(sys.argv[1:]).split(" and "):
+    assert main(arguments.split()) == 0
+"""
 
 
-def start(prepare, file, run, *arguments, **environment):
+def command(file, run, *arguments):
+    train = ["train", "classify", "--data", str(file), *SETTINGS, "--output", str(run)]
+    return [*train, *arguments]
+
+
+def start(prepare, arguments, **environment):
     return subprocess.Popen(
-        [sys.executable, "-c", prepare + MAIN, "train", "classify", "--data", str(file),
-         *SETTINGS, "--output", str(run), *arguments],
+        [sys.executable, "-c", prepare + MAIN, *arguments],
         cwd=Path(__file__).parents[2],
         env={**os.environ, **environment},
         stdout=subprocess.DEVNULL,
@@ -39,10 +50,13 @@ def start(prepare, file, run, *arguments, **environment):
     )  # fmt: skip
 
 
-def losses(processes, run):
+def end(*processes):
     for process in processes:
         errors = process.communicate(timeout=300)[1]
         assert process.returncode == 0, errors[-3000:]
+
+
+def losses(run):
     (line,) = (run / "metrics.jsonl").read_text().splitlines()
     values = json.loads(line)
     assert values["step"] == 18
@@ -56,43 +70,41 @@ def free_port():
 
 
 @pytest.fixture(scope="module")
-def one_jax_device(tmp_path_factory, few_reviews_file):
-    run = tmp_path_factory.mktemp("devices") / "one"
-    process = start(WITHOUT_TENSORFLOW, few_reviews_file, run, KERAS_BACKEND="jax")
-    return losses([process], run)
-
-
-def test_two_jax_devices(one_jax_device, few_reviews_file, tmp_path):
+def jax_devices(tmp_path_factory, few_reviews_file):
+    """The losses on one of two devices, and on both."""
+    folder = tmp_path_factory.mktemp("devices")
+    one, two = command(few_reviews_file, folder / "one"), command(few_reviews_file, folder / "two")
     flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count=2"
-    process = start(
-        WITHOUT_TENSORFLOW, few_reviews_file, tmp_path / "run", "--devices", "all",
-        KERAS_BACKEND="jax", XLA_FLAGS=flags,
-    )  # fmt: skip
-    assert losses([process], tmp_path / "run") == pytest.approx(one_jax_device, abs=1e-4)
+    arguments = [*one, "and", *two, "--devices", "all"]
+    end(start(WITHOUT_TENSORFLOW, arguments, KERAS_BACKEND="jax", XLA_FLAGS=flags))
+    return losses(folder / "one"), losses(folder / "two")
 
 
-def test_two_jax_processes(one_jax_device, few_reviews_file, tmp_path):
-    arguments = ["--coordinator", f"127.0.0.1:{free_port()}", "--processes", "2", "--process-id"]
+def test_two_jax_devices(jax_devices):
+    one, two = jax_devices
+    assert two == pytest.approx(one, abs=1e-4)
+
+
+def test_two_jax_processes(jax_devices, few_reviews_file, tmp_path):
+    run, address = tmp_path / "run", f"127.0.0.1:{free_port()}"
     processes = [
         start(
             WITHOUT_TENSORFLOW,
-            few_reviews_file,
-            tmp_path / "run",
-            *arguments,
-            str(i),
+            command(few_reviews_file, run, "--coordinator", address, "--processes", "2",
+                    "--process-id", str(i)),
             KERAS_BACKEND="jax",
         )
         for i in (1, 0)
-    ]
-    assert losses(processes, tmp_path / "run") == pytest.approx(one_jax_device, abs=1e-4)
-    assert (tmp_path / "run" / "evaluation.json").is_file()
+    ]  # fmt: skip
+    end(*processes)
+    assert losses(run) == pytest.approx(jax_devices[0], abs=1e-4)
+    assert (run / "evaluation.json").is_file()
 
 
 def test_two_tensorflow_devices(few_reviews_file, tmp_path):
-    one = start("", few_reviews_file, tmp_path / "one")
-    expected = losses([one], tmp_path / "one")
-    two = start(TWO_LOGICAL_CPUS, few_reviews_file, tmp_path / "two", "--devices", "2")
-    assert losses([two], tmp_path / "two") == pytest.approx(expected, abs=1e-4)
+    assert main(command(few_reviews_file, tmp_path / "one")) == 0
+    end(start(TWO_LOGICAL_CPUS, command(few_reviews_file, tmp_path / "two", "--devices", "2")))
+    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), abs=1e-4)
 
 
 def test_devices_that_are_not_there_or_make_no_sense():

@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_seq.backbones import Backbone
 from keras_seq.backbones.backbone import length_mask
-from keras_seq.compiling import compile_function
+from keras_seq.compiling import JIT_CALLS, compile_function
 from keras_seq.decoding import (
     NO_CHANCE,
     Hypothesis,
@@ -230,9 +230,9 @@ class TextGenerator(SignatureMixin, LanguageModel):
         most = self._max_new(rows, max_new_tokens)
         results = []
         rows_per_call = max(1, MAX_BATCH_ROWS // num_beams)
-        # A single call is not worth the time that XLA takes to compile.
-        run = self._search_functions(num_beams, _size(most), len(rows) > rows_per_call)
-        for start in range(0, len(rows), rows_per_call):
+        starts = range(0, len(rows), rows_per_call)
+        run = self._search_functions(num_beams, _size(most), len(starts) >= JIT_CALLS)
+        for start in starts:
             token_ids, length = self._pad(rows[start : start + rows_per_call])
             arguments = (token_ids, length, np.int32(most), np.float32(length_penalty))
             results += zip(*map(ops.convert_to_numpy, run(*arguments)), strict=True)

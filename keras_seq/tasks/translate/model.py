@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_seq.backbones import EncoderDecoder
-from keras_seq.compiling import compile_function
+from keras_seq.compiling import JIT_CALLS, compile_function
 from keras_seq.console import show_progress
 from keras_seq.decoding import Hypothesis, beam_search
 from keras_seq.embeddings import TokenEmbedding, token_mask
@@ -262,13 +262,17 @@ class Translator(SignatureMixin, TextModel):
         results: list[list[Hypothesis]] = [[] for _ in rows]
         rows_per_call = max(1, MAX_BATCH_ROWS // num_beams)
         numbers = (np.int32(most), np.int32(min_new_tokens), np.float32(length_penalty))
-        # A single call is not worth the time that XLA takes to compile.
-        run = self._search_functions(num_beams, no_repeat_ngram, len(rows) > rows_per_call)
-        for start in show_progress(range(0, len(rows), rows_per_call), "Translating"):
+        starts = range(0, len(rows), rows_per_call)
+        jit = len(starts) >= JIT_CALLS
+        run = self._search_functions(num_beams, no_repeat_ngram, jit)
+        for start in show_progress(starts, "Translating"):
             batch = order[start : start + rows_per_call]
-            source_ids = self._pad_sources([rows[i] for i in batch])
-            outputs = map(ops.convert_to_numpy, run(source_ids, *numbers))
-            for i, ids, count, scores, ended in zip(batch, *outputs, strict=True):
+            sources = [rows[i] for i in batch]
+            if jit:
+                # XLA compiles each shape: rows without tokens fill the last call up.
+                sources += [[]] * (rows_per_call - len(batch))
+            outputs = map(ops.convert_to_numpy, run(self._pad_sources(sources), *numbers))
+            for i, ids, count, scores, ended in zip(batch, *outputs, strict=False):
                 results[i] = self._read_hypotheses(ids, count, scores, ended)
         of_parts = iter(results)
         return [join_hypotheses([next(of_parts) for _ in parts], self.target) for parts in pieces]
@@ -316,7 +320,8 @@ class Translator(SignatureMixin, TextModel):
         def run(source_ids: Tensor, *numbers: Tensor) -> tuple[Tensor, ...]:
             return self.search_ids(source_ids, beams, self.max_length, *numbers, no_repeat)
 
-        return compile_function(self, run, jit, dynamic_shapes=True)
+        signature = ((2, "int32"), (0, "int32"), (0, "int32"), (0, "float32"))
+        return compile_function(self, run, jit, signature=signature)
 
     def attention(self, text: str | bytes, translation: str | bytes) -> Arrays:
         """Returns the cross-attention between the tokens of a translation and those of its text.
@@ -348,7 +353,8 @@ class Translator(SignatureMixin, TextModel):
 
     @cached_property
     def _attention(self) -> Any:
-        return compile_function(self, self.attention_weights, jit=False, dynamic_shapes=True)
+        signature = ((2, "int32"), (2, "int32"))
+        return compile_function(self, self.attention_weights, jit=False, signature=signature)
 
     def attention_weights(self, source_ids: Tensor, target_ids: Tensor) -> Tensor:
         """Returns where the model looks when it selects each token of targets `(B, T)` and their

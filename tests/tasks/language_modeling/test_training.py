@@ -20,7 +20,7 @@ from keras_seq.training.optimizers import LayerwiseAdamW
 
 pytestmark = pytest.mark.slow
 
-SMALL = ["--hidden-dim", "32", "--num-layers", "2", "--max-length", "32", "--warmup-steps", "10"]
+SMALL = ["--hidden-dim", "32", "--num-layers", "1", "--max-length", "32", "--warmup-steps", "10"]
 SMALL += ["--epochs", "2", "--batch-size", "8", "--steps-per-epoch"]
 STEPS = {"generate": "150", "unmask": "10"}  # Only what the first has learnt is looked at.
 
@@ -64,7 +64,7 @@ def test_what_was_learnt_is_written(trained, capsys):
     assert json.loads(capsys.readouterr().out) == evaluation
 
 
-def test_predict_says_what_it_cannot_do(trained, runs, capsys):
+def test_predict_says_what_it_cannot_do(trained, capsys):
     for arguments, words in (
         ([str(trained / "generate"), "--prompt", "x" * 40], ("40 tokens", "--truncate")),
         ([str(trained / "generate"), "x", "--temperature", "-1"], ("temperature", "-1")),
@@ -73,8 +73,8 @@ def test_predict_says_what_it_cannot_do(trained, runs, capsys):
             [str(trained / "generate"), "x", "--num-beams", "2", "--seed", "1"],
             ("--num-beams", "--seed"),
         ),
-        ([str(runs["lstm"]), "--prompt", "x"], ("classify", "--prompt")),
-        ([str(runs["lstm"]), "x", "--beam", "2"], ("classify", "--num-beams")),
+        (["preset:sentiment", "--prompt", "x"], ("classify", "--prompt")),
+        (["preset:sentiment", "x", "--beam", "2"], ("classify", "--num-beams")),
         ([str(trained / "unmask"), "x"], ("unmask", "--init-from")),
     ):
         assert main(["predict", *arguments]) == 2

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from keras_seq.backbones import RecurrentEncoderDecoder, TransformerEncoderDecoder
+from keras_seq.compiling import JIT_CALLS
 from keras_seq.decoding import Hypothesis
 from keras_seq.errors import UserError
 from keras_seq.models import Translator
+from keras_seq.tasks.translate.model import MAX_BATCH_ROWS
 from keras_seq.text import ByteTokenizer
 from keras_seq.text.token_rows import pad_rows
 from keras_seq.training import CrossEntropy
@@ -66,8 +68,8 @@ def greedy(model, text, count):
 
 
 def test_one_beam_is_greedy(model):
-    expected = model.tokenizer.decode([greedy(model, text, 9) if text else [] for text in TEXTS])
-    assert model.translate(TEXTS, num_beams=1, max_new_tokens=9) == expected
+    expected = model.tokenizer.decode([greedy(model, text, 6) if text else [] for text in TEXTS])
+    assert model.translate(TEXTS, num_beams=1, max_new_tokens=6) == expected
     assert all(found for text, found in zip(TEXTS, expected, strict=True) if text)
 
 
@@ -114,18 +116,26 @@ def test_a_text_does_not_depend_on_the_others(model):
         assert [h.text for h in alone] == [h.text for h in expected]
 
 
-@pytest.mark.parametrize("no_repeat", [0, 40])
+def test_many_texts_are_translated_as_few_are(transformer):
+    """In calls of four texts, the last of three, which XLA compiles."""
+    few = ["a man", "two dogs run", "犬", "b"]
+    options = {"num_beams": MAX_BATCH_ROWS // 4, "max_new_tokens": 6}
+    expected = transformer.translate(few, **options) * JIT_CALLS
+    assert transformer.translate((few * JIT_CALLS)[:-1], **options) == expected[:-1]
+
+
+@pytest.mark.parametrize("no_repeat", [0, 20])
 def test_hypotheses_are_those_of_one_search(no_repeat):
-    model = made("transformer", 90)
+    model = made("transformer", 45)
     bias = model.head.bias.numpy()
     bias[3] += 3.5  # Some end early, some late, and some never.
     model.head.bias.assign(bias)
     texts = [*TEXTS, "two men", "b", "a small dog", "c c c"]
     found = model.hypotheses(texts, num_beams=2, no_repeat_ngram=no_repeat)
-    source = pad_rows(model.tokenizer.encode(texts), 90)
-    numbers = (np.int32(90), np.int32(0), np.float32(0.6), no_repeat)
+    source = pad_rows(model.tokenizer.encode(texts), 45)
+    numbers = (np.int32(45), np.int32(0), np.float32(0.6), no_repeat)
     ids, length, scores, ended = (
-        keras.ops.convert_to_numpy(x) for x in model.search_ids(source, 2, 90, *numbers)
+        keras.ops.convert_to_numpy(x) for x in model.search_ids(source, 2, 45, *numbers)
     )
     for text, row, *expected in zip(texts, found, ids, length, scores, ended, strict=True):
         if text:
@@ -134,7 +144,7 @@ def test_hypotheses_are_those_of_one_search(no_repeat):
             assert [h.text for h in row] == model.tokenizer.decode(kept)
             assert [h.ended for h in row] == ends.astype(bool).tolist()
             np.testing.assert_allclose([h.score for h in row], values, rtol=1e-4)
-    few = 32
+    few = 16
     assert (length[1:] < few).all(axis=1).any()
     assert (length[ended.astype(bool)] > few).any()
     assert not ended.all()
@@ -150,12 +160,12 @@ def test_least_and_no_repeats(transformer):
     ends[3] -= 60.0
     transformer.head.bias.assign(ends)
     for n in (1, 2):
-        options = {"no_repeat_ngram": n, "max_new_tokens": 20}
+        options = {"no_repeat_ngram": n, "max_new_tokens": 10}
         for row in transformer.hypotheses(["a man", "two dogs run"], num_beams=2, **options):
             assert all(not h.ended for h in row)
     ids = keras.ops.convert_to_numpy(
         transformer.search_ids(
-            np.full((1, 4), 70, "int32"), 2, 20, np.int32(20), np.int32(0), np.float32(0), 2
+            np.full((1, 4), 70, "int32"), 2, 10, np.int32(10), np.int32(0), np.float32(0), 2
         )[0]
     )[0]
     for row in ids:
@@ -168,12 +178,13 @@ def test_least_and_no_repeats(transformer):
 def test_a_long_text_is_split(transformer):
     sentences = ["One man walks.", "Two dogs run here.", "x" * 40, "End."]
     halves = ["x" * 20, "x" * 20]
-    expected = transformer.translate([*sentences[:2], *halves, "End."], max_new_tokens=6)
+    options = {"num_beams": 2, "max_new_tokens": 6}
+    expected = transformer.translate([*sentences[:2], *halves, "End."], **options)
     expected = " ".join(text.strip() for text in expected)
-    assert transformer.translate([" ".join(sentences)], max_new_tokens=6) == [expected]
+    assert transformer.translate([" ".join(sentences)], **options) == [expected]
     with pytest.raises(UserError, match="79 tokens.*room for 24.*--no-split"):
         transformer.translate([" ".join(sentences)], split=False)
-    assert len(transformer.translate(["word " * 2000], num_beams=1, max_new_tokens=2)) == 1
+    assert len(transformer.translate(["word " * 1000], num_beams=1, max_new_tokens=2)) == 1
 
 
 def test_attention(model):
@@ -228,7 +239,8 @@ def test_r_drop_is_that_of_the_paper():
 def test_saved_and_loaded(model, tmp_path):
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
-    assert again.translate(TEXTS, max_new_tokens=6) == model.translate(TEXTS, max_new_tokens=6)
+    options = {"num_beams": 3, "max_new_tokens": 6}
+    assert again.translate(TEXTS, **options) == model.translate(TEXTS, **options)
     assert again.describe() == model.describe()
 
 

@@ -120,9 +120,9 @@ def test_a_translator_learns_on(trained, table, tmp_path, capsys):
     assert capsys.readouterr().out.endswith("2026-11-23\n")
 
 
-def test_what_is_no_translator_is_nothing_to_begin_with(runs, tmp_path, capsys):
+def test_what_is_no_translator_is_nothing_to_begin_with(tmp_path, capsys):
     words = ["train", "translate", "--output", str(tmp_path / "run"), "--init-from"]
-    assert main([*words, str(runs["rnn"])]) == 2
+    assert main([*words, "preset:sentiment"]) == 2
     assert "is no translator to begin with: it is a TextClassifier" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
