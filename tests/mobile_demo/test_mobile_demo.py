@@ -27,20 +27,6 @@ def installed(chromium):
     return chromium(DEMO)
 
 
-@pytest.fixture(scope="module")
-def browser(installed):
-    """Address of one Chromium for all tests of this file."""
-    process = subprocess.Popen(
-        ["node", str(HERE / "browser.mjs")],
-        env={**os.environ, "CHROMIUM": installed},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    yield process.stdout.readline().strip()
-    process.communicate(timeout=60)  # Closes its input, and it ends.
-
-
 def hash_sources():
     """Hashes all that the bundles of the presets depend on."""
     paths = [DEMO / "scripts" / "models.mjs"]
@@ -155,22 +141,22 @@ def test_modules(installed):
     run_tests("manifest.test.mjs", "generate.test.mjs", "import_graph.test.mjs")
 
 
-def test_screens(built, browser):
-    run_tests("screens.test.mjs", BUILT=str(built), BROWSER=browser)
+def test_screens(built, installed):
+    run_tests("screens.test.mjs", BUILT=str(built), CHROMIUM=installed)
 
 
-def test_offline_cache(built, browser):
-    run_tests("offline_cache.test.mjs", BUILT=str(built), BROWSER=browser)
+def test_offline_cache(built, installed):
+    run_tests("offline_cache.test.mjs", BUILT=str(built), CHROMIUM=installed)
 
 
-def test_performance(built, browser, full):
+def test_performance(built, installed, full):
     minutes = "20" if full else "6"  # of a person's use
-    run_tests("performance.test.mjs", BUILT=str(built), BROWSER=browser, MINUTES=minutes)
+    run_tests("performance.test.mjs", BUILT=str(built), CHROMIUM=installed, MINUTES=minutes)
 
 
-def test_a_task_is_one_screen_file(built, browser):
-    run_tests("toy_task.test.mjs", BUILT=str(built), BROWSER=browser)
+def test_a_task_is_one_screen_file(built, installed):
+    run_tests("toy_task.test.mjs", BUILT=str(built), CHROMIUM=installed)
 
 
-def test_it_answers_as_python_does(built, browser, expected):
-    run_tests("parity.test.mjs", BUILT=str(built), BROWSER=browser, EXPECTED=str(expected))
+def test_it_answers_as_python_does(built, installed, expected):
+    run_tests("parity.test.mjs", BUILT=str(built), CHROMIUM=installed, EXPECTED=str(expected))
