@@ -72,9 +72,9 @@ export async function startBrowser() {
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: [
       '--no-sandbox', '--disable-gpu', '--disable-background-networking', '--enable-blink-features=ForceEagerMeasureMemory',
-      // Optimises a function of a runtime when it has run about ten times as long as usual: else each page,
+      // Optimises a function of a runtime when it has run three times as long as usual: else each page,
       // which lives for seconds, spends more on that than on the models.
-      '--js-flags=--wasm-tiering-budget=100000000',
+      '--js-flags=--wasm-tiering-budget=40000000',
     ],
   });
   after(() => browser.close());
