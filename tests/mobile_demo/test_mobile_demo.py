@@ -57,6 +57,8 @@ def built(tmp_path_factory, installed, pytestconfig):
     if cached.is_dir():
         shutil.copytree(cached, models)
     environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
+    # The operations are small: threads take as long for all of them together, and wait for each other.
+    environment |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
     subprocess.run(["npm", "run", "build"], cwd=copy, env=environment, check=True, timeout=900)
     if not cached.is_dir():
         for old in cache.iterdir():
@@ -141,8 +143,8 @@ def test_modules(installed):
     run_tests("manifest.test.mjs", "generate.test.mjs", "import_graph.test.mjs")
 
 
-def test_screens(built, installed):
-    run_tests("screens.test.mjs", BUILT=str(built), CHROMIUM=installed)
+def test_screens(built, installed, full):
+    run_tests("screens.test.mjs", BUILT=str(built), CHROMIUM=installed, FULL="1" if full else "")
 
 
 def test_offline_cache(built, installed):
