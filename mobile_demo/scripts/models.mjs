@@ -17,12 +17,18 @@ const presets = readdirSync(join(root, 'keras_seq', 'presets'), {withFileTypes: 
   .filter((entry) => entry.isDirectory() && !entry.name.startsWith('_'))
   .map(({name}) => name);
 const missing = presets.filter((name) => !existsSync(join(models, name, 'manifest.json')));
+// In one process, for TensorFlow takes seconds to start: ends with the status of the first that fails.
+const EXPORT_ALL = `
+import json, sys
+from export.cli import main
+for arguments in json.load(sys.stdin):
+    print(f"\\nThe bundle {arguments[0]} (a minute or two)", flush=True)
+    if status := main(arguments):
+        sys.exit(status)
+`;
 if (missing.length > 0) {
-  const python = exportingPython();
-  for (const [i, name] of missing.entries()) {
-    console.log(`\nThe bundle ${name} (${i + 1} of ${missing.length}, a minute or two)`);
-    run(python, ['-m', 'export', `preset:${name}`, ...OPTIONS, ...(PRESET_OPTIONS[name] ?? []), '--output', join(models, name)]);
-  }
+  const all = missing.map((name) => [`preset:${name}`, ...OPTIONS, ...(PRESET_OPTIONS[name] ?? []), '--output', join(models, name)]);
+  run(exportingPython(), ['-c', EXPORT_ALL], JSON.stringify(all));
 }
 
 /** Returns a Python that can export; installs keras-seq if there is none. */
@@ -35,8 +41,8 @@ function exportingPython() {
   return ownPython;
 }
 
-function run(command, options) {
-  const {status, error} = spawnSync(command, options, {cwd: root, stdio: 'inherit'});
+function run(command, options, input = '') {
+  const {status, error} = spawnSync(command, options, {cwd: root, input, stdio: ['pipe', 'inherit', 'inherit']});
   if (status === 0) return;
   if (error?.code === 'ENOENT') console.error(`${command} is not installed, and it exports the bundles. Install Python 3.11 or newer.`);
   process.exit(status ?? 1);

@@ -5,14 +5,14 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {after, afterEach, beforeEach, test} from 'node:test';
 
-import {BUILT, connect, ENGINES, goTo, openApp, openScreen, readManifest, startHost, translateText, writeText} from './app.mjs';
+import {BUILT, ENGINES, goTo, openApp, openScreen, readManifest, startBrowser, startHost, translateText, writeText} from './app.mjs';
 import {require} from './source.mjs';
 
 const {zipSync} = require('fflate');
 const GOOD = 'A wonderful film: warm, funny, and over far too soon.';
 const MODEL = '/models/sentiment/tflite/model.tflite';
 
-const browser = await connect();
+const browser = await startBrowser();
 const temporary = mkdtempSync(join(tmpdir(), 'mobile-demo-'));
 after(() => rmSync(temporary, {recursive: true}));
 let host;

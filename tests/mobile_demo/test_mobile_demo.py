@@ -27,20 +27,6 @@ def installed(chromium):
     return chromium(DEMO)
 
 
-@pytest.fixture(scope="module")
-def browser(installed):
-    """Address of one Chromium for all tests of this file."""
-    process = subprocess.Popen(
-        ["node", str(HERE / "browser.mjs")],
-        env={**os.environ, "CHROMIUM": installed},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    yield process.stdout.readline().strip()
-    process.communicate(timeout=60)  # Closes its input, and it ends.
-
-
 def hash_sources():
     """Hashes all that the bundles of the presets depend on."""
     paths = [DEMO / "scripts" / "models.mjs"]
@@ -71,6 +57,8 @@ def built(tmp_path_factory, installed, pytestconfig):
     if cached.is_dir():
         shutil.copytree(cached, models)
     environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
+    # The operations are small: threads take as long for all of them together, and wait for each other.
+    environment |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
     subprocess.run(["npm", "run", "build"], cwd=copy, env=environment, check=True, timeout=900)
     if not cached.is_dir():
         for old in cache.iterdir():
@@ -155,22 +143,22 @@ def test_modules(installed):
     run_tests("manifest.test.mjs", "generate.test.mjs", "import_graph.test.mjs")
 
 
-def test_screens(built, browser):
-    run_tests("screens.test.mjs", BUILT=str(built), BROWSER=browser)
+def test_screens(built, installed, full):
+    run_tests("screens.test.mjs", BUILT=str(built), CHROMIUM=installed, FULL="1" if full else "")
 
 
-def test_offline_cache(built, browser):
-    run_tests("offline_cache.test.mjs", BUILT=str(built), BROWSER=browser)
+def test_offline_cache(built, installed):
+    run_tests("offline_cache.test.mjs", BUILT=str(built), CHROMIUM=installed)
 
 
-def test_performance(built, browser, full):
+def test_performance(built, installed, full):
     minutes = "20" if full else "6"  # of a person's use
-    run_tests("performance.test.mjs", BUILT=str(built), BROWSER=browser, MINUTES=minutes)
+    run_tests("performance.test.mjs", BUILT=str(built), CHROMIUM=installed, MINUTES=minutes)
 
 
-def test_a_task_is_one_screen_file(built, browser):
-    run_tests("toy_task.test.mjs", BUILT=str(built), BROWSER=browser)
+def test_a_task_is_one_screen_file(built, installed):
+    run_tests("toy_task.test.mjs", BUILT=str(built), CHROMIUM=installed)
 
 
-def test_it_answers_as_python_does(built, browser, expected):
-    run_tests("parity.test.mjs", BUILT=str(built), BROWSER=browser, EXPECTED=str(expected))
+def test_it_answers_as_python_does(built, installed, expected):
+    run_tests("parity.test.mjs", BUILT=str(built), CHROMIUM=installed, EXPECTED=str(expected))

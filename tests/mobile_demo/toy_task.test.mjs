@@ -7,7 +7,7 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {after, test} from 'node:test';
 
-import {BUILT, connect, ENGINES, goTo, openApp, openScreen, readManifest, startHost} from './app.mjs';
+import {BUILT, ENGINES, goTo, openApp, openScreen, readManifest, startBrowser, startHost} from './app.mjs';
 import {DEMO, require} from './source.mjs';
 
 const SCREEN = `
@@ -62,7 +62,7 @@ test('a screen file and its words are all that a task needs', async () => {
   execFileSync(join(DEMO, 'node_modules/.bin/tsc'), ['--noEmit'], {cwd: folder, stdio: 'inherit'});
   const {build} = await import(require.resolve('vite'));
   await build({root: folder, configFile: join(folder, 'vite.config.ts'), logLevel: 'error'});
-  const [host, browser] = await Promise.all([startHost({folder: join(folder, 'dist')}), connect()]);
+  const [host, browser] = await Promise.all([startHost({folder: join(folder, 'dist')}), startBrowser()]);
   after(() => host.close());
   for (const engine of ENGINES) {
     const {page, context, errors} = await openApp(browser, host.origin, {path: '/#/toy', choices: {engine}, serviceWorkers: 'block'});
