@@ -16,9 +16,10 @@ class RNN(Recurrent):
     Example:
 
     ```python
+    x = keras.random.normal((2, 5, 8))         # (B, T, D)
     layer = keras_seq.layers.RNN(32, return_sequences=True)
-    hidden = layer(x)                          # (B, T, D) -> (B, T, 32)
-    output, state = layer.step(x[:, 0], layer.initial_state(batch_size))
+    hidden = layer(x)                          # (2, 5, 32)
+    output, state = layer.step(x[:, 0], layer.initial_state(batch_size=2))
     ```
     """
 

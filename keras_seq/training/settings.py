@@ -11,7 +11,8 @@ AT_LEAST_0 = ("0 or more", lambda x: x >= 0)
 AT_LEAST_1 = ("1 or more", lambda x: x >= 1)
 SHARE = ("in [0, 1)", lambda x: 0 <= x < 1)
 
-TRAINING, RUN, MACHINE, MODEL = "training", "run", "machine", "model"
+TRAINING, RUN, MACHINE = "training", "run", "machine"
+MODEL, PRETRAINING = "model", "pre-training"
 
 
 @dataclass(frozen=True, kw_only=True)

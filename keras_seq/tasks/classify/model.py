@@ -8,10 +8,13 @@ import numpy as np
 from keras import ops
 
 from keras_seq.backbones import Backbone
+from keras_seq.data.corpus import LabelledTexts
+from keras_seq.data.datasets import holds_texts, is_dataset, read_dataset
 from keras_seq.embeddings import TokenEmbedding, token_mask
 from keras_seq.errors import UserError
 from keras_seq.layers import Dropout
 from keras_seq.signature import Entry
+from keras_seq.tasks.classify.architecture import make_parts
 from keras_seq.tasks.classify.signatures import ClassifierSignatures
 from keras_seq.tasks.text_model import SignatureMixin, TextModel
 from keras_seq.text import Tokenizer
@@ -32,31 +35,58 @@ class TextClassifier(SignatureMixin, TextModel):
     gives the classifier back.
 
     Args:
-        backbone: A `keras_seq.backbones` backbone.
-        tokenizer: A `keras_seq.text` tokenizer.
-        labels: Names of the classes.
-        max_length: Number of tokens of a text that are read; a longer text is truncated.
+        backbone: "rnn", "lstm" or "transformer", or a `keras_seq.backbones` backbone.
+        tokenizer: A `keras_seq.text` tokenizer; by default `fit` learns SentencePiece pieces.
+        labels: Names of the classes; by default those that `fit` meets, sorted.
+        max_length: Number of tokens of a text that are read; a longer text is truncated. By default
+            that of `keras-seq train classify`, 256 where the backbone is built.
         pooling: "max" or "mean" over the positions that are not padding.
         dropout: Share of the pooled features dropped, in training only.
         embedding: A `TokenEmbedding`; by default a new one of the backbone's width.
+        **kwargs: Of a backbone by name also `hidden_dim`, `num_layers`, `num_heads`,
+            `embedding_dim`, `vocabulary_size` and what else `keras-seq train classify --help` says
+            of the model. Arguments of `keras.Model`.
 
     Example:
 
     ```python
-    tokenizer = keras_seq.text.SentencePieceTokenizer.train(texts)
-    backbone = keras_seq.backbones.RecurrentBackbone(128, cell="lstm", bidirectional=True)
-    classifier = keras_seq.models.TextClassifier(backbone, tokenizer, ["negative", "positive"])
-    classifier.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    classifier.fit(texts, labels, epochs=2)
-    classifier.predict(["A wonderful film."])          # (1, 2) probabilities
+    texts = ["a joy to watch", "a waste of time", "warm and funny", "dull, dull, dull"] * 25
+    labels = ["good", "bad", "good", "bad"] * 25
+    model = keras_seq.TextClassifier("lstm", hidden_dim=32)
+    model.fit(texts, labels, epochs=2, validation_split=0.1)
+    model.predict("a joy to watch")                    # (1, 2) probabilities, of model.labels
     ```
     """
 
     task = "classify"
     entry = Entry("classify_text")
     signatures_class = ClassifierSignatures
+    learnt = ("labels",)
+    returns_logits = False
+    default_metrics = ("accuracy",)
+    make_parts = staticmethod(make_parts)
 
     def __init__(
+        self,
+        backbone: Backbone | str = "lstm",
+        tokenizer: Tokenizer | str | None = None,
+        labels: Sequence[str] | None = None,
+        max_length: int | None = None,
+        pooling: str | None = None,
+        dropout: float | None = None,
+        embedding: TokenEmbedding | None = None,
+        **kwargs: Any,
+    ) -> None:
+        arguments = {
+            "labels": labels,
+            "max_length": max_length,
+            "pooling": pooling,
+            "dropout": dropout,
+            "embedding": embedding,
+        }
+        super().__init__(backbone, tokenizer, arguments, **kwargs)
+
+    def assemble(
         self,
         backbone: Backbone,
         tokenizer: Tokenizer,
@@ -65,8 +95,8 @@ class TextClassifier(SignatureMixin, TextModel):
         pooling: str = "max",
         dropout: float = 0.0,
         embedding: TokenEmbedding | None = None,
-        **kwargs: Any,
     ) -> None:
+        """Makes the layers; see the class for the arguments."""
         labels = [str(label) for label in labels]
         if len(labels) < 2 or len(set(labels)) < len(labels):
             raise UserError(f"labels are two different names or more. Received: {labels}")
@@ -77,7 +107,7 @@ class TextClassifier(SignatureMixin, TextModel):
             raise ValueError(
                 f"max_length must be from 1 to the backbone's {limit}. Received: {max_length}"
             )
-        super().__init__(backbone, tokenizer, max_length, embedding, **kwargs)
+        self.assemble_base(backbone, tokenizer, max_length, embedding)
         self.labels = labels
         self.pooling = pooling
         self.dropout_rate = dropout
@@ -87,6 +117,13 @@ class TextClassifier(SignatureMixin, TextModel):
             len(labels), activation="softmax", dtype="float32", name="head"
         )
         self.build((None, max_length))
+
+    def learn(self, name: str, texts: list[Any], y: Any) -> Any:
+        """Returns the labels that occur, sorted."""
+        if y is None:
+            raise UserError("A classifier learns from texts and labels. Received: texts alone.")
+        labels = [str(label) for label in (list_texts(y) if is_text(y) else np.asarray(y).ravel())]
+        return LabelledTexts(labels, labels).classes()
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.build_parts()
@@ -107,22 +144,9 @@ class TextClassifier(SignatureMixin, TextModel):
             pooled = total / ops.maximum(ops.sum(weights, axis=1), 1)
         return self.head(self.dropout(pooled, training=training))
 
-    def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> keras.callbacks.History:
-        """Trains as `keras.Model.fit`, also on texts and label names."""
-        x, y = self.preprocess(x, y)
-        validation = kwargs.get("validation_data")
-        if isinstance(validation, (tuple, list)):
-            kwargs["validation_data"] = (*self.preprocess(*validation[:2]), *validation[2:])
-        elif validation is not None:
-            kwargs["validation_data"] = self.preprocess(validation)[0]
-        return super().fit(x, y, **kwargs)
-
-    def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
-        """Computes the loss and the metrics as `keras.Model.evaluate`, also on texts."""
-        # Keras also calls this method in `fit`, with data that is prepared already.
-        if x is not None:
-            x, y = self.preprocess(x, y)
-        return super().evaluate(x, y, **kwargs)
+    def prepare(self, x: Any, y: Any = None) -> tuple[Any, Any, Any]:
+        """Converts texts and label names to ids and indices; see `preprocess`."""
+        return (*self.preprocess(x, y), None)
 
     def predict(self, x: Any, **kwargs: Any) -> np.ndarray:
         """Returns probabilities `(N, C)` float32 of texts or token ids."""
@@ -139,8 +163,8 @@ class TextClassifier(SignatureMixin, TextModel):
         Raises:
             UserError: If only some of the items are texts, or a label is not the classifier's.
         """
-        if type(x).__module__.startswith("tensorflow") and hasattr(x, "element_spec"):
-            return self._preprocess_dataset(x), y
+        if is_dataset(x):
+            return self._preprocess_dataset(x)
         if is_text(x):
             x = tokenize_to_matrix(self.tokenizer, list_texts(x), self.max_length)
         if is_text(y):
@@ -165,21 +189,22 @@ class TextClassifier(SignatureMixin, TextModel):
             )
         return x, y
 
-    def _preprocess_dataset(self, dataset: Any) -> Any:
+    def _preprocess_dataset(self, dataset: Any) -> tuple[Any, Any]:
         import tensorflow as tf
 
+        if not holds_texts(dataset):
+            return dataset, None
         spec = dataset.element_spec
-        texts = spec[0] if isinstance(spec, tuple) else spec
-        if texts.dtype != tf.string:
-            return dataset
-        if texts.shape.rank == 0:
+        if isinstance(spec, tuple) and len(spec) > 1 and spec[1].dtype == tf.string:
+            return self.preprocess(*read_dataset(dataset))
+        if (spec[0] if isinstance(spec, tuple) else spec).shape.rank == 0:
             raise UserError("Give a batched dataset of texts: dataset.batch(32)")
 
         def prepare(texts: Tensor, *rest: Tensor) -> Any:
             token_ids = self.tokenizer.to_tensor(texts, self.max_length)
             return (token_ids, *rest) if rest else token_ids
 
-        return dataset.map(prepare, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+        return dataset.map(prepare, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE), None
 
     def describe(self) -> dict[str, Any]:
         """Returns the backbone and the sizes, for the manifest of a bundle."""

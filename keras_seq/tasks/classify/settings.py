@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from keras_seq.errors import UserError
 from keras_seq.options import option
 from keras_seq.tasks.text_settings import TextSettings
-from keras_seq.training.settings import AT_LEAST_1, MODEL
+from keras_seq.training.settings import AT_LEAST_1, MODEL, PRETRAINING
 
-DATA, PRETRAINING = "data", "pre-training"
+DATA = "data"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from keras_seq.backbones import Backbone, RecurrentBackbone, TransformerBackbone
+from keras_seq.backbones import Backbone
 from keras_seq.data.batches import HeldOutBatches, TextBatches
 from keras_seq.data.corpus import LabelledTexts
 from keras_seq.data.tokens import tokenize_cached
-from keras_seq.embeddings import TokenEmbedding
 from keras_seq.errors import UserError
+from keras_seq.tasks.classify.architecture import make_parts
 from keras_seq.tasks.classify.data import all_classes
 from keras_seq.tasks.classify.metrics import classification_metrics
 from keras_seq.tasks.classify.model import TextClassifier
@@ -80,23 +80,8 @@ def build_classifier(
     Raises:
         UserError: If the settings don't fit together.
     """
-    options = {"num_layers": settings.num_layers, "dropout": settings.dropout}
-    if settings.backbone == "transformer":
-        backbone: Backbone = TransformerBackbone(
-            settings.hidden_dim,
-            num_heads=settings.num_heads,
-            max_length=settings.max_length,
-            **options,
-        )
-        embedding = None
-    else:
-        backbone = RecurrentBackbone(
-            settings.hidden_dim, cell=settings.backbone, bidirectional=True, **options
-        )
-        embedding = TokenEmbedding(
-            tokenizer.vocabulary_size, settings.embedding_dim, name="embedding"
-        )
-    return _build(settings, backbone, tokenizer, labels, embedding)
+    parts = make_parts(settings, tokenizer.vocabulary_size)
+    return _build(tokenizer=tokenizer, labels=labels, **parts)
 
 
 def build_classifier_from(
@@ -119,30 +104,24 @@ def build_classifier_from(
         # No length was asked for: at most the backbone's positions.
         limit = backbone.max_length or settings.max_length
         settings = settings.replace(max_length=min(settings.max_length, limit))
-    model = _build(settings, backbone, initial.tokenizer, labels, embedding)
+    model = _build(
+        backbone=backbone,
+        tokenizer=initial.tokenizer,
+        labels=labels,
+        max_length=settings.max_length,
+        pooling=settings.pooling,
+        dropout=settings.dropout,
+        embedding=embedding,
+    )
     for layer, source in ((backbone, initial.backbone), (embedding, initial.embedding)):
         layer.set_weights(source.get_weights())
         layer.trainable = not settings.freeze
     return model
 
 
-def _build(
-    settings: ClassifierSettings,
-    backbone: Backbone,
-    tokenizer: Tokenizer,
-    labels: tuple[str, ...],
-    embedding: TokenEmbedding | None,
-) -> TextClassifier:
+def _build(**arguments: Any) -> TextClassifier:
     try:
-        return TextClassifier(
-            backbone,
-            tokenizer,
-            labels,
-            max_length=settings.max_length,
-            pooling=settings.pooling,
-            dropout=settings.dropout,
-            embedding=embedding,
-        )
+        return TextClassifier(**arguments)
     except ValueError as error:
         raise UserError(str(error)) from error
 

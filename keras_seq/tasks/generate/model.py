@@ -8,9 +8,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_seq.backbones import Backbone
 from keras_seq.backbones.backbone import length_mask
 from keras_seq.compiling import JIT_CALLS, compile_function
+from keras_seq.data.datasets import holds_texts, is_dataset, read_dataset
 from keras_seq.decoding import (
     NO_CHANCE,
     Hypothesis,
@@ -22,15 +22,15 @@ from keras_seq.decoding import (
     next_token,
     with_repetition_penalty,
 )
-from keras_seq.embeddings import TokenEmbedding, token_mask
+from keras_seq.embeddings import token_mask
 from keras_seq.errors import UserError
 from keras_seq.tasks.generate.signatures import ENTRY, GeneratorSignatures
 from keras_seq.tasks.language_modeling.model import LanguageModel, mask_special_tokens
 from keras_seq.tasks.text_model import SignatureMixin
-from keras_seq.text import Tokenizer
 from keras_seq.text.streaming import TextStream
 from keras_seq.text.token_rows import pad_rows
 from keras_seq.text.tokenizer import BEGINNING, END
+from keras_seq.text.utf8 import is_text, list_texts
 from keras_seq.typing import State, Tensor
 from keras_seq.uniforms import random_uniforms
 
@@ -42,45 +42,55 @@ MAX_BATCH_ROWS = 64  # Rows generated in one call: a Transformer's caches are la
 class TextGenerator(SignatureMixin, LanguageModel):
     """A causal backbone and a softmax over the vocabulary.
 
-    It is trained with token ids `(B, T)` as `x` and the same ids, shifted by one, as `y`. A
-    continuation follows the beginning token and the prompt, so an empty prompt begins a text.
+    `fit` takes texts, which it cuts into rows of `max_length` tokens; or token ids `(B, T)` as `x`
+    and the same ids, shifted by one, as `y`. A continuation follows the beginning token and the
+    prompt, so an empty prompt begins a text.
 
     Args:
-        backbone: A causal `keras_seq.backbones` backbone.
-        tokenizer: A `keras_seq.text` tokenizer.
+        backbone: "rnn", "lstm" or "transformer", or a causal `keras_seq.backbones` backbone.
+        tokenizer: A `keras_seq.text` tokenizer; bytes by default.
         max_length: Number of tokens of a prompt and its continuation together, at most the
             positions of a Transformer. A recurrent backbone has no limit; there it is the size
-            that is exported.
-        tie_embeddings: The softmax shares its weights with the embedding (Press & Wolf 2017).
+            that is exported. By default that of `keras-seq train generate`, 256.
+        tie_embeddings: The softmax shares its weights with the embedding (Press & Wolf 2017). By
+            default it does in a model whose backbone is named, and not in others.
         embedding: A `TokenEmbedding`; by default a new one of the backbone's width.
+        **kwargs: Of a backbone by name also `hidden_dim`, `num_layers`, `num_heads`,
+            `vocabulary_size` and what else `keras-seq train generate --help` says of the model.
+            Arguments of `keras.Model`.
 
     Example:
 
     ```python
-    tokenizer = keras_seq.text.ByteTokenizer()
-    backbone = keras_seq.backbones.RecurrentBackbone(256)
-    model = keras_seq.models.TextGenerator(backbone, tokenizer, max_length=256)
-    model.compile("adam", keras_seq.training.CrossEntropy(from_logits=True))
-    model.fit(token_ids[:, :-1], token_ids[:, 1:])
-    model.generate(["ROMEO:", "JULIET:"], max_new_tokens=200, temperature=0.8, seed=1)
+    texts = ["one two three four five six seven. " * 9] * 20
+    model = keras_seq.TextGenerator("lstm", hidden_dim=32, num_layers=1, max_length=32)
+    model.fit(texts, epochs=2)
+    model.generate("one two", max_new_tokens=20, temperature=0.8, seed=1)
     ```
     """
 
     task = "generate"
     entry = ENTRY
     signatures_class = GeneratorSignatures
+    causal = True
 
-    def __init__(
-        self,
-        backbone: Backbone,
-        tokenizer: Tokenizer,
-        max_length: int = 256,
-        tie_embeddings: bool = False,
-        embedding: TokenEmbedding | None = None,
-        **kwargs: Any,
-    ) -> None:
-        backbone.require_causal()
-        super().__init__(backbone, tokenizer, max_length, tie_embeddings, embedding, **kwargs)
+    def prepare(self, x: Any, y: Any = None) -> tuple[Any, Any, Any]:
+        """Converts texts to ids `(N, max_length)` int32, the ids that follow, and their weights.
+
+        Rows are read from the texts one after the other, each begun and ended by its token.
+        """
+        if is_dataset(x) and holds_texts(x):
+            x, y = read_dataset(x)
+        if not is_text(x):
+            return x, y, None
+        ids: list[int] = []
+        for row in self.tokenizer.encode(list_texts(x)):
+            ids += [BEGINNING, *row, END]
+        starts = range(0, len(ids) - 1, self.max_length)
+        rows = pad_rows([ids[i : i + self.max_length + 1] for i in starts], self.max_length + 1)
+        weight = (rows[:, 1:] > 0).astype("float32")
+        # Keras takes the mean over all positions; the weights make it that over the tokens.
+        return rows[:, :-1], rows[:, 1:], weight * (weight.size / max(1, weight.sum()))
 
     def prefill(
         self, token_ids: Tensor, length: Tensor, cache_length: int | None

@@ -21,7 +21,7 @@ RECURRENT_CONTEXT = 2048  # tokens that a recurrent model reads at once when it 
 
 def prepare(session: Session) -> TrainingPlan:
     """Prepares a text generator and its data."""
-    return prepare_language_model(session, TextGenerator, True, lambda blocks, *_: blocks)
+    return prepare_language_model(session, TextGenerator, lambda blocks, *_: blocks)
 
 
 def evaluate(model: TextGenerator, examples: Texts, name: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from keras import ops
 from keras_seq.backbones import Backbone
 from keras_seq.embeddings import TokenEmbedding, token_mask
 from keras_seq.layers.language_head import LanguageHead
+from keras_seq.tasks.language_modeling.architecture import make_parts
 from keras_seq.tasks.text_model import TextModel
 from keras_seq.text import Tokenizer
 from keras_seq.text.tokenizer import END
@@ -18,28 +19,58 @@ class LanguageModel(TextModel):
     """Base: token ids `(B, T)` to logits `(B, T, V)`.
 
     Args:
-        backbone: A `keras_seq.backbones` backbone.
-        tokenizer: A `keras_seq.text` tokenizer.
-        max_length: Number of tokens of a row; at most the positions of a Transformer.
-        tie_embeddings: The softmax shares its weights with the embedding (Press & Wolf 2017).
+        backbone: "rnn", "lstm" or "transformer", or a `keras_seq.backbones` backbone.
+        tokenizer: A `keras_seq.text` tokenizer; bytes by default.
+        max_length: Number of tokens of a row; at most the positions of a Transformer. By default
+            that of `keras-seq train`, 256.
+        tie_embeddings: The softmax shares its weights with the embedding (Press & Wolf 2017). By
+            default it does in a model whose backbone is named, and not in others.
         embedding: A `TokenEmbedding`; by default a new one of the backbone's width.
+        **kwargs: Of a backbone by name also `hidden_dim`, `num_layers`, `num_heads`,
+            `vocabulary_size` and what else `keras-seq train generate --help` says of the model.
+            Arguments of `keras.Model`.
     """
 
+    causal = False
+
     def __init__(
+        self,
+        backbone: Backbone | str = "transformer",
+        tokenizer: Tokenizer | str | None = None,
+        max_length: int | None = None,
+        tie_embeddings: bool | None = None,
+        embedding: TokenEmbedding | None = None,
+        **kwargs: Any,
+    ) -> None:
+        arguments = {
+            "max_length": max_length,
+            "tie_embeddings": tie_embeddings,
+            "embedding": embedding,
+        }
+        super().__init__(backbone, tokenizer, arguments, **kwargs)
+
+    @classmethod
+    def make_parts(cls, settings: Any, vocabulary_size: int) -> dict[str, Any]:
+        """Returns arguments of `assemble`, the backbone among them, for settings of the task."""
+        return make_parts(settings, cls.causal)
+
+    def assemble(
         self,
         backbone: Backbone,
         tokenizer: Tokenizer,
         max_length: int = 256,
         tie_embeddings: bool = False,
         embedding: TokenEmbedding | None = None,
-        **kwargs: Any,
     ) -> None:
+        """Makes the layers; see the class for the arguments."""
+        if self.causal:
+            backbone.require_causal()
         limit = backbone.max_length or max_length
         if not 1 < max_length <= limit:
             raise ValueError(
                 f"max_length must be from 2 to the backbone's {limit}. Received: {max_length}"
             )
-        super().__init__(backbone, tokenizer, max_length, embedding, **kwargs)
+        self.assemble_base(backbone, tokenizer, max_length, embedding)
         if tie_embeddings and self.embedding.dim != backbone.hidden_dim:
             raise ValueError(
                 "A softmax that shares the embedding's weights needs vectors of one width. "

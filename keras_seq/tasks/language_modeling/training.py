@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from keras_seq.backbones import Backbone, RecurrentBackbone, TransformerBackbone
 from keras_seq.data.batches import Batches, HeldOutBlocks, PackedBatches
 from keras_seq.data.tokens import tokenize_cached
 from keras_seq.errors import UserError
+from keras_seq.tasks.language_modeling.architecture import make_parts
 from keras_seq.tasks.language_modeling.model import LanguageModel
 from keras_seq.tasks.language_modeling.settings import LanguageModelSettings
 from keras_seq.text import Tokenizer
@@ -20,7 +20,6 @@ EVAL_BATCH_TOKENS = 4096  # tokens per batch when a model is evaluated, about
 def prepare_language_model(
     session: Session,
     model_class: type[LanguageModel],
-    causal: bool,
     make_batches: Callable[[Batches, Tokenizer, int], Batches],
 ) -> TrainingPlan:
     """Prepares a language model and its data.
@@ -30,7 +29,6 @@ def prepare_language_model(
     Args:
         session: The session.
         model_class: The class of the model.
-        causal: Whether a token is predicted from earlier ones only.
         make_batches: Turns blocks of tokens into what is learnt of them; also takes the tokenizer
             and the seed.
     """
@@ -42,7 +40,7 @@ def prepare_language_model(
         f"{others:,} characters held out"
     )
     tokenizer = session.load_or_train_tokenizer(train)
-    model = build_language_model(model_class, settings, tokenizer, causal)
+    model = build_language_model(model_class, settings, tokenizer)
     tokens = tokenize_cached(tokenizer, train)
     batches = PackedBatches(
         tokens.join(BEGINNING, END),
@@ -73,7 +71,6 @@ def build_language_model(
     model_class: type[LanguageModel],
     settings: LanguageModelSettings,
     tokenizer: Tokenizer,
-    causal: bool,
 ) -> LanguageModel:
     """Builds the model that `settings` describe, with random weights.
 
@@ -81,27 +78,6 @@ def build_language_model(
         UserError: If the settings don't fit together.
     """
     try:
-        return model_class(
-            _build_backbone(settings, causal),
-            tokenizer,
-            settings.max_length,
-            settings.tie_embeddings,
-        )
+        return model_class(tokenizer=tokenizer, **make_parts(settings, model_class.causal))
     except ValueError as error:
         raise UserError(str(error)) from error
-
-
-def _build_backbone(settings: LanguageModelSettings, causal: bool) -> Backbone:
-    options = {"num_layers": settings.num_layers, "dropout": settings.dropout}
-    if settings.backbone == "transformer":
-        return TransformerBackbone(
-            settings.hidden_dim,
-            num_heads=settings.num_heads,
-            max_length=settings.max_length,
-            positions="rotary",
-            causal=causal,
-            **options,
-        )
-    return RecurrentBackbone(
-        settings.hidden_dim, cell=settings.backbone, bidirectional=not causal, **options
-    )

@@ -11,6 +11,7 @@ from keras import ops
 from keras_seq.backbones import EncoderDecoder
 from keras_seq.compiling import JIT_CALLS, compile_function
 from keras_seq.console import show_progress
+from keras_seq.data.datasets import holds_texts, is_dataset, read_dataset
 from keras_seq.decoding import Hypothesis, beam_search
 from keras_seq.embeddings import TokenEmbedding, token_mask
 from keras_seq.errors import UserError
@@ -20,12 +21,14 @@ from keras_seq.signature import Entry
 from keras_seq.tasks.language_modeling.model import mask_special_tokens
 from keras_seq.tasks.text_model import SignatureMixin, TextModel
 from keras_seq.tasks.translate.answers import join_hypotheses, read_hypotheses
+from keras_seq.tasks.translate.architecture import make_parts
 from keras_seq.tasks.translate.signatures import TranslatorSignatures
 from keras_seq.text import Tokenizer
 from keras_seq.text.sentences import split_text
 from keras_seq.text.token_rows import pad_rows
 from keras_seq.text.tokenizer import BEGINNING, END, encode_utf8
 from keras_seq.text.trimming import strip_text
+from keras_seq.text.utf8 import is_text, list_texts
 from keras_seq.typing import Arrays, State, Tensor
 
 MAX_BATCH_ROWS = 64  # Rows of a search, beams included.
@@ -36,57 +39,83 @@ SIZES = 16  # Compiled functions are cached for lengths that are multiples of it
 class Translator(SignatureMixin, TextModel):
     """An encoder-decoder and a softmax that shares the embedding's weights.
 
-    It is trained with source ids `(B, S)` and target ids `(B, T)`, which begin with the beginning
-    token, as `x`, and the target shifted by one, which ends with the end token, as `y`; see
-    `preprocess`. The model itself appends an end token to each source.
+    `fit` takes texts as `x` and their translations as `y`; or what `preprocess` makes of them:
+    source ids `(B, S)` and target ids `(B, T)`, which begin with the beginning token, as `x`, and
+    the target shifted by one, which ends with the end token, as `y`. The model itself appends an
+    end token to each source.
 
     Args:
-        backbone: A `keras_seq.backbones.EncoderDecoder`.
-        tokenizer: A `keras_seq.text` tokenizer of both languages.
-        max_length: Largest number of tokens of a source, and of a target.
+        backbone: "rnn", "lstm" or "transformer", or a `keras_seq.backbones.EncoderDecoder`.
+        tokenizer: A `keras_seq.text` tokenizer of both languages; by default `fit` learns
+            SentencePiece pieces.
+        max_length: Largest number of tokens of a source, and of a target; 100 by default.
         source: Name of the source language.
         target: Name of the target language.
         embedding: A `TokenEmbedding` of the backbone's width; by default a new, scaled one.
+        **kwargs: Of a backbone by name also `hidden_dim`, `num_layers`, `num_heads`,
+            `vocabulary_size` and what else `keras-seq train translate --help` says of the model.
+            Arguments of `keras.Model`.
 
     Example:
 
     ```python
-    tokenizer = keras_seq.text.SentencePieceTokenizer.train(english + german)
-    backbone = keras_seq.backbones.TransformerEncoderDecoder(128)
-    model = keras_seq.models.Translator(backbone, tokenizer, max_length=100)
-    model.compile("adam", keras_seq.training.CrossEntropy(from_logits=True))
-    model.fit(*model.preprocess(english, german), epochs=10)
-    model.translate(["A man in a blue shirt."], num_beams=4)
+    english = ["one dog", "two dogs", "one cat", "two cats"] * 25
+    german = ["ein Hund", "zwei Hunde", "eine Katze", "zwei Katzen"] * 25
+    model = keras_seq.Translator("lstm", hidden_dim=32, vocabulary_size=300)
+    model.fit(english, german, epochs=2)
+    model.translate("two dogs", num_beams=2)
     ```
     """
 
     task = "translate"
     entry = Entry("translate_text", ("translate_text", "attend_text"))
+    splits_digits = True
     r_drop = 0.0  # α of `compute_loss`; set it to train with.
     signatures_class = TranslatorSignatures
 
+    @staticmethod
+    def make_parts(settings: Any, vocabulary_size: int) -> dict[str, Any]:
+        """Returns arguments of `assemble`, the backbone among them, for settings of the task."""
+        return make_parts(settings)
+
     def __init__(
         self,
-        backbone: EncoderDecoder,
-        tokenizer: Tokenizer,
-        max_length: int = 100,
+        backbone: EncoderDecoder | str = "transformer",
+        tokenizer: Tokenizer | str | None = None,
+        max_length: int | None = None,
         source: str = "",
         target: str = "",
         embedding: TokenEmbedding | None = None,
         **kwargs: Any,
     ) -> None:
+        arguments = {"max_length": max_length, "embedding": embedding}
+        super().__init__(backbone, tokenizer, arguments, **kwargs)
+        self.source, self.target = source, target
+
+    def assemble(
+        self,
+        backbone: EncoderDecoder,
+        tokenizer: Tokenizer,
+        max_length: int = 100,
+        embedding: TokenEmbedding | None = None,
+    ) -> None:
+        """Makes the layers; see the class for the arguments."""
         limit = (backbone.max_length or max_length + 1) - 1
         if not 1 <= max_length <= limit:
             raise ValueError(
                 f"max_length must be from 1 to {limit}: the backbone's positions, and one of them "
                 f"is for the end of a text. Received: {max_length}"
             )
-        super().__init__(
-            backbone, tokenizer, max_length, embedding, scaled_embedding=True, **kwargs
-        )
-        self.source, self.target = source, target
+        self.assemble_base(backbone, tokenizer, max_length, embedding, scaled_embedding=True)
         self.head = LanguageHead(self.embedding.vocabulary_size, tied=True, name="head")
         self.build(((None, None), (None, None)))
+
+    def learn_tokenizer(self, settings: Any, texts: list[Any], y: Any) -> Tokenizer:
+        """Returns a tokenizer for texts and their translations."""
+        if y is None:
+            raise UserError("A translator learns from texts and translations. Received: no second.")
+        texts = [*texts, *list_texts(y)[: len(texts)]]
+        return super().learn_tokenizer(settings, texts, None)
 
     def build(self, input_shape: Any) -> None:
         if not self.embedding.built:
@@ -382,6 +411,12 @@ class Translator(SignatureMixin, TextModel):
         weight = (shifted > 0).astype("float32")
         # Keras takes the mean over all positions; the weights make it that over the tokens.
         return (source_ids, read), shifted, weight * (weight.size / max(1, weight.sum()))
+
+    def prepare(self, x: Any, y: Any = None) -> tuple[Any, Any, Any]:
+        """Converts texts and translations as `preprocess`; other data stays as it is."""
+        if is_dataset(x) and holds_texts(x):
+            x, y = read_dataset(x)
+        return self.preprocess(list_texts(x), list_texts(y)) if is_text(x) else (x, y, None)
 
     def describe(self) -> dict[str, Any]:
         """Returns backbone, sizes and languages, for the manifest of a bundle."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from keras_seq.errors import UserError
 from keras_seq.options import option, override
 from keras_seq.tasks.text_settings import TextSettings
-from keras_seq.training.settings import AT_LEAST_0, AT_LEAST_1, MODEL, TRAINING
+from keras_seq.training.settings import AT_LEAST_0, AT_LEAST_1, MODEL, PRETRAINING, TRAINING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class TranslatorSettings(TextSettings):
         "",
         "translator to begin with: a run, a .keras file or a preset; settings that describe its "
         "vocabulary and its shape are not used",
-        group=MODEL,
+        group=PRETRAINING,
         metavar="RUN",
         default_text="random weights",
     )

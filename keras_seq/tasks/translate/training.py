@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from keras_seq.backbones import EncoderDecoder, RecurrentEncoderDecoder, TransformerEncoderDecoder
 from keras_seq.data.corpus import Pairs
 from keras_seq.data.tokens import sample_segmentations, tokenize_cached
 from keras_seq.errors import UserError
 from keras_seq.tasks.loading import load_initial
+from keras_seq.tasks.translate.architecture import make_parts
 from keras_seq.tasks.translate.batches import HeldOutPairs, PairBatches
 from keras_seq.tasks.translate.metrics import translation_metrics
 from keras_seq.tasks.translate.model import Translator
@@ -95,26 +95,9 @@ def build_translator(
         UserError: If the settings don't fit together.
     """
     try:
-        backbone = _build_backbone(settings)
-        return Translator(backbone, tokenizer, settings.max_length, source, target)
+        return Translator(tokenizer=tokenizer, source=source, target=target, **make_parts(settings))
     except ValueError as error:
         raise UserError(str(error)) from error
-
-
-def _build_backbone(settings: TranslatorSettings) -> EncoderDecoder:
-    options: dict[str, Any] = {
-        "num_layers": settings.num_layers,
-        "num_heads": settings.num_heads,
-        "dropout": settings.dropout,
-    }
-    if settings.backbone == "transformer":
-        return TransformerEncoderDecoder(
-            settings.hidden_dim,
-            intermediate_dim=settings.intermediate_dim,
-            max_length=settings.max_length + 1,
-            **options,
-        )
-    return RecurrentEncoderDecoder(settings.hidden_dim, cell=settings.backbone, **options)
 
 
 def build_translator_from(

@@ -20,7 +20,7 @@ from keras_seq.typing import Tensor
 
 def prepare(session: Session) -> TrainingPlan:
     """Prepares a masked language model and its data."""
-    return prepare_language_model(session, MaskedLanguageModel, False, mask_batches)
+    return prepare_language_model(session, MaskedLanguageModel, mask_batches)
 
 
 def mask_batches(blocks: Batches, tokenizer: Tokenizer, seed: int) -> MaskedBatches:

@@ -136,7 +136,7 @@ def test_only_tokens_of_a_text_are_hidden():
 @pytest.mark.parametrize("backbone", ["lstm", "transformer"])
 def test_places_alone_have_the_logits_of_all(backbone):
     settings = BACKBONES[backbone].replace(hidden_dim=8, num_layers=1, num_heads=2, max_length=16)
-    model = build_language_model(MaskedLanguageModel, settings, ByteTokenizer(), causal=False)
+    model = build_language_model(MaskedLanguageModel, settings, ByteTokenizer())
     ids = np.random.default_rng(0).integers(4, 260, (3, 16), dtype="int32")
     places = np.array([[0, 7], [3, 15], [1, 2]], "int32")
     some = keras.ops.convert_to_numpy(model((ids, places)))
