@@ -15,7 +15,7 @@ from keras_seq.training import Devices
 
 pytestmark = pytest.mark.slow
 
-SETTINGS = ["--backbone", "lstm", "--epochs", "1", "--dropout", "0", "--tokenizer", "bytes"]
+SETTINGS = ["--backbone", "rnn", "--epochs", "1", "--dropout", "0", "--tokenizer", "bytes"]
 SETTINGS += ["--max-length", "32", "--hidden-dim", "16", "--batch-size", "20"]
 SETTINGS += ["--average", "0.9"]
 

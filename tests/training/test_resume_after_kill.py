@@ -15,7 +15,7 @@ from keras_seq.cli import main
 
 pytestmark = pytest.mark.slow
 
-SETTINGS = ["--backbone", "lstm", "--epochs", "3", "--tokenizer", "bytes", "--max-length", "66"]
+SETTINGS = ["--backbone", "rnn", "--epochs", "3", "--tokenizer", "bytes", "--max-length", "66"]
 SETTINGS += [
     "--hidden-dim",
     "16",

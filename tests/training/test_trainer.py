@@ -63,13 +63,13 @@ def run_in(path, settings, batches, model=None, validation=None, **options):
 
 
 def test_learns_and_keeps_the_best(tmp_path):
-    settings = TrainingSettings(epochs=30, learning_rate=0.05)
-    model, epochs = run_in(tmp_path, settings, Rows())
-    assert [line["epoch"] for line in epochs] == list(range(1, 31))
+    settings = TrainingSettings(epochs=6, learning_rate=0.05)
+    model, epochs = run_in(tmp_path, settings, Rows(50))
+    assert [line["epoch"] for line in epochs] == list(range(1, 7))
     assert epochs[-1]["val_loss"] < 1e-3 < epochs[0]["loss"]
     best = keras.saving.load_model(tmp_path / "model.keras")
     losses = [line["val_loss"] for line in epochs]
-    found = np.mean((best.predict(Rows().x, verbose=0) - Rows().y) ** 2)
+    found = np.mean((best.predict(Rows(50).x, verbose=0) - Rows(50).y) ** 2)
     assert found == pytest.approx(min(losses), rel=1e-4)
     assert model.count_params() == 5
 
@@ -212,8 +212,8 @@ sys.exit(run_command(run))
 def test_mixed_precision(tmp_path, precision):
     keras.config.set_dtype_policy(precision)
     try:
-        settings = TrainingSettings(epochs=30, learning_rate=0.05, precision=precision)
-        model, epochs = run_in(tmp_path, settings, Rows())
+        settings = TrainingSettings(epochs=3, learning_rate=0.05, precision=precision)
+        model, epochs = run_in(tmp_path, settings, Rows(100))
     finally:
         keras.config.set_dtype_policy("float32")
     assert epochs[-1]["val_loss"] < 0.01

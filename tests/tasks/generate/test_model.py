@@ -16,10 +16,11 @@ from tests.random_weights import randomize_weights
 LENGTH = 32
 
 
-def made(kind):
+def made(kind, layers=2):
     tokenizer = ByteTokenizer()
     if kind == "transformer":
-        backbone = TransformerBackbone(16, 2, 2, max_length=LENGTH, positions="rotary", causal=True)
+        options = {"max_length": LENGTH, "positions": "rotary", "causal": True}
+        backbone = TransformerBackbone(16, layers, 2, **options)
     else:
         backbone = RecurrentBackbone(16, kind)
     model = TextGenerator(backbone, tokenizer, LENGTH, tie_embeddings=True)
@@ -35,7 +36,8 @@ def model(request):
 
 @pytest.fixture(scope="module")
 def transformer():
-    return made("transformer")
+    """Of one layer, where a test is of what surrounds the layers."""
+    return made("transformer", layers=1)
 
 
 def greedy(model, prompt, count, penalty=1.0):
@@ -213,7 +215,7 @@ def test_only_causal_backbones_write():
 def test_one_prompt_after_another_of_any_length():
     """Each is written and searched as by a model that has written nothing before."""
     prompts = ["a", "a longer prompt", "a prompt of many tokens"]  # 16 places, and 32
-    model = made("transformer")
+    model = made("transformer", layers=1)
     for prompt in [*prompts, *reversed(prompts)]:
         expected = greedy(model, prompt, 6)
         assert "".join(model.stream(prompt, 6, temperature=0.0)) == expected
