@@ -66,15 +66,16 @@ export async function startHost({isolated = true, folder = BUILT} = {}) {
   return {origin: `http://127.0.0.1:${port}`, overrides, requests, countRequests, waitForRequests, close, reopen: () => listen(port)};
 }
 
-/** Starts the browser, until the tests of the file have ended. */
-export async function startBrowser() {
+/**
+ * Starts the browser, until the tests of the file have ended. V8 optimises a function of a runtime when it has used
+ * `tieringBudget`, by default three times the usual: pages live for seconds, and would spend more on that than on models.
+ */
+export async function startBrowser({tieringBudget = 40_000_000} = {}) {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: [
       '--no-sandbox', '--disable-gpu', '--disable-background-networking', '--enable-blink-features=ForceEagerMeasureMemory',
-      // Optimises a function of a runtime when it has run three times as long as usual: else each page,
-      // which lives for seconds, spends more on that than on the models.
-      '--js-flags=--wasm-tiering-budget=40000000',
+      `--js-flags=--wasm-tiering-budget=${tieringBudget}`,
     ],
   });
   after(() => browser.close());

@@ -12,7 +12,7 @@ const {zipSync} = require('fflate');
 const GOOD = 'A wonderful film: warm, funny, and over far too soon.';
 const MODEL = '/models/sentiment/tflite/model.tflite';
 
-const browser = await startBrowser();
+const browser = await startBrowser({tieringBudget: 100_000_000}); // A model answers one text or two here.
 const temporary = mkdtempSync(join(tmpdir(), 'mobile-demo-'));
 after(() => rmSync(temporary, {recursive: true}));
 let host;

@@ -57,7 +57,7 @@ def built(tmp_path_factory, installed, pytestconfig):
     if cached.is_dir():
         shutil.copytree(cached, models)
     environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
-    # The operations are small: threads take as long for all of them together, and wait for each other.
+    # The operations are small: more threads take more time in all.
     environment |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
     subprocess.run(["npm", "run", "build"], cwd=copy, env=environment, check=True, timeout=900)
     if not cached.is_dir():
