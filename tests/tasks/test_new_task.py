@@ -121,8 +121,12 @@ class WordCounter(SignatureMixin, TextModel):
     entry = Entry("count_text")
     signatures_class = CounterSignatures
 
-    def __init__(self, *arguments, **options):
-        super().__init__(*arguments, **options)
+    def __init__(self, backbone, tokenizer, max_length, embedding=None, **options):
+        parts = {"max_length": max_length, "embedding": embedding}
+        super().__init__(backbone, tokenizer, parts, **options)
+
+    def assemble(self, **parts):
+        self.assemble_base(**parts)
         self.head = keras.layers.Dense(1, name="head")
         self.build_parts()
         self.head.build((None, self.backbone.hidden_dim))
