@@ -11,6 +11,7 @@ from export import bundle, card, parity, runtime
 from export import formats as all_formats
 from export.formats.trace import freeze
 from export.keras_layers import float32, patched_keras_layers
+from export.report import ExportReport
 from export.strings import add_strings
 from keras_seq.errors import UserError
 from keras_seq.signature import DIMENSIONS, Entry, Signature
@@ -29,7 +30,7 @@ def export_model(
     *,
     texts: Sequence[str] | None = None,
     texts_name: str = "texts of the caller",
-    sample: Mapping[str, Any] | None = None,
+    sample: Any = None,
     batch: int = 1,
     max_length: int | None = None,
     max_new_tokens: int | None = None,
@@ -42,7 +43,7 @@ def export_model(
     trained_on: Mapping[str, str] | None = None,
     overwrite: bool = False,
     say: Callable[[str], None] = lambda _: None,
-) -> dict[str, Any]:
+) -> ExportReport:
     """Writes a bundle and proves that every format in it computes what Keras computes.
 
     The bundle appears at `output` when it is complete and proven; after any error nothing does.
@@ -53,10 +54,12 @@ def export_model(
         formats: One or more of "saved_model", "tflite" and "onnx".
         texts: Real texts to compare on; random inputs if None.
         texts_name: Description of the texts, for the manifest.
-        sample: Real inputs of a Keras model to compare on: arrays by the names of its inputs.
+        sample: Real inputs of a Keras model to compare on: arrays by the names of its inputs, a
+            tuple of arrays in their order, one array, or a `tf.data.Dataset`.
         batch: Rows of a call in a format with fixed shapes (TFLite).
         max_length: Steps of a row in such a format where the model leaves them open; the model's
-            own maximum if None. In every format also the tokens that signatures on texts read.
+            own maximum if None, and open, too, where it has none. In every format also the tokens
+            that signatures on texts read.
         max_new_tokens: Largest number of tokens that a text generator or translator writes, in
             every format. By default a generator writes what `max_length` leaves of its positions,
             or half of them.
@@ -74,7 +77,7 @@ def export_model(
         say: Called with a line of progress at each step.
 
     Returns:
-        The manifest.
+        The manifest, a dictionary. It shows itself as the table of what was proven.
 
     Raises:
         UserError: If Keras runs on another backend than TensorFlow, `output` is in the way, a
@@ -88,7 +91,8 @@ def export_model(
         from export.keras_model import KerasModel
 
         model = KerasModel(model, sample, batch if stream else None)
-    elif stream or sample:
+        sample = model.sample
+    elif stream or sample is not None:
         raise UserError(
             f"{type(model).__name__} has signatures of its own and is compared on texts: --stream "
             "and --sample are for other Keras models."
@@ -105,7 +109,8 @@ def export_model(
         every = model.signatures(requested)
     entry = getattr(model, "entry", None) or Entry(every[0].name)
     signatures = _select_signatures(every, entry, only)
-    sizes = _static_sizes(limits, every, batch, requested, sample, dynamic)
+    sizes, open_sizes = _static_sizes(limits, every, batch, requested, sample)
+    open_sizes |= {size for size in sizes if ("batch" if size == "B" else "length") in dynamic}
     source = f"{parity.RANDOM_ROWS} random inputs"
     if texts:
         source = f"{len(texts)} {texts_name}"
@@ -152,7 +157,7 @@ def export_model(
         for name in names:
             say(f"Writing {name}")
             made_of = signatures if all_formats.module(name).RULES else frozen
-            manifest["variants"].append(_write_variant(name, made_of, folder, sizes, dynamic))
+            manifest["variants"].append(_write_variant(name, made_of, folder, sizes, open_sizes))
         bundle.write_manifest(folder, manifest)
 
         proofs = []
@@ -172,7 +177,7 @@ def export_model(
         }
         (folder / bundle.CARD).write_text(card.model_card(Path(output).name, manifest), "utf-8")
         bundle.write_manifest(folder, manifest)
-    return bundle.read_manifest(output)
+    return ExportReport(bundle.read_manifest(output))
 
 
 def _require_tensorflow() -> None:
@@ -242,9 +247,11 @@ def _static_sizes(
     batch: int,
     requested: Mapping[str, int],
     sample: Mapping[str, Any] | None,
-    dynamic: Collection[str],
-) -> dict[str, int]:
-    """Returns a size for every dimension that the signatures leave open."""
+) -> tuple[dict[str, int], set[str]]:
+    """Returns a size for every dimension that the signatures leave open, and those that no one
+    has given: files leave them open, and they are compared on inputs of one size.
+    """
+    open_sizes = set()
     if batch < 1:
         raise UserError(f"batch is 1 or more. Received: {batch}")
     sizes: dict[str, int] = {size: limits[size] for size in ("N", "K") if size in limits}
@@ -265,16 +272,10 @@ def _static_sizes(
                     sizes[size] = requested["T"]
                 elif sample and tensor.name in sample:
                     sizes[size] = sample[tensor.name].shape[axis]
-                elif "length" in dynamic:
-                    sizes[size] = RANDOM_LENGTH
                 else:
-                    raise UserError(
-                        f"The input {tensor.name} has the shape {list(tensor.shape)}: the model "
-                        f"leaves {size} open, and the files need a size. Give one with "
-                        "--max-length N or a sample of that size (--sample FILE.npz), or leave it "
-                        "open in the files, too: --dynamic-length"
-                    )
-    return sizes
+                    sizes[size] = RANDOM_LENGTH
+                    open_sizes.add(size)
+    return sizes, open_sizes
 
 
 def _random_rows(signatures: Sequence[Signature]) -> int:
@@ -289,14 +290,14 @@ def _write_variant(
     signatures: Sequence[Signature],
     folder: Path,
     sizes: dict[str, int],
-    dynamic: Collection[str],
+    open_sizes: Collection[str],
 ) -> dict[str, Any]:
     """Writes a format; returns what the manifest says about it."""
     module = all_formats.module(name)
     fixed = {
         size: value
         for size, value in (sizes if module.STATIC else {}).items()
-        if ("batch" if size == "B" else "length") not in dynamic
+        if size not in open_sizes
     }
     if module.STRINGS:
         signatures = add_strings(signatures)

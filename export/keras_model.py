@@ -12,12 +12,14 @@ import tensorflow as tf
 from keras import tree
 
 from export.keras_layers import states, text
+from export.keras_layers.names import make_unique, name_layers
 from export.keras_layers.random_inputs import (
     Observed,
     draw_inputs,
     infer_dtypes,
     make_tensor_spec,
 )
+from keras_seq.data.datasets import is_dataset
 from keras_seq.errors import UserError
 from keras_seq.signature import Signature, TensorSpec
 from keras_seq.typing import Arrays, Tensor
@@ -30,8 +32,9 @@ class KerasModel:
     """A Functional, Sequential or subclassed `keras.Model` as a `keras_seq.signature.Exportable`.
 
     Its signature is `predict`. With `stream` it also has `stream`, one step of the model with the
-    states of recurrent layers as inputs `state_LAYER_0` … and outputs `next_state_LAYER_0` …; the
-    states of a stateful layer are so in `predict`, too. Inputs and outputs have the model's names.
+    states of recurrent layers as inputs `state_LAYER_h`, `state_LAYER_c` and outputs
+    `next_state_LAYER_h` …; the states of a stateful layer are so in `predict`, too. Inputs and
+    outputs have the model's names, without the numbers that Keras gives to layers.
 
     A dimension that the model leaves open is "B" for the batch and "T" for the one other; where
     there are several, "T", the axis and the input's name. A string input `NAME` becomes the UTF-8
@@ -39,8 +42,9 @@ class KerasModel:
 
     Args:
         model: A built model.
-        sample: Arrays by the names of the inputs, for a model that does not know their shapes and
-            dtypes itself.
+        sample: Inputs for a model that does not know their shapes and dtypes itself: arrays by
+            their names, a tuple of arrays in the order of the inputs, one array, or a
+            `tf.data.Dataset`, whose first batch counts.
         stream: Rows of a call of `stream`; None for no such signature.
 
     Attributes:
@@ -58,11 +62,12 @@ class KerasModel:
     def __init__(
         self,
         model: keras.Model,
-        sample: Mapping[str, np.ndarray] | None = None,
+        sample: Any = None,
         stream: int | None = None,
     ) -> None:
         self.model = model
-        self.call, self.inputs = _declare_inputs(model, sample or {})
+        self.sample = _name_sample(model, sample)
+        self.call, self.inputs = _declare_inputs(model, self.sample)
         self._states = states.stateful_states(model)
         self._streaming = None if stream is None else states.make_streaming(model, stream)
 
@@ -250,15 +255,18 @@ class KerasModel:
         return outputs
 
     def _output_names(self, outputs: Any) -> list[str]:
-        names = list(getattr(self.model, "output_names", ()))
+        layers = []
         if isinstance(self.model, keras.Sequential):
-            names = [self.model.layers[-1].name]
+            layers = [self.model.layers[-1]]
+        elif isinstance(self.model, states.FUNCTIONAL):
+            layers = [tensor._keras_history.operation for tensor in self.model.outputs]
+        names = name_layers(layers)
         paths = [path for path, _ in tree.flatten_with_path(outputs)]
         if any(isinstance(part, str) for path in paths for part in path):
             names = ["_".join(str(part) for part in path) for path in paths]
         elif len(names) != len(paths):
             names = ["output"] if len(paths) == 1 else [f"output_{i}" for i in range(len(paths))]
-        return _unique(names, [tensor.name for tensor in self._tensors])
+        return make_unique(names, [tensor.name for tensor in self._tensors])
 
     def _trace(self, sizes: Mapping[str, int]) -> Any:
         """Traces `predict` with stock layers and the dimensions in `sizes` fixed."""
@@ -341,6 +349,36 @@ class KerasModel:
         }
 
 
+def _name_sample(model: keras.Model, sample: Any) -> dict[str, np.ndarray]:
+    """Returns the arrays of a sample by the names of the model's inputs.
+
+    Raises:
+        UserError: If there are more or fewer arrays than inputs.
+    """
+    if sample is None:
+        return {}
+    if is_dataset(sample):
+        sample = next(iter(sample.as_numpy_iterator()))
+        sample = sample[0] if isinstance(sample, tuple) else sample  # without labels
+    if isinstance(sample, Mapping):
+        return {name: np.asarray(array) for name, array in sample.items()}
+    if isinstance(model, (keras.Sequential, states.FUNCTIONAL)):
+        names = [tensor.name for tensor in _declare_inputs(model, {})[1]]
+    else:
+        names = [
+            name
+            for name in inspect.signature(model.call).parameters
+            if name not in ("training", "mask")
+        ]
+    arrays = [*sample] if isinstance(sample, (list, tuple)) and len(names) > 1 else [sample]
+    if len(arrays) > len(names):
+        raise UserError(
+            f"The model {model.name!r} takes {', '.join(names)}. The sample has {len(arrays)} "
+            "arrays. Give them by name."
+        )
+    return {name: np.asarray(array) for name, array in zip(names, arrays, strict=False)}
+
+
 def _declare_inputs(
     model: keras.Model, sample: Mapping[str, np.ndarray]
 ) -> tuple[Callable[[dict[str, Tensor]], Any], tuple[TensorSpec, ...]]:
@@ -352,10 +390,11 @@ def _declare_inputs(
                 "keras.Input(…)."
             )
         structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+        tensors_in = tree.flatten(structure)
+        # Keras numbers the input of a Sequential model anew; the name of its layer stays.
+        names = name_layers([leaf._keras_history.operation for leaf in tensors_in])
         leaves = [
-            # Keras numbers the input of a Sequential model anew; the name of its layer stays.
-            (leaf._keras_history.operation.name, leaf.dtype, leaf.shape)
-            for leaf in tree.flatten(structure)
+            (name, leaf.dtype, leaf.shape) for name, leaf in zip(names, tensors_in, strict=True)
         ]
         paths = [path for path, _ in tree.flatten_with_path(structure)]
         if paths and all(path and isinstance(path[-1], str) for path in paths):
@@ -422,7 +461,7 @@ def _declare_inputs_by_call(
 
 def _make_specs(leaves: Sequence[tuple[str, str | None, Sequence[int | None]]]) -> tuple:
     """Returns the inputs as `TensorSpec`s, with names for the sizes that Keras leaves open."""
-    names = _unique([name for name, _, _ in leaves], [])
+    names = make_unique([name for name, _, _ in leaves], [])
     open_axes = [
         (name, axis)
         for name, (_, dtype, shape) in zip(names, leaves, strict=True)
@@ -446,20 +485,6 @@ def _make_specs(leaves: Sequence[tuple[str, str | None, Sequence[int | None]]]) 
         )
         for name, (_, dtype, shape) in zip(names, leaves, strict=True)
     )
-
-
-def _unique(names: Iterable[str], taken: Iterable[str]) -> list[str]:
-    """Returns names that every format can spell, none of them twice."""
-    used, unique = set(taken), []
-    for original in names:
-        plain = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in original)
-        plain = plain if plain[:1].isalpha() else f"x{plain}"
-        name, number = plain, 1
-        while name in used:
-            name, number = f"{plain}_{number}", number + 1
-        used.add(name)
-        unique.append(name)
-    return unique
 
 
 def _describe(tensors: Iterable[TensorSpec]) -> str:

@@ -2,6 +2,7 @@
 
     keras_seq.load("preset:sentiment")     a model: of a preset, a run folder or a .keras file
     keras_seq.TextClassifier, TextGenerator, Translator
+    keras_seq.train("generate", data="plays.txt")       a run folder, with its model and history
     keras_seq.export.export(model, "bundle")            the package `export`
     keras_seq.export.load("bundle", "tflite")
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from keras_seq.tasks.classify.model import TextClassifier
     from keras_seq.tasks.generate.model import TextGenerator
     from keras_seq.tasks.loading import load_model as load
+    from keras_seq.tasks.runs import train
     from keras_seq.tasks.translate.model import Translator
 
 __version__ = "0.1.0"
@@ -46,6 +48,7 @@ __all__ = [
     "models",
     "tasks",
     "text",
+    "train",
     "training",
 ]
 
@@ -55,6 +58,7 @@ _HOMES = {
     "Translator": "keras_seq.models",
     "export": "keras_seq.bundles:package",
     "load": "keras_seq.models:load_model",
+    "train": "keras_seq.tasks.runs",
 }
 
 __getattr__, __dir__ = lazy_names(

@@ -4,6 +4,7 @@ import contextlib
 import gc
 import importlib
 import json
+import logging
 import os
 import signal
 import sys
@@ -12,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from keras_seq.errors import OutOfMemoryError, UserError
+from keras_seq.errors import OutOfMemoryError, UserError, speak_command_line
 
 Item = TypeVar("Item")
 
@@ -34,14 +35,24 @@ def show_progress(items: Sequence[Item], text: str) -> Iterator[Item]:
     yield from tqdm(items, text, file=sys.stderr, leave=False, delay=1)
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
-    """Prints a table; columns of numbers are aligned to the right."""
+def format_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], format: str = "simple"
+) -> str:
+    """Returns a table, as text or in another format of `tabulate`, such as "html".
+
+    Columns of numbers are aligned to the right.
+    """
     from tabulate import tabulate
 
-    print(f"\n{title}\n" if title else "")
     numbers = [all(row[i][:1].isdigit() for row in rows) for i in range(len(columns))]
-    align = ["right" if right else "left" for right in numbers]
-    print(tabulate(rows, columns, disable_numparse=True, colalign=align if rows else None))
+    align = ["right" if right else "left" for right in numbers] if rows else None
+    return tabulate(rows, columns, format, disable_numparse=True, colalign=align)
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
+    """Prints a table."""
+    print(f"\n{title}\n" if title else "")
+    print(format_table(columns, rows))
     print()
 
 
@@ -81,22 +92,41 @@ def import_quietly(module: str) -> None:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     collect_garbage_rarely()  # also while importing
+    with hide_messages():
+        with _hide_modules(*UNUSED_MODULES):
+            importlib.import_module("keras")
+        importlib.import_module(module)
+    collect_garbage_rarely()
+
+
+@contextlib.contextmanager
+def hide_messages(*loggers: str, keep_on_error: bool = True) -> Iterator[None]:
+    """Hides what libraries write on standard error inside the block.
+
+    Their compiled parts know no other way to be quiet.
+
+    Args:
+        *loggers: Names of Python loggers whose warnings are hidden, too.
+        keep_on_error: Write it after all if the block raises an error.
+    """
+    levels = {name: logging.getLogger(name).level for name in loggers}
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as messages:
         os.dup2(messages.fileno(), 2)
+        for name in loggers:
+            logging.getLogger(name).setLevel(logging.ERROR)
         try:
-            with _hide_modules(*UNUSED_MODULES):
-                importlib.import_module("keras")
-            importlib.import_module(module)
+            yield
         except BaseException:
             messages.seek(0)
-            os.write(stderr, messages.read())
+            os.write(stderr, messages.read() if keep_on_error else b"")
             raise
         finally:
+            for name, level in levels.items():
+                logging.getLogger(name).setLevel(level)
             os.dup2(stderr, 2)
             os.close(stderr)
-    collect_garbage_rarely()
 
 
 def collect_garbage_rarely() -> None:
@@ -140,6 +170,11 @@ def _persistent_interrupts() -> Iterator[None]:
 
 def run_command(command: Callable[[], int | None]) -> int:
     """Runs a command; an error that the user can fix becomes one message and exit status 2."""
+    with speak_command_line():
+        return _run_command(command)
+
+
+def _run_command(command: Callable[[], int | None]) -> int:
     try:
         with _persistent_interrupts():
             return command() or 0

@@ -1,12 +1,59 @@
 """The error that a user can fix, and checks of arguments."""
 
+import contextlib
+import re
+from collections.abc import Iterator
+from contextvars import ContextVar
+
+_in_command: ContextVar[bool] = ContextVar("in_command", default=False)
+
+# Options of the command lines whose arguments in Python are not called the same.
+ARGUMENTS = {
+    "--dynamic-batch": 'dynamic=["batch"]',
+    "--dynamic-length": 'dynamic=["length"]',
+    "--no-split": "split=False",
+    "--overwrite": "overwrite=True",
+    "--stream": "stream=True",
+    "--truncate": "truncate=True",
+}
+# A whole command stays what it is. An option may have a value, or a word that stands for one.
+COMMAND_OR_OPTION = re.compile(
+    r"(?:keras-seq|python -m export|npm|pip) [^\n]*?(?=[.;:,]?(?:\s[A-Z]|$))"
+    r"|(--[a-z][a-z0-9]*(?:-[a-z0-9]+)*)(?: ([A-Z][A-Z_.:]+|[A-Z]|\d[\w.]*|mixed_\w+)(?![\w-]))?"
+)
+
 
 class UserError(ValueError):
     """An error in the input or the use, which the reader of the message can fix.
 
     The message says what was received and what to do. The command lines print it without a
-    traceback and exit with status 2.
+    traceback and exit with status 2. It is written with the options of the command lines; in
+    Python, `--max-length 5` reads `max_length=5`.
     """
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return text if _in_command.get() else COMMAND_OR_OPTION.sub(_to_argument, text)
+
+
+def _to_argument(match: re.Match[str]) -> str:
+    option, value = match.groups()
+    if option is None or option == "--help":
+        return match[0]
+    if option in ARGUMENTS:
+        return ARGUMENTS[option] + (f" {value}" if value else "")
+    name = option.removeprefix("--").replace("-", "_")
+    return f"{name}={value}" if value else name
+
+
+@contextlib.contextmanager
+def speak_command_line() -> Iterator[None]:
+    """Inside the block messages name the options of the command line."""
+    token = _in_command.set(True)
+    try:
+        yield
+    finally:
+        _in_command.reset(token)
 
 
 class OutOfMemoryError(UserError):

@@ -47,6 +47,9 @@ class TensorSpec:
     default: float | str | None = None
     truncation_side: str | None = None
 
+    def __str__(self) -> str:
+        return f"{self.name} {self.dtype} [{', '.join(map(str, self.shape))}]"
+
     def to_json(self) -> dict[str, Any]:
         return {key: value for key, value in asdict(self).items() if value is not None}
 
@@ -79,13 +82,17 @@ def text_lengths(tensors: Sequence[TensorSpec]) -> dict[str, str]:
 UNREAD = TensorSpec("unread", "int32", ("B",))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SignatureSpec:
     """The name, inputs and outputs of a signature, as the manifest of a bundle has them."""
 
     name: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+
+    def __repr__(self) -> str:
+        inputs, outputs = (", ".join(map(str, t)) for t in (self.inputs, self.outputs))
+        return f"{self.name}({inputs}) -> {outputs}"
 
     @property
     def counts_unread(self) -> bool:
@@ -126,7 +133,7 @@ class SignatureSpec:
         return cls(name, tensors(value["inputs"]), tensors(value["outputs"]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Signature(SignatureSpec):
     """A signature together with its function.
 

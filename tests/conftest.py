@@ -46,16 +46,21 @@ BACKBONES = ("rnn", "lstm", "transformer")
 # The longest first: else one process does them alone at the end.
 LONGEST = (
     "mobile_demo/test_mobile_demo.py",
-    "training/test_resume_after_kill.py",
-    "tasks/translate/test_training.py",
-    "tasks/language_modeling/test_training.py",
-    "training/test_devices.py",
-    "test_jax.py",
+    "export/test_gallery.py",
     "test_cli.py",
-    "tasks/test_new_task.py",
-    "export/test_translation.py",
+    "export/test_exporter.py",
     "export/test_generation.py",
-    "test_presets.py",
+    "export/test_translation.py",
+    "test_jax.py",
+    "tasks/language_modeling/test_training.py",
+    "tasks/translate/test_training.py",
+    "tasks/translate/test_model.py",
+    "export/runtime/test_loaded.py",
+    "tasks/classify/test_model.py",
+    "tasks/generate/test_model.py",
+    "training/test_resume_after_kill.py",
+    "training/test_trainer.py",
+    "export/test_keras_model.py",
 )
 
 

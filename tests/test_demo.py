@@ -28,5 +28,5 @@ def test_it_trains_exports_proves_and_predicts(few_reviews_file, tmp_path, capsy
         assert words in printed
     manifest = json.loads((tmp_path / "demo" / "bundle" / "manifest.json").read_text())
     assert {one["format"] for one in manifest["variants"]} == {"saved_model", "tflite", "onnx"}
-    with pytest.raises(UserError, match="--overwrite"):
+    with pytest.raises(UserError, match="overwrite=True"):
         demo.run_demo(arguments)

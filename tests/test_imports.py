@@ -93,6 +93,7 @@ FLOORS = [
     {"export.parity"},
     {"export.keras_layers"},
     {"export.card", "export.keras_model"},
+    {"export.report"},
     {"export.exporter", "export.serving"},
     {"export.deployment"},
     {"export.cli"},

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from export import bundle
-from export.card import name_variant
+from export.report import COLUMNS, list_figures, title_of
 from keras_seq.console import print_table
 
 
@@ -17,19 +16,4 @@ def print_figures(
     variants: Sequence[dict[str, Any]], manifest: dict[str, Any], inputs: str
 ) -> None:
     """Prints the figures of each signature in each variant, as in the manifest's `parity`."""
-    rows = []
-    for variant in variants:
-        size = bundle.find_variant(manifest, variant["format"], variant["precision"])["bytes"]
-        for signature, figures in variant["signatures"].items():
-            rows.append(
-                (
-                    name_variant(variant),
-                    signature,
-                    f"{figures['largest_difference']:.1e}",
-                    f"{figures['agreement']:.2%}",
-                    f"{size / 1e6:.2f} MB",
-                    f"{figures['latency_ms']:.2f} ms",
-                )
-            )
-    columns = ("format", "signature", "largest difference", "same answer", "size", "latency")
-    print_table(columns, rows, f"Compared with Keras on {inputs}; latency of the longest input")
+    print_table(COLUMNS, list_figures(variants, manifest), title_of(inputs))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_seq.console import hide_messages
 from keras_seq.signature import Signature
 
 FOLDER = "saved_model"
@@ -39,7 +40,8 @@ def write_functions(functions: Mapping[str, Any], folder: Path) -> None:
     variables = {id(v): v for traced in functions.values() for v in traced.graph.variables}
     module.weights = list(variables.values())
     try:
-        tf.saved_model.save(module, str(folder / FOLDER), signatures=functions)
+        with hide_messages("tensorflow"):
+            tf.saved_model.save(module, str(folder / FOLDER), signatures=functions)
     except tf.errors.OpError as error:
         # TensorFlow has errors of its own for a full disk.
         raise OSError(f"The SavedModel cannot be written: {error.message}") from error

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from export.formats import add_precision, saved_model
+from keras_seq.console import hide_messages
 from keras_seq.errors import UserError
 from keras_seq.signature import Signature
 from keras_seq.typing import Tensor
@@ -61,7 +62,8 @@ def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) 
         # Says how the file was made; reading and writing it in Python is a fifth of the time.
         converter.exclude_conversion_metadata = True
         try:
-            content = converter.convert()
+            with hide_messages("tensorflow", keep_on_error=False):
+                content = converter.convert()
         except Exception as error:
             raise UserError(_explain(str(error), Path(traced))) from error
     (folder / FOLDER / FILE).write_bytes(content)
@@ -224,7 +226,8 @@ class Runner:
         from ai_edge_litert.interpreter import Interpreter
 
         path = folder / FOLDER / add_precision(FILE, precision)
-        self._interpreter = Interpreter(str(path), num_threads=threads)
+        with hide_messages():
+            self._interpreter = Interpreter(str(path), num_threads=threads)
 
     def open(self, signature: str) -> None:
         """Does nothing: all signatures are open."""

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import tree
 
+from export.keras_layers.names import name_layers
 from export.keras_layers.patching import patch_attributes
 from keras_seq.errors import UserError
 from keras_seq.signature import TensorSpec
@@ -38,7 +39,7 @@ class LayerState:
     """A state that a layer carries from call to call.
 
     Attributes:
-        name: "state_", the layer's name and the state's number.
+        name: "state_", the layer's name, and "h", "c", or "s" and a number.
         variable: Variable in which Keras keeps it, `(B, …)`.
     """
 
@@ -69,11 +70,26 @@ def all_layers(model: keras.Model) -> list[keras.layers.Layer]:
 
 def stateful_states(model: keras.Model) -> list[LayerState]:
     """Returns the states of the stateful layers of a model."""
+    layers = [
+        layer for layer in recurrent_layers(model) if layer.stateful and layer.states is not None
+    ]
     return [
-        LayerState(f"state_{layer.name}_{i}", variable)
-        for layer in recurrent_layers(model)
-        if layer.stateful and layer.states is not None
-        for i, variable in enumerate(tree.flatten(layer.states))
+        state
+        for layer, name in zip(layers, name_layers(layers), strict=True)
+        for state in _name_states(name, layer.states)
+    ]
+
+
+def _name_states(layer: str, variables: Any) -> list[LayerState]:
+    """Returns the states of a layer: "h", and "c" of an LSTM; of other cells "s0", "s1" and so on.
+
+    No name ends in a number, as that of another layer may.
+    """
+    flat = tree.flatten(variables)
+    parts = ("h", "c")[: len(flat)] if len(flat) < 3 else [f"s{i}" for i in range(len(flat))]
+    return [
+        LayerState(f"state_{layer}_{part}", variable)
+        for part, variable in zip(parts, flat, strict=True)
     ]
 
 
@@ -136,9 +152,9 @@ class StreamingModel:
             for layer in layers
         ]
         self.states = [
-            LayerState(f"state_{layer.name}_{i}", variable)
-            for layer, variables in zip(layers, self._variables, strict=True)
-            for i, variable in enumerate(tree.flatten(variables))
+            state
+            for name, variables in zip(name_layers(layers), self._variables, strict=True)
+            for state in _name_states(name, variables)
         ]
 
     @contextlib.contextmanager

@@ -13,20 +13,28 @@ from keras_seq.uniforms import random_uniforms
 
 
 def name_inputs(
-    spec: SignatureSpec, texts: Sequence[Any], inputs: Mapping[str, Any]
+    spec: SignatureSpec, values: Sequence[Any], inputs: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Returns the inputs by name; texts given without a name get theirs.
+    """Returns the inputs by name; those given without a name get theirs, in the order of `spec`.
+
+    Lengths of texts, states and inputs with a default always have a name.
 
     Raises:
-        UserError: If there are more texts than the signature takes.
+        UserError: If there are more than the signature takes, or one is given twice.
     """
-    names = list(spec.texts) or [t.name for t in spec.inputs if t.dtype == "string"]
-    if len(texts) > len(names):
+    returned = {tensor.name for tensor in spec.outputs}
+    named = {*spec.texts.values(), *returned, *(name.removeprefix("next_") for name in returned)}
+    names = [t.name for t in spec.inputs if t.name not in named and t.default is None]
+    if len(values) > len(names):
         raise UserError(
-            f"{spec.name} takes {len(names)} texts; name the other inputs: "
-            f"{', '.join(f'{t.name}=…' for t in spec.inputs)}. Received: {len(texts)} without names"
+            f"{spec.name} takes {', '.join(names) or 'nothing'} without a name; name the other "
+            f"inputs: {', '.join(f'{t.name}=…' for t in spec.inputs)}. Received: {len(values)} "
+            "without names"
         )
-    return {**dict(zip(names, texts, strict=False)), **inputs}
+    twice = [name for name in names[: len(values)] if name in inputs]
+    if twice:
+        raise UserError(f"{spec.name}: {twice[0]} is given twice, with a name and without.")
+    return {**dict(zip(names, values, strict=False)), **inputs}
 
 
 def encode_texts(

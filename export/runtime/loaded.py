@@ -77,7 +77,7 @@ class LoadedBundle:
     """The signatures of a bundle in one runtime, as methods that take and return NumPy arrays.
 
         loaded = export.load("bundle", "tflite")
-        loaded.classify(token_ids=token_ids)["probabilities"]      # (B, C)
+        loaded.classify(token_ids)["probabilities"]                # (B, C)
         loaded.classify_text(["A wonderful film."])["probabilities"]
 
     Inputs may have any batch size and any length up to the model's: where the file's shapes are
@@ -117,13 +117,17 @@ class LoadedBundle:
             f"{name!r}: the bundle has the signatures {', '.join(self.__dict__['signatures'])}"
         )
 
+    def __repr__(self) -> str:
+        signatures = ", ".join(self.signatures)
+        return f"LoadedBundle({str(self.path)!r}, {self.format} {self.precision}: {signatures})"
+
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self.signatures]
 
     def run(
         self,
         signature: str,
-        *texts: Sequence[str | bytes],
+        *values: Any,
         seed: int | None = None,
         **inputs: Any,
     ) -> Arrays:
@@ -131,7 +135,7 @@ class LoadedBundle:
 
         Args:
             signature: Its name.
-            *texts: A text or a list of texts for each input that is one, instead of its name.
+            *values: Inputs without their names, in the order of the signature: texts, ids, a sound.
             seed: Seed of random inputs that are left out: the same seed gives the same answer.
             **inputs: Arrays, or what NumPy makes arrays of, by the names of the inputs; for a text
                 a list of strings. A text that is too long is cut, with a warning: a prompt loses
@@ -145,7 +149,7 @@ class LoadedBundle:
                 range.
         """
         spec = self._spec(signature)
-        arrays, unread = self.prepare(signature, *texts, seed=seed, **inputs)
+        arrays, unread = self.prepare(signature, *values, seed=seed, **inputs)
         outputs = self.run_prepared(signature, arrays)
         if unread is None:  # A caller who gives bytes reads `unread`.
             return outputs
@@ -159,7 +163,7 @@ class LoadedBundle:
     def prepare(
         self,
         signature: str,
-        *texts: Sequence[str | bytes],
+        *values: Any,
         seed: int | None = None,
         **inputs: Any,
     ) -> tuple[Arrays, np.ndarray | None]:
@@ -172,7 +176,7 @@ class LoadedBundle:
             UserError: As `run`.
         """
         spec = self._spec(signature)
-        inputs = name_inputs(spec, texts, inputs)
+        inputs = name_inputs(spec, values, inputs)
         received = ", ".join(inputs) or "nothing"
         inputs, unread = encode_texts(spec, inputs, self._limits)
         inputs = fill_defaults(spec, inputs, self._limits, seed)

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from export.runtime.inputs import name_inputs
+from keras_seq.signature import TensorSpec
 from keras_seq.typing import Arrays
 
 STREAM = "stream"
@@ -14,8 +16,8 @@ class Stream:
 
     ```python
     stream = export.load("bundle").open_stream()
-    for frame in microphone:                    # (B, 1, D)
-        outputs = stream(audio=frame)
+    for frame in microphone:                    # (D,): the features of one step
+        outputs = stream(frame)
     ```
     """
 
@@ -33,8 +35,29 @@ class Stream:
             if f"next_{tensor.name}" in returned
         }
 
-    def __call__(self, **inputs: Any) -> Arrays:
-        """Takes the inputs of a step and returns its outputs by name, both without the states."""
-        outputs = self._loaded.run(STREAM, **inputs, **self._states)
+    def __call__(self, *values: Any, **inputs: Any) -> Arrays:
+        """Takes the inputs of a step and returns its outputs by name, both without the states.
+
+        Args:
+            *values: Inputs without their names, in the order of the signature.
+            **inputs: Inputs by name. Each is `(B, 1, …)` as in the signature; or without the step,
+                `(B, …)`; or where the batch is 1, without both: a vector, or a number.
+        """
+        inputs = name_inputs(self._spec, values, inputs)
+        tensors = {tensor.name: tensor for tensor in self._spec.inputs}
+        steps = {
+            name: _add_axes(value, tensors[name]) if name in tensors else value
+            for name, value in inputs.items()
+        }
+        outputs = self._loaded.run(STREAM, **steps, **self._states)
         self._states = {name: outputs.pop(f"next_{name}") for name in self._states}
         return outputs
+
+
+def _add_axes(value: Any, tensor: TensorSpec) -> Any:
+    """Returns an input of a step with the axes of batch and step that the caller left out."""
+    array = np.asarray(value)
+    missing = len(tensor.shape) - array.ndim
+    if missing == 1 and array.ndim and tensor.shape[1:2] == (1,):
+        return array[:, None]
+    return array[(None,) * missing] if missing > 0 and tensor.shape[0] == 1 else array

@@ -9,7 +9,7 @@ from typing import Any
 from keras_seq.arguments import add_options, read_options
 from keras_seq.console import import_quietly, print_status
 from keras_seq.errors import UserError
-from keras_seq.options import Options, flag_of, option, require_applicable
+from keras_seq.options import Options, flag_of, option
 from keras_seq.tasks import Task, all_tasks
 from keras_seq.training.settings import MACHINE, RUN
 
@@ -22,7 +22,10 @@ class RunOptions(Options):
         None, "run folder to make", group=RUN, metavar="RUN", default_text="runs/NAME-TIME"
     )
     resume: str | None = option(
-        None, "run to continue, with its own data and settings", group=RUN, metavar="RUN"
+        None,
+        "run to continue, with its own data and settings; with more --epochs a finished one, too",
+        group=RUN,
+        metavar="RUN",
     )
     devices: str | None = option(
         None, "number of GPUs, or all", group=MACHINE, metavar="N", default_text="1"
@@ -73,6 +76,7 @@ def _train(arguments: argparse.Namespace) -> int:
     corpus = None if source is None else source.load()
     import_quietly("keras_seq.training.session")
     from keras_seq.tasks.evaluation import source_of
+    from keras_seq.tasks.runs import choose_settings
     from keras_seq.training.memory import keep_freed_memory
     from keras_seq.training.run import Run
     from keras_seq.training.session import Session
@@ -81,14 +85,11 @@ def _train(arguments: argparse.Namespace) -> int:
     devices = _read_devices(arguments)
     if arguments.resume:
         run = Run.resume(arguments.resume, task.name)
-        settings, source = run.load_settings(task.settings_class), source_of(run)
+        settings, source = run.extend(task.settings_class, arguments.epochs), source_of(run)
         corpus = source.load()
     else:
-        options = read_options(arguments, task.settings_class)
-        backbone = options.get("backbone", next(iter(task.settings)))
-        settings = task.settings[backbone].replace(**options)
-        require_applicable(settings, options)
-        run = Run.new(arguments.output, f"{task.name}-{backbone}", devices.chief)
+        settings = choose_settings(task, read_options(arguments, task.settings_class))
+        run = Run.new(arguments.output, f"{task.name}-{settings.backbone}", devices.chief)
     Session(task, corpus, settings, run, source, devices).train()
     if devices.chief:
         task.print_metrics(run.evaluation)
@@ -101,6 +102,7 @@ def _require_no_settings(arguments: argparse.Namespace, kinds: Iterable[type]) -
     """Raises UserError if an option was given that a resumed run has itself."""
     fields = [field for kind in kinds for field in dataclasses.fields(kind)]
     flags = {field.name: flag_of(field) for field in fields} | {"output": "--output"}
+    del flags["epochs"]  # of which there may be more
     for name, flag in flags.items():
         value = getattr(arguments, name, None)
         if value is not None:

@@ -9,7 +9,7 @@ from typing import Any, Self
 from keras_seq.errors import UserError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Examples:
     """Base: columns of equal length, one a field; the first decides what is held out together."""
 
@@ -21,6 +21,9 @@ class Examples:
 
     def _columns(self) -> dict[str, list[str]]:
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self):,} examples: {', '.join(self._columns())})"
 
     def __len__(self) -> int:
         return len(next(iter(self._columns().values())))
@@ -62,14 +65,14 @@ class Examples:
         return self.take(rest), self.take(sorted(selected))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Texts(Examples):
     """Texts without labels."""
 
     texts: list[str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LabelledTexts(Examples):
     """Texts and their labels, in the same order."""
 
@@ -84,7 +87,7 @@ class LabelledTexts(Examples):
         return tuple(sorted(labels))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Pairs(Examples):
     """Texts and their translations, in the same order."""
 

@@ -39,6 +39,11 @@ class DataSource(Options):
     data_sets: ClassVar[Mapping[str, DataSet]] = {}
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the user's own table."""
+        raise NotImplementedError
+
+    @property
     def data_set(self) -> DataSet | None:
         """The public data set; None for the user's own files."""
         return self.data_sets.get(self.name_or_path)

@@ -17,7 +17,9 @@ def source_of(run: Run, data_dir: str | None = None) -> DataSource:
         data_dir: Folder of the public data sets, if they have moved.
     """
     source = get_task(run.config["task"]).data(**run.config["data"])
-    return source.replace(data_dir=data_dir)
+    inside = run.path / source.name_or_path  # The run itself holds data that was in memory.
+    name = str(inside) if inside.is_file() else source.name_or_path
+    return source.replace(data_dir=data_dir, name_or_path=name)
 
 
 def evaluate_run(

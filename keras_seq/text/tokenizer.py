@@ -29,6 +29,9 @@ class Tokenizer:
         max_bytes_per_token: An upper bound of the average bytes per token in any language.
     """
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.vocabulary_size:,} ids)"
+
     vocabulary_size: int
     fingerprint: str
     max_bytes_per_token: int = 8

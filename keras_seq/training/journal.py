@@ -97,8 +97,8 @@ class _Lines:
             file.write(json.dumps(line) + "\n")
 
 
-def plot_history(path: Path, steps: list[dict[str, Any]], epochs: list[dict[str, Any]]) -> None:
-    """Plots the loss and the other metrics over the steps into a PNG file."""
+def draw_history(steps: list[dict[str, Any]], epochs: list[dict[str, Any]]) -> Any:
+    """Draws the loss and the other metrics over the steps; returns a Matplotlib figure."""
     from matplotlib.figure import Figure
 
     measured = sorted({name for line in epochs for name in line if name.startswith("val_")})
@@ -112,6 +112,11 @@ def plot_history(path: Path, steps: list[dict[str, Any]], epochs: list[dict[str,
         axes.set(xlabel="step", title=name.replace("_", " "))
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
+    return figure
+
+
+def plot_history(path: Path, steps: list[dict[str, Any]], epochs: list[dict[str, Any]]) -> None:
+    """Plots the loss and the other metrics over the steps into a PNG file."""
     partial = path.with_name(f".partial-{path.name}")
-    figure.savefig(partial, dpi=120, format="png")
+    draw_history(steps, epochs).savefig(partial, dpi=120, format="png")
     os.replace(partial, path)

@@ -45,6 +45,9 @@ class Run:
         self.checkpoints = Checkpoints(self.path / "checkpoints")
         self.evaluation_path = self.path / "evaluation.json"
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.path)!r})"
+
     @classmethod
     def new(cls, path: str | Path | None, name: str, writes: bool = True) -> "Run":
         """Returns a run that `start` will make in `path`, by default `runs/NAME-TIME`.
@@ -151,6 +154,39 @@ class Run:
     def load_settings(self, kind: type[Options]) -> Any:
         """Returns the settings that the run was started with, as an instance of `kind`."""
         return kind.from_mapping(self.config["settings"])
+
+    def extend(self, kind: type[Options], epochs: int | None) -> Any:
+        """Returns the run's settings, with more epochs where they are asked for.
+
+        Raises:
+            UserError: If fewer are asked for than the run has.
+        """
+        settings = self.load_settings(kind)
+        if epochs is None or epochs == settings.epochs:
+            return settings
+        if epochs < settings.epochs:
+            raise UserError(
+                f"{self.path} has {settings.epochs} epochs, and a resumed run may have more. "
+                f"Received: {epochs}"
+            )
+        settings = settings.replace(epochs=epochs)
+        config = self.config
+        config["settings"]["epochs"] = epochs
+        write_json(self.config_path, config)
+        return settings
+
+    def read_lines(self, name: str) -> list[dict[str, Any]]:
+        """Returns the records in "metrics.jsonl" or "steps.jsonl"; a line cut short is none."""
+        path = self.path / name
+        lines = path.read_text("utf-8").split("\n")[:-1] if path.is_file() else []
+        return [json.loads(line) for line in lines]
+
+    @property
+    def history(self) -> dict[str, list[float]]:
+        """The results of each epoch, a list by name, as in `keras.callbacks.History.history`."""
+        epochs = self.read_lines("metrics.jsonl")
+        names = [name for name in (epochs[0] if epochs else ()) if name not in ("epoch", "step")]
+        return {name: [line[name] for line in epochs] for name in names}
 
     @property
     def evaluation(self) -> dict[str, Any]:

@@ -119,6 +119,8 @@ class _TrainingLoop(keras.callbacks.Callback):
             self.step = self.saved_step = notes["step"]
             self.best, self.waited = notes["best"], notes["waited"]
             self.finished = notes["finished"]
+            if self.total > notes.get("total", self.step if self.finished else self.total):
+                self.finished, self.waited = False, 0  # More epochs are asked for.
             self.epoch_means = _Means(**notes["epoch_means"])
             self.record_means = _Means(**notes["record_means"])
         visible = verbose and self.devices.chief
@@ -186,6 +188,7 @@ class _TrainingLoop(keras.callbacks.Callback):
     def _save(self) -> None:
         notes = {
             "step": self.step,
+            "total": self.total,
             "best": self.best,
             "waited": self.waited,
             "finished": self.finished,

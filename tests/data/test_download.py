@@ -48,7 +48,7 @@ def test_other_content_is_refused_and_not_kept(url, tmp_path):
 
 
 def test_no_network_says_where_to_put_the_file(url):
-    with pytest.raises(UserError, match=r"(?s)set/f\.tsv.*--data-dir.*KERAS_SEQ_DATA"):
+    with pytest.raises(UserError, match=r"(?s)set/f\.tsv.*data_dir.*KERAS_SEQ_DATA"):
         locate(RemoteFile("set/f.tsv", url.replace("f.tsv", "gone.tsv"), SHA256))
 
 

@@ -39,6 +39,6 @@ def streaming_bundle(tmp_path_factory):
 @pytest.mark.parametrize("example", examples())
 def test_example(example, streaming_bundle, monkeypatch):
     monkeypatch.chdir(streaming_bundle)
-    microphone = np.zeros((3, 1, 1, 3), "float32")
+    microphone = np.zeros((5, 3), "float32")
     names = {"keras": keras, "keras_seq": keras_seq, "export": export, "microphone": microphone}
     exec(compile(example, "example", "exec"), names)

@@ -44,7 +44,7 @@ def test_overwrite_replaces_the_whole_folder(tmp_path):
 
 def test_full_folder_and_file_are_refused(tmp_path):
     write(tmp_path, b__x="old", file="old")
-    with pytest.raises(UserError, match="--overwrite"), bundle.new_folder(tmp_path / "b"):
+    with pytest.raises(UserError, match="overwrite=True"), bundle.new_folder(tmp_path / "b"):
         pass
     with pytest.raises(UserError, match="is a file"), bundle.new_folder(tmp_path / "file", True):
         pass

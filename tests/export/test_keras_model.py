@@ -10,6 +10,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 import export
@@ -76,7 +77,7 @@ def test_a_fixed_length_is_not_padded(tmp_path):
     export.export(model, tmp_path / "b", ["tflite"], max_length=9)
     loaded = export.load(tmp_path / "b")
     np.testing.assert_allclose(loaded.predict(frames=X)["tags"], model(X), atol=1e-5)
-    with pytest.raises(UserError, match="T is 9 in the tflite file.*Received: 5.*--max-length 5"):
+    with pytest.raises(UserError, match="T is 9 in the tflite file.*Received: 5.*max_length=5"):
         loaded.predict(frames=X[:, :5])
 
 
@@ -112,15 +113,92 @@ def test_a_sample_that_does_not_fit(tmp_path, capsys, sample, words):
 
 def test_texts_and_arrays_are_not_mixed_up(runs, tmp_path):
     model, _ = find_model(runs["rnn"])
-    with pytest.raises(UserError, match="TextClassifier.*--sample"):
+    with pytest.raises(UserError, match="TextClassifier.*sample"):
         export.export(model, tmp_path / "b", sample={"x": X})
-    with pytest.raises(UserError, match="frames.*--sample"):
+    with pytest.raises(UserError, match="frames.*sample=FILE"):
         export.export(tagger(), tmp_path / "b", texts=["…"], max_length=9)
 
 
-def test_a_length_that_nobody_gave(tmp_path):
-    with pytest.raises(UserError, match="frames.*--max-length"):
-        export.export(tagger(), tmp_path / "b")
+def test_a_length_that_nobody_gave_stays_open(tmp_path):
+    inputs = [keras.Input((None, 4), name=name) for name in ("left", "right")]
+    outputs = [layers.LSTM(3)(tensor) for tensor in inputs]
+    model = keras.Model(inputs, layers.Dense(2, name="y")(layers.Concatenate()(outputs)))
+    manifest = export.export(model, tmp_path / "b")
+    assert [variant["sizes"] for variant in manifest["variants"]] == [{"B": 1}, {}, {}]
+    for format in formats.NAMES:
+        loaded = export.load(tmp_path / "b", format)
+        for steps in (1, 5, 9):
+            pair = X[:, :steps], X[:, : steps + 2][:, ::-1].copy()
+            np.testing.assert_allclose(loaded.predict(*pair)["y"], model(pair), atol=1e-5)
+
+
+def test_names_do_not_depend_on_what_was_built_before(tmp_path):
+    def build():
+        inputs = keras.Input((9, 4))
+        hidden = layers.LSTM(3, return_sequences=True)(inputs)
+        hidden = layers.LSTM(3, return_sequences=True)(hidden)
+        return keras.Model(inputs, [layers.Dense(1)(hidden), layers.Dense(2)(hidden)])
+
+    build()
+    model = build()
+    assert model.layers[1].name != "lstm"
+    signatures = KerasModel(model, stream=1).signatures()
+    predict, stream = signatures
+    assert list(shapes(predict.inputs)) == ["input_layer"]
+    assert list(shapes(predict.outputs)) == ["dense", "dense_1"]
+    states = ["state_lstm_h", "state_lstm_c", "state_lstm_1_h", "state_lstm_1_c"]
+    assert list(shapes(stream.inputs)) == ["input_layer", *states]
+
+
+def test_one_input_needs_no_name(tmp_path):
+    model = keras.Sequential([keras.Input((None, 4)), layers.GRU(3, return_sequences=True)])
+    export.export(model, tmp_path / "b", ["onnx"], stream=True)
+    loaded = export.load(tmp_path / "b")
+    (expected,) = loaded.predict(input_layer=X[:1]).values()
+    np.testing.assert_allclose(expected, model(X[:1]), atol=1e-5)
+    np.testing.assert_array_equal(*loaded.predict(X[:1]).values(), expected)
+    for shape in ((1, 1, 4), (1, 4), (4,)):
+        stream = loaded.open_stream()
+        found = [*(next(iter(stream(frame.reshape(shape)).values())) for frame in X[0])]
+        np.testing.assert_allclose(np.concatenate(found, axis=1), expected, atol=1e-5)
+    with pytest.raises(UserError, match=r"takes input_layer without a name.*Received: 2"):
+        loaded.predict(X, X)
+    with pytest.raises(UserError, match="input_layer is given twice"):
+        loaded.predict(X, input_layer=X)
+
+
+def test_a_number_a_step(tmp_path):
+    model = keras.Sequential(
+        [keras.Input((None, 1)), layers.SimpleRNN(2), layers.Dense(1, name="y")]
+    )
+    export.export(model, tmp_path / "b", ["tflite"], stream=True)
+    stream = export.load(tmp_path / "b").open_stream()
+    found = [stream(number)["y"] for number in (0.5, -1.0, 2.0)]
+    np.testing.assert_allclose(found[-1], model(np.array([[[0.5], [-1.0], [2.0]]])), atol=1e-5)
+
+
+@pytest.mark.parametrize("form", ["dictionary", "tuple", "dataset"])
+def test_a_sample_in_every_form(tmp_path, form):
+    model = Pair()
+    expected = model(X[:, 0], X[:, 1])
+    samples = {
+        "dictionary": {"left": X[:, 0], "right": X[:, 1]},
+        "tuple": (X[:, 0], X[:, 1]),
+        "dataset": tf.data.Dataset.from_tensor_slices({"left": X[:, 0], "right": X[:, 1]}).batch(5),
+    }
+    manifest = export.export(model, tmp_path / "b", ["onnx"], sample=samples[form])
+    assert manifest["parity"]["inputs"] == "a sample of 5 inputs"
+    found = export.load(tmp_path / "b").predict(X[:, 0], X[:, 1])["output"]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_a_sample_of_one_input_is_an_array(tmp_path):
+    data = tf.data.Dataset.from_tensor_slices((X, np.zeros(5))).batch(3)
+    for sample, rows in ((X, 5), (data, 3)):
+        manifest = export.export(tagger(), tmp_path / "b", ["onnx"], sample=sample, overwrite=True)
+        assert manifest["parity"]["inputs"] == f"a sample of {rows} inputs"
+    with pytest.raises(UserError, match=r"takes left, right. The sample has 3 arrays"):
+        export.export(Pair(), tmp_path / "c", sample=(X, X, X))
 
 
 @pytest.mark.slow
@@ -184,7 +262,7 @@ class Pair(keras.Model):
 def test_a_sample_tells_what_a_subclassed_model_takes(tmp_path):
     model = Pair()
     expected = model(X[:, 0], X[:, 1])
-    with pytest.raises(UserError, match="left, right.*--sample"):
+    with pytest.raises(UserError, match="left, right.*sample=FILE"):
         export.export(model, tmp_path / "b")
     sample = {"left": X[:, 0], "right": X[:, 1]}
     manifest = export.export(model, tmp_path / "b", ["onnx"], sample=sample)

@@ -142,9 +142,9 @@ def test_refused(exported):
     with pytest.raises(UserError, match="length_penalty is 0 or more"):
         loaded.translate_text(["a"], length_penalty=-1.0)
     for sizes, words in (
-        ({"max_length": 21}, "--max-length is from 1 to the 20"),
-        ({"max_new_tokens": 21}, "--max-new-tokens is from 1 to the 20"),
-        ({"num_beams": 131}, "--num-beams is from 1 to 130"),
+        ({"max_length": 21}, "max_length is from 1 to the 20"),
+        ({"max_new_tokens": 21}, "max_new_tokens is from 1 to the 20"),
+        ({"num_beams": 131}, "num_beams is from 1 to 130"),
     ):
         with pytest.raises(UserError, match=words):
             export.export(model, folder.parent / "no", **sizes)

@@ -117,7 +117,7 @@ def test_devices_that_are_not_there_or_make_no_sense():
     ):
         with pytest.raises(UserError, match=words):
             Devices(**wrong)
-    with pytest.raises(UserError, match=r"There are 1 devices .* --devices 3"), Devices(3).use(6):
+    with pytest.raises(UserError, match=r"There are 1 devices .* devices=3"), Devices(3).use(6):
         pass
     with Devices(None).use(7):
         pass

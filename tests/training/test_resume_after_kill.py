@@ -150,7 +150,8 @@ def test_what_cannot_be_resumed(reference, tmp_path, few_reviews_file, capsys):
         return capsys.readouterr().err
 
     assert "not a run folder" in fails("--resume", tmp_path)
-    assert "--epochs 9" in fails("--resume", reference, "--epochs", "9")
+    assert "may have more. Received: 2" in fails("--resume", reference, "--epochs", "2")
+    assert "--learning-rate 1" in fails("--resume", reference, "--learning-rate", "1")
     assert "keeps its own settings" in fails("--resume", reference, "--data", "sst2")
     config = json.loads((reference / "config.json").read_text())
     changed = tmp_path / "changed"

@@ -3,7 +3,6 @@
 import contextlib
 import copy
 import functools
-import logging
 import os
 import types
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,7 @@ from export.formats.onnx.graph import simplify
 from export.formats.onnx.handlers import HANDLERS
 from export.formats.onnx.rules import make_lowering
 from export.formats.trace import trace
+from keras_seq.console import hide_messages
 from keras_seq.errors import UserError
 from keras_seq.signature import Signature
 
@@ -33,14 +33,13 @@ CATCH_ERRORS = "TF2ONNX_CATCH_ERRORS"
 
 def write_files(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) -> None:
     """Writes `folder/NAME.onnx` for each signature; see `export.formats.onnx.write`."""
-    for name in ("tf2onnx", "tensorflow"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     folder.mkdir(parents=True)
     models = {}
     for signature in signatures:
         traced = trace(signature, sizes, make_lowering())
         try:
-            model = _convert(traced, signature)
+            with hide_messages("tensorflow", "tf2onnx", keep_on_error=False):
+                model = _convert(traced, signature)
             simplify(model)
             _name_dimensions(model, signature.bind(sizes))
             onnx.checker.check_model(model, full_check=True)

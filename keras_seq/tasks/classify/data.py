@@ -25,6 +25,11 @@ class LabelledTextSource(DataSource):
     text_column: str = option("text", "column of the text", metavar="NAME", kw_only=True)
     label_column: str = option("label", "column of the label", metavar="NAME", kw_only=True)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the user's own table."""
+        return self.text_column, self.label_column
+
     def read(self) -> LabelledTexts:
         """Reads all examples in the user's own file."""
         path = Path(self.name_or_path)

@@ -346,7 +346,7 @@ class TextGenerator(SignatureMixin, LanguageModel):
             raise UserError(
                 f"A prompt has {longest} tokens. The model has room for {self.max_length}, {new} "
                 f"new ones included: {room} are left for the prompt. Shorten it, ask for fewer new "
-                "tokens, or read only its end (truncate=True; --truncate)."
+                "tokens, or read only its end (--truncate)."
             )
         if max_new_tokens is None:
             # A prompt that is too long leaves half of the positions.

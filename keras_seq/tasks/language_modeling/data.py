@@ -31,6 +31,11 @@ class TextSource(DataSource):
 
     text_column: str = option("text", "column of the text", metavar="NAME", kw_only=True)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the user's own table."""
+        return (self.text_column,)
+
     def read(self) -> Texts:
         """Reads all texts in the user's own file or folder."""
         path = Path(self.name_or_path)

@@ -39,6 +39,11 @@ class PairSource(DataSource):
         if self.source and self.source == self.target:
             raise UserError(f"Source and target are both {self.source!r}. Name two different ones.")
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the user's own table."""
+        return self.source or "source", self.target or "target"
+
     def read(self) -> Pairs:
         """Reads all pairs that the user has, without those with an empty side."""
         pairs, name, _, _ = self._read_files()
@@ -82,7 +87,7 @@ class PairSource(DataSource):
         """Returns the user's pairs, their name, source and target."""
         path, source, target = Path(self.name_or_path), self.source, self.target
         if path.suffix.lower() in FORMATS and path.is_file():
-            source, target = source or "source", target or "target"
+            source, target = self.columns
             columns = read_columns(path, (source, target), ("--source", "--target"))
             return Pairs(*columns), path.name, source, target
         first, second = _find_two_files(self.name_or_path)

@@ -327,7 +327,7 @@ class Translator(SignatureMixin, TextModel):
             count = len(self.tokenizer.encode([text])[0])
             raise UserError(
                 f"A text has {count:,} tokens, and the model has room for {self.max_length}. "
-                f"Shorten it, or let it be split (split=True; without --no-split): {text[:40]!r}…"
+                f"Shorten it, or let it be split, without --no-split: {text[:40]!r}…"
             )
         return split_text(text, fits)
 

@@ -42,7 +42,7 @@ def test_a_stateful_model_is_called_as_it_goes_on(tmp_path):
     model = keras.Model(inputs, layers.Dense(1, name="y")(x))
     export.export(model, tmp_path / "b")
     loaded = [export.load(tmp_path / "b", format) for format in formats.NAMES]
-    zeros = {f"state_memory_{i}": np.zeros((5, 6), "float32") for i in range(2)}
+    zeros = {f"state_memory_{part}": np.zeros((5, 6), "float32") for part in "hc"}
     states = dict.fromkeys(formats.NAMES, zeros)
     for part in (X[:, :3], X[:, 3:6], X[:, 6:]):
         expected = model(part)  # The model carries its own state.

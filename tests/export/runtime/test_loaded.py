@@ -126,11 +126,11 @@ def test_wrong_calls_say_what_was_received(bundles, format):
             loaded.classify_text(**lengths, length=[wrong])
     with pytest.raises(UserError, match="uint8, from 0 to 255.*300"):
         loaded.classify_text(text=[[300, 105]], length=[2])
-    with pytest.raises(UserError, match="--max-bytes"):
+    with pytest.raises(UserError, match="larger max_bytes"):
         loaded.classify_text(text=np.ones((1, 5000), "uint8"), length=[3])
     with pytest.raises(UserError, match="Unicode only.*classify_text"):
         loaded.tokenize([b"\xff a"])
-    with pytest.raises(UserError, match="1 texts; name the other.*text=….*Received: 2"):
+    with pytest.raises(UserError, match="takes text without a name.*length=….*Received: 2"):
         loaded.classify_text(["a film"], ["another"])
     for wrong in ("10,000,000", "-1"):
         with pytest.raises(UserError, match=f"token_ids is from 0 to 1,499. Received: {wrong}"):

@@ -95,7 +95,7 @@ def test_tatoeba_has_no_english_sentence_in_two_splits():
 def test_tatoeba_cannot_be_downloaded(monkeypatch, tmp_path):
     monkeypatch.delenv("KERAS_SEQ_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(UserError, match=r"eng-cmn\.train\.tsv\.gz.*no download.*--data-dir"):
+    with pytest.raises(UserError, match=r"eng-cmn\.train\.tsv\.gz.*no download.*data_dir"):
         load_corpus("translate", "tatoeba")
     (tmp_path / "tatoeba").mkdir()
     (tmp_path / "tatoeba" / "eng-cmn.train.tsv.gz").write_bytes(b"another")
@@ -199,7 +199,7 @@ def test_columns_in_the_order_asked_for(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("a,b,c\n1,2,3\n4,5,6\n")
     assert read_columns(path, ("c", "a"), ("--x", "--y")) == [["3", "6"], ["1", "4"]]
-    with pytest.raises(UserError, match="no column 'd'.*'a', 'b', 'c'. Name yours with --x."):
+    with pytest.raises(UserError, match="no column 'd'.*'a', 'b', 'c'. Name yours with x."):
         read_columns(path, ("d",), ("--x",))
 
 

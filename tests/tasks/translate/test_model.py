@@ -182,7 +182,7 @@ def test_a_long_text_is_split(transformer):
     expected = transformer.translate([*sentences[:2], *halves, "End."], **options)
     expected = " ".join(text.strip() for text in expected)
     assert transformer.translate([" ".join(sentences)], **options) == [expected]
-    with pytest.raises(UserError, match="79 tokens.*room for 24.*--no-split"):
+    with pytest.raises(UserError, match="79 tokens.*room for 24.*split=False"):
         transformer.translate([" ".join(sentences)], split=False)
     assert len(transformer.translate(["word " * 1000], num_beams=1, max_new_tokens=2)) == 1
 
