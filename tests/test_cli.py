@@ -12,7 +12,11 @@ from export.cli import main as export_main
 from keras_seq.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
-BACKBONES = ("rnn", "lstm", "transformer")
+BACKBONES = (
+    pytest.param("rnn", marks=pytest.mark.slow),
+    "lstm",
+    pytest.param("transformer", marks=pytest.mark.slow),
+)
 
 
 def fails(capsys, arguments, *words, run=main):
@@ -171,6 +175,7 @@ def test_bad_training_data(tmp_path, capsys, write_csv):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_bad_settings(few_reviews_file, runs, tmp_path, capsys):
     train = ["train", "classify", "--data", few_reviews_file, "--output", tmp_path / "run"]
     fails(capsys, [*train, "--epochs", "0"], "epochs", "0")

@@ -160,6 +160,7 @@ for path, module, name in json.load(sys.stdin):
 """
 
 
+@pytest.mark.slow
 def test_every_name_that_is_imported_exists():
     """Those of imports inside functions, too, and of `LazyFunction`, which no import statement has."""
     names = []

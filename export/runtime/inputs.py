@@ -22,7 +22,7 @@ def name_inputs(
     Raises:
         UserError: If there are more than the signature takes, or one is given twice.
     """
-    returned = {tensor.name for tensor in spec.outputs}
+    returned = {tensor.name for tensor in spec.outputs} - spec.texts.keys()
     named = {*spec.texts.values(), *returned, *(name.removeprefix("next_") for name in returned)}
     names = [t.name for t in spec.inputs if t.name not in named and t.default is None]
     if len(values) > len(names):

@@ -82,7 +82,7 @@ def test_header_only(tmp_path):
 def test_missing_column_names_those_there(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("review,label\na,x\nb,y\n")
-    expect_error(path, "'text'", "'review'", "--text-column")
+    expect_error(path, "'text'", "'review'", "text_column")
 
 
 def test_row_without_label(tmp_path):

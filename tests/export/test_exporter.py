@@ -229,6 +229,7 @@ def test_unknown_or_absent_format(bundles, runs, tmp_path):
         export.load(tmp_path / "b", "tflite")
 
 
+@pytest.mark.slow
 def test_sizes_of_tflite_are_the_users(runs, tmp_path):
     model, _ = find_model(runs["lstm"])
     export.export(model, tmp_path / "b", ["tflite"], batch=4, max_length=30)

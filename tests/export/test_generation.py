@@ -195,6 +195,7 @@ def test_what_follows_of_a_row_does_not_depend_on_the_others(exported):
         assert together["token"][0] > 0  # Cut, not ended.
 
 
+@pytest.mark.slow
 def test_rows_of_a_cache_in_tflite(tmp_path):
     """Rows of one call stand at different places of the cache."""
     model = made("transformer")
@@ -309,6 +310,7 @@ def test_a_token_may_differ_only_next_to_a_boundary(exported):
     )
 
 
+@pytest.mark.slow
 def test_some_of_the_signatures(tmp_path):
     model = made("rnn")
     names = ["prefill_text", "decode_text"]

@@ -230,6 +230,7 @@ def test_own_layers_are_imported(tmp_path):
     np.testing.assert_array_equal(loaded.predict(x=[[1, 2, 3]])["y"], [[2, 4, 6]])
 
 
+@pytest.mark.slow
 def test_h5_and_subclassed_files(tmp_path):
     model = keras.Sequential([keras.Input((9, 4)), layers.GRU(3), layers.Dense(1, name="y")])
     model.compile("adam", "mse")

@@ -19,7 +19,7 @@ TEXTS = ["a man", "two dogs", "", "é", "x" * 40]
 @pytest.fixture(
     scope="module",
     params=[
-        "rnn",
+        pytest.param("rnn", marks=pytest.mark.slow),
         pytest.param("lstm", marks=[pytest.mark.slow, pytest.mark.full]),
         pytest.param("transformer", marks=pytest.mark.slow),
     ],

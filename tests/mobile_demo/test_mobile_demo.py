@@ -16,6 +16,8 @@ from keras_seq.tasks import load_corpus
 from keras_seq.tasks.generate.answers import Continuation
 from keras_seq.uniforms import random_uniforms
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 DEMO = ROOT / "mobile_demo"

@@ -59,6 +59,7 @@ def test_a_run_holds_the_data_that_was_in_memory(trained, tmp_path):
         (tmp_path / "moved").rename(trained.path)
 
 
+@pytest.mark.slow
 def test_a_finished_run_goes_on_with_more_epochs(tmp_path):
     """To the weights of one that had as many from the start, where the rate is constant."""
     data = (TEXTS, LABELS)
@@ -77,6 +78,7 @@ def test_a_finished_run_goes_on_with_more_epochs(tmp_path):
         np.testing.assert_array_equal(weight, other)
 
 
+@pytest.mark.slow
 def test_data_by_path_and_other_tasks(tmp_path):
     (tmp_path / "counting.txt").write_text("one two three four five six seven. " * 90)
     small = {**SMALL, "num_layers": 1, "steps_per_epoch": 2, "warmup_steps": 1, "verbose": False}

@@ -63,6 +63,7 @@ def test_no_vocabulary_is_learnt_from_what_validates():
     assert b"xylophone" not in pieces
 
 
+@pytest.mark.slow
 def test_datasets_of_strings():
     for labels in (LABELS, [LABELS.index(label) for label in LABELS]):
         data = tf.data.Dataset.from_tensor_slices((TEXTS, labels))
@@ -101,6 +102,7 @@ def test_a_generator_reads_every_token_once():
     assert loss == pytest.approx(np.log(260), rel=0.2)
 
 
+@pytest.mark.slow
 def test_a_translator_fits_texts_as_what_preprocess_makes_of_them():
     losses = []
     for prepared in (False, True):

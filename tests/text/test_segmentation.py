@@ -56,6 +56,7 @@ vocabularies = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=settings.default.max_examples // 6)  # Each is a graph of its own.
 @given(
     longer=vocabularies,
@@ -96,6 +97,7 @@ def tokenize(tokenizer):
     return lambda texts: [row[row != 0].tolist() for row in traced(*pack_texts(texts)).numpy()]
 
 
+@pytest.mark.slow
 @given(texts=st.lists(st.binary(max_size=80), min_size=1, max_size=4))
 def test_any_bytes(tokenizer, tokenize, texts):
     ids = tokenize(texts)

@@ -39,6 +39,7 @@ def hugging_face(tokenizer):
     return Tokenizer.from_str(tokenizer.to_json())
 
 
+@pytest.mark.slow
 def test_three_engines_agree(tokenizer, hugging_face, reviews):
     texts = NASTY + reviews.held_out.texts[:1000]
     ids = tokenizer.encode(texts)
@@ -88,6 +89,7 @@ def test_config_holds_everything(tokenizer):
     assert SentencePieceTokenizer.from_config(config).model == tokenizer.model
 
 
+@pytest.mark.slow
 def test_training_is_deterministic(tokenizer, reviews):
     again = SentencePieceTokenizer.train(reviews.train.texts[:1500], 2000)
     assert again.to_json() == tokenizer.to_json()

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +26,7 @@ def test_a_trie_is_a_dictionary(values, others):
     assert trie.base.dtype == trie.parent.dtype == trie.value.dtype == np.int16
 
 
+@pytest.mark.slow
 def test_large_values_take_wider_tables():
     keys = {b"%d" % i: i for i in range(40_000)}
     trie = Trie.build(keys)

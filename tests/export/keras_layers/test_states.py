@@ -13,6 +13,7 @@ from keras_seq.errors import UserError
 X = np.random.default_rng(0).normal(size=(5, 9, 4)).astype("float32")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [pytest.param(9, marks=pytest.mark.slow), None])
 def test_a_stream_gives_what_the_sequence_gives(tmp_path, steps):
     model = keras.Sequential(

@@ -48,6 +48,7 @@ def vectorized(tmp_path_factory):
     return folder, made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", formats.NAMES)
 def test_text_vectorization_on_bytes(vectorized, format):
     """The layer itself, on strings in TensorFlow, is the reference."""

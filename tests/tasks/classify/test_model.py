@@ -184,6 +184,7 @@ for load in (keras.saving.load_model, keras_seq.models.load_model):
     assert process.returncode == 0, process.stderr
 
 
+@pytest.mark.slow
 def test_a_loaded_model_learns_on(saved):
     model = keras.saving.load_model(saved / "model.keras")
     before = model.optimizer.iterations.numpy()

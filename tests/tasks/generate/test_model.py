@@ -66,6 +66,7 @@ def test_generates_what_reading_everything_again_gives(model):
     assert "".join(model.stream(prompts[0], 12, temperature=0.0)) == expected[0]
 
 
+@pytest.mark.slow
 def test_a_row_does_not_depend_on_the_others(model):
     together = model.generate(["the", "people speak", ""], 10, temperature=0.9, seed=7)
     assert model.generate(["the"], 10, temperature=0.9, seed=7) == together[:1]
@@ -181,6 +182,7 @@ def test_refused_settings(transformer, given, words):
         transformer.stream("the", **given)
 
 
+@pytest.mark.slow
 def test_prompts_that_are_too_long(transformer):
     text = "x" * 30
     with pytest.raises(UserError, match="30 tokens.*room for 32, 10 new ones.*truncate"):

@@ -31,7 +31,7 @@ def test_a_file_a_folder_and_a_table(tmp_path):
         ("a.txt", b"", "is empty"),
         ("b.txt", b"x", "1 characters of text: too few"),
         ("c.txt", b"caf\xe9", "not UTF-8"),
-        ("d.csv", b"a,b\n1,2\n", "no column 'text'.*--text-column"),
+        ("d.csv", b"a,b\n1,2\n", "no column 'text'.*text_column"),
     ],
 )
 def test_refused_files(tmp_path, name, content, words):

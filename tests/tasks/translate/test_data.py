@@ -179,8 +179,8 @@ def test_refused_aligned_files(aligned, one, other, words):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("a.tsv", b"Hi.\tHallo.\nYes.\tJa.\n", "'source'.*'Hi.', 'Hallo.'.*--source and --target"),
-        ("b.csv", b"source,de\na,b\n", "'target'.*'source', 'de'.*--source and --target"),
+        ("a.tsv", b"Hi.\tHallo.\nYes.\tJa.\n", "'source'.*'Hi.', 'Hallo.'.*source and target"),
+        ("b.csv", b"source,de\na,b\n", "'target'.*'source', 'de'.*source and target"),
         ("c.csv", b"source,target\n", "none of its 0 pairs"),
         ("d.csv", b"source,target\na,b\nc\n", "line 3.*nothing in the column 'target'"),
         ("h.tsv", b"source\ttarget\na\tb\nA man,\twith a tab\tEin\n", "line 3.*more cells.*'Ein'"),

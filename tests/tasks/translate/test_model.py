@@ -124,6 +124,7 @@ def test_many_texts_are_translated_as_few_are(transformer):
     assert transformer.translate((few * JIT_CALLS)[:-1], **options) == expected[:-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("no_repeat", [0, 20])
 def test_hypotheses_are_those_of_one_search(no_repeat):
     model = made("transformer", 45)
@@ -150,6 +151,7 @@ def test_hypotheses_are_those_of_one_search(no_repeat):
     assert not ended.all()
 
 
+@pytest.mark.slow
 def test_least_and_no_repeats(transformer):
     ends = transformer.head.bias.numpy().copy()
     ends[3] += 30.0
