@@ -11,7 +11,25 @@ class RNN(Recurrent):
     """h_t = tanh(W_xh x_t + W_hh h_{t-1} + b_h): the simple recurrent network; see `RNNCell`.
 
     Weights are laid out as those of `keras.layers.SimpleRNN`: `set_weights` of one takes
-    `get_weights` of the other. Arguments and shapes: see `Recurrent`. The state is `(h,)`.
+    `get_weights` of the other. The state is `(h,)`.
+
+    Maps `(B, T, D)` to `(B, units)`, or to `(B, T, units)` with `return_sequences`; `scan` and
+    `step` take and return the state, too.
+
+    Args:
+        units: Width of the output.
+        return_sequences: Return the output of every step, `(B, T, units)`, not only the last one.
+        return_state: Return `[output, *state]`, as stock Keras layers do.
+        go_backwards: Read the sequence from its end; outputs are in the order read.
+        zero_output_for_mask: Masked steps return zeros instead of the previous step's output.
+        dropout: Share of the inputs to drop, the same ones at every step. Training only.
+        recurrent_dropout: Share of the previous output to drop, likewise.
+        use_bias: Add a bias.
+        kernel_initializer: Initializer of the input weights `(D, gates * units)`.
+        recurrent_initializer: Initializer of the recurrent weights `(units, gates * units)`.
+        bias_initializer: Initializer of the bias `(gates * units,)`.
+        seed: Random seed of the dropout.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
     Example:
 

@@ -26,7 +26,11 @@ class TransformerDecoder(TransformerBlock):
     Args:
         num_heads: Number of heads of each attention, which divide the width of the input.
         intermediate_dim: Width of the feed-forward network.
-        **kwargs: Arguments of `TransformerBlock`.
+        dropout: Share of each branch's output and of the attention to drop. Training only.
+        activation: Activation of the feed-forward network.
+        norm_first: Normalise before each branch, not after its sum.
+        epsilon: Epsilon of the layer normalisations.
+        **kwargs: Arguments of `keras.layers.Layer`.
     """
 
     def build(

@@ -23,14 +23,28 @@ class TransformerEncoder(TransformerBlock):
     Args:
         num_heads: Number of attention heads, which divide the width of the input.
         intermediate_dim: Width of the feed-forward network.
+        dropout: Share of each branch's output and of the attention to drop. Training only.
+        activation: Activation of the feed-forward network.
+        norm_first: Normalise before each branch, not after its sum.
+        epsilon: Epsilon of the layer normalisations.
         causal: Let positions attend to earlier ones only.
-        **kwargs: Arguments of `TransformerBlock`.
+        **kwargs: Arguments of `keras.layers.Layer`.
     """
 
     def __init__(
-        self, num_heads: int, intermediate_dim: int, *, causal: bool = False, **kwargs: Any
+        self,
+        num_heads: int,
+        intermediate_dim: int,
+        dropout: float = 0.0,
+        activation: Any = "relu",
+        norm_first: bool = True,
+        epsilon: float = 1e-5,
+        causal: bool = False,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(num_heads, intermediate_dim, **kwargs)
+        super().__init__(
+            num_heads, intermediate_dim, dropout, activation, norm_first, epsilon, **kwargs
+        )
         self.causal = causal
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
