@@ -69,6 +69,7 @@ def test_predict(runs, capsys):
         assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["utf-8:surrogateescape", "utf-8:strict", "latin-1"])
 def test_predict_reads_standard_input_of_any_bytes(runs, encoding):
     """In UTF-8 whatever the locale; a byte that is none is read as "?", and shown so."""

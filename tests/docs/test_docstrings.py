@@ -12,6 +12,8 @@ import pytest
 import export
 import keras_seq
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

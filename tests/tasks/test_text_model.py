@@ -39,6 +39,7 @@ def test_a_backbone_by_name_is_that_of_the_command_line(backbone):
         assert config == other
 
 
+@pytest.mark.slow
 def test_what_fit_learns_is_in_the_file(tmp_path):
     model = keras_seq.TextClassifier("lstm", hidden_dim=16, num_layers=1)
     with pytest.raises(UserError, match=r"no layers yet.*fit.*a tokenizer and labels"):

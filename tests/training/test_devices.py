@@ -110,8 +110,8 @@ def test_two_tensorflow_devices(few_reviews_file, tmp_path):
 def test_devices_that_are_not_there_or_make_no_sense():
     for wrong, words in (
         ({"count": 0}, "Received: 0"),
-        ({"processes": 2}, "--coordinator HOST:PORT"),
-        ({"coordinator": "a:1"}, "--processes"),
+        ({"processes": 2}, "coordinator=HOST:PORT"),
+        ({"coordinator": "a:1"}, "processes=N"),
         ({"coordinator": "a:1", "processes": 2, "process_id": 2}, "process-id is from 0 to 1"),
         ({"coordinator": "a:1", "processes": 2}, "KERAS_BACKEND=jax"),
     ):
