@@ -226,8 +226,8 @@ class Runner:
         from ai_edge_litert.interpreter import Interpreter
 
         path = folder / FOLDER / add_precision(FILE, precision)
-        with hide_messages():
-            self._interpreter = Interpreter(str(path), num_threads=threads)
+        self._interpreter = Interpreter(str(path), num_threads=threads)
+        self._has_run = False
 
     def open(self, signature: str) -> None:
         """Does nothing: all signatures are open."""
@@ -235,4 +235,9 @@ class Runner:
     def __call__(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         runner = self._interpreter.get_signature_runner(signature)
         # The converter leaves out an input that the model does not use.
-        return runner(**{name: inputs[name] for name in runner.get_input_details()})
+        used = {name: inputs[name] for name in runner.get_input_details()}
+        if self._has_run:
+            return runner(**used)
+        self._has_run = True
+        with hide_messages():  # A process's first call says that it runs on the CPU.
+            return runner(**used)

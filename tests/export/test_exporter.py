@@ -77,6 +77,9 @@ except ValueError as error:
         check=False,
     )  # fmt: skip
     assert process.returncode == 0, process.stderr[-2000:]
+    said = [line for line in process.stderr.splitlines() if line]
+    steps = ["Loading", "Computing", "Writing", "Comparing", "The"]
+    assert [line.split()[0] for line in said] == steps
 
 
 def test_a_model_on_bytes(reviews, tmp_path):
