@@ -353,7 +353,7 @@ def _name_sample(model: keras.Model, sample: Any) -> dict[str, np.ndarray]:
     """Returns the arrays of a sample by the names of the model's inputs.
 
     Raises:
-        UserError: If there are more or fewer arrays than inputs.
+        UserError: If there are more arrays than inputs.
     """
     if sample is None:
         return {}
@@ -365,11 +365,7 @@ def _name_sample(model: keras.Model, sample: Any) -> dict[str, np.ndarray]:
     if isinstance(model, (keras.Sequential, states.FUNCTIONAL)):
         names = [tensor.name for tensor in _declare_inputs(model, {})[1]]
     else:
-        names = [
-            name
-            for name in inspect.signature(model.call).parameters
-            if name not in ("training", "mask")
-        ]
+        names = list(_call_defaults(model))
     arrays = [*sample] if isinstance(sample, (list, tuple)) and len(names) > 1 else [sample]
     if len(arrays) > len(names):
         raise UserError(
@@ -409,15 +405,20 @@ def _declare_inputs(
     return _declare_inputs_by_call(model, sample)
 
 
-def _declare_inputs_by_call(
-    model: keras.Model, sample: Mapping[str, np.ndarray]
-) -> tuple[Callable[[dict[str, Tensor]], Any], tuple[TensorSpec, ...]]:
-    """Does so for a subclassed model, from what it was built with or from the user's sample."""
-    defaults = {
+def _call_defaults(model: keras.Model) -> dict[str, Any]:
+    """Returns the arguments of a model's `call` that are inputs, with their defaults."""
+    return {
         name: parameter.default
         for name, parameter in inspect.signature(model.call).parameters.items()
         if name not in ("training", "mask")
     }
+
+
+def _declare_inputs_by_call(
+    model: keras.Model, sample: Mapping[str, np.ndarray]
+) -> tuple[Callable[[dict[str, Tensor]], Any], tuple[TensorSpec, ...]]:
+    """Does so for a subclassed model, from what it was built with or from the user's sample."""
+    defaults = _call_defaults(model)
     parameters = list(defaults)
     shapes: dict[str, Any] = dict(model.get_build_config() or {})
     shapes = shapes.get("shapes_dict", shapes)

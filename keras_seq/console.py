@@ -110,7 +110,8 @@ def hide_messages(*loggers: str, keep_on_error: bool = True) -> Iterator[None]:
         keep_on_error: Write it after all if the block raises an error.
     """
     levels = {name: logging.getLogger(name).level for name in loggers}
-    sys.stderr.flush()
+    if sys.stderr is not None:  # as in a program without a console
+        sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as messages:
         os.dup2(messages.fileno(), 2)

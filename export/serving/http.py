@@ -12,7 +12,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from kserve import errors
 from kserve.constants.constants import PredictorProtocol
-from kserve.errors import InvalidInput
 from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.rest.server import metrics_handler
 from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
@@ -43,7 +42,7 @@ class SizeError(Exception):
 
 STATUS = {
     UserError: 400,
-    InvalidInput: 400,
+    errors.InvalidInput: 400,
     TokenError: 401,
     SizeError: 413,
     BusyError: 503,

@@ -17,19 +17,7 @@ from keras_seq.typing import Tensor
 class Recurrent(keras.layers.Layer):
     """Base of the recurrent layers; a subclass names its cell.
 
-    Args:
-        units: Width of the output.
-        return_sequences: Return the output of every step, `(B, T, units)`, not only the last one.
-        return_state: Return `[output, *state]`, as stock Keras layers do.
-        go_backwards: Read the sequence from its end; outputs are in the order read.
-        zero_output_for_mask: Masked steps return zeros instead of the previous step's output.
-        dropout: Share of the inputs to drop, the same ones at every step. Training only.
-        recurrent_dropout: Share of the previous output to drop, likewise.
-        use_bias: Add a bias.
-        kernel_initializer: Initializer of the input weights `(D, gates * units)`.
-        recurrent_initializer: Initializer of the recurrent weights `(units, gates * units)`.
-        bias_initializer: Initializer of the bias `(gates * units,)`.
-        seed: Random seed of the dropout.
+    Its arguments are those of `RNN`.
     """
 
     cell_class: type[WeightedCell]

@@ -260,12 +260,10 @@ class TextModel(keras.Model):
         validation = kwargs.get("validation_data")
         if validation is not None:
             rows = validation if isinstance(validation, (tuple, list)) else (validation,)
-            parts = self.prepare(*rows[:2])
-            kwargs["validation_data"] = (
-                parts[0]
-                if is_dataset(parts[0])
-                else (*parts[: 2 if parts[2] is None else 3], *rows[2:])
-            )
+            val_x, val_y, val_weight = self.prepare(*rows[:2])
+            own_weights = rows[2:] or (() if val_weight is None else (val_weight,))
+            is_prepared = is_dataset(val_x)
+            kwargs["validation_data"] = val_x if is_prepared else (val_x, val_y, *own_weights)
         return super().fit(x, y, **kwargs)
 
     def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:

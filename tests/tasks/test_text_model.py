@@ -116,6 +116,10 @@ def test_a_translator_fits_texts_as_what_preprocess_makes_of_them():
         losses.append(fitted.history["loss"][0])
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
     assert model.evaluate(ENGLISH, GERMAN, verbose=0) < losses[0]
+    weights = np.ones((len(ENGLISH), 101), "float32")
+    for validation in ((ENGLISH, GERMAN), (ENGLISH, GERMAN, weights)):
+        history = model.fit(ENGLISH, GERMAN, validation_data=validation, verbose=0).history
+        assert np.isfinite(history["val_loss"]).all()
 
 
 @pytest.mark.parametrize(
@@ -129,6 +133,7 @@ def test_a_translator_fits_texts_as_what_preprocess_makes_of_them():
         (lambda: keras_seq.TextClassifier("rnn").fit(np.zeros((2, 3)), [0, 1]), "texts. Received: ndarray"),
         (lambda: keras_seq.TextClassifier("rnn").fit(TEXTS), "texts and labels. Received: texts alone"),
         (lambda: keras_seq.Translator("rnn").fit(TEXTS), "translations"),
+        (lambda: keras_seq.TextClassifier("rnn").fit(TEXTS[:2], [3, 5]), "are 0 to 1. Received: 3, 5. Give them as names"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_named(make, words):

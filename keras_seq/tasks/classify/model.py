@@ -121,9 +121,18 @@ class TextClassifier(SignatureMixin, TextModel):
     def learn(self, name: str, texts: list[Any], y: Any) -> Any:
         """Returns the labels that occur, sorted."""
         if y is None:
-            raise UserError("A classifier learns from texts and labels. Received: texts alone.")
+            raise UserError(
+                "A classifier learns from texts and labels. Received: texts alone. Give both: "
+                "fit(texts, labels)"
+            )
         labels = [str(label) for label in (list_texts(y) if is_text(y) else np.asarray(y).ravel())]
-        return LabelledTexts(labels, labels).classes()
+        classes = LabelledTexts(labels, labels).classes()
+        if not is_text(y) and classes != tuple(map(str, range(len(classes)))):
+            raise UserError(
+                f"Labels that are numbers are 0 to {len(classes) - 1}. Received: "
+                f"{', '.join(classes[:5])}. Give them as names: [str(label) for label in labels]"
+            )
+        return classes
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.build_parts()

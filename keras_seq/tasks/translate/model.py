@@ -113,7 +113,10 @@ class Translator(SignatureMixin, TextModel):
     def learn_tokenizer(self, settings: Any, texts: list[Any], y: Any) -> Tokenizer:
         """Returns a tokenizer for texts and their translations."""
         if y is None:
-            raise UserError("A translator learns from texts and translations. Received: no second.")
+            raise UserError(
+                "A translator learns from texts and translations. Received: no translations. Give "
+                "both: fit(texts, translations)"
+            )
         texts = [*texts, *list_texts(y)[: len(texts)]]
         return super().learn_tokenizer(settings, texts, None)
 
