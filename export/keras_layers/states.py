@@ -10,7 +10,9 @@ from keras import tree
 
 from export.keras_layers.names import name_layers
 from export.keras_layers.patching import patch_attributes
+from keras_seq import layers as keras_seq_layers
 from keras_seq.errors import UserError
+from keras_seq.layers.recurrent import Recurrent
 from keras_seq.signature import TensorSpec
 from keras_seq.typing import Tensor
 
@@ -18,6 +20,8 @@ _inputs = keras.Input(())
 FUNCTIONAL = type(
     keras.Model(_inputs, _inputs)
 )  # the class of Functional models, which has no name
+
+RECURRENT = (keras.layers.RNN, Recurrent)
 
 # Layers that look at several steps at once.
 NEEDS_WHOLE_SEQUENCE = (
@@ -31,6 +35,11 @@ NEEDS_WHOLE_SEQUENCE = (
     keras.layers.MaxPooling1D,
     keras.layers.AveragePooling1D,
     keras.layers.RepeatVector,
+    keras_seq_layers.Bidirectional,
+    keras_seq_layers.MultiHeadAttention,
+    keras_seq_layers.LearnedPositions,
+    keras_seq_layers.RotaryPositions,
+    keras_seq_layers.SinusoidalPositions,
 )
 
 
@@ -57,9 +66,9 @@ class LayerState:
         return TensorSpec(f"next_{self.name}", "float32", tuple(self.variable.shape))
 
 
-def recurrent_layers(model: keras.Model) -> list[keras.layers.RNN]:
+def recurrent_layers(model: keras.Model) -> list[keras.layers.RNN | Recurrent]:
     """Returns the recurrent layers of a model, however deep."""
-    return [layer for layer in all_layers(model) if isinstance(layer, keras.layers.RNN)]
+    return [layer for layer in all_layers(model) if isinstance(layer, RECURRENT)]
 
 
 def all_layers(model: keras.Model) -> list[keras.layers.Layer]:
@@ -118,7 +127,7 @@ def make_streaming(model: keras.Model, batch: int) -> "StreamingModel":
             "step to step. Export it without --stream."
         )
     for layer in all_layers(model):
-        backwards = isinstance(layer, keras.layers.RNN) and layer.go_backwards
+        backwards = isinstance(layer, RECURRENT) and layer.go_backwards
         wide = getattr(layer, "kernel_size", (1,)) if "Conv1D" in type(layer).__name__ else (1,)
         if isinstance(layer, NEEDS_WHOLE_SEQUENCE) or backwards or wide[0] > 1:
             raise UserError(
@@ -142,7 +151,7 @@ class StreamingModel:
         states: Their states.
     """
 
-    def __init__(self, layers: Sequence[keras.layers.RNN], batch: int) -> None:
+    def __init__(self, layers: Sequence[keras.layers.RNN | Recurrent], batch: int) -> None:
         self._layers = layers
         self._variables = [
             tree.map_structure(
@@ -171,6 +180,6 @@ class StreamingModel:
                 _set_states(layer, stateful, states)
 
 
-def _set_states(layer: keras.layers.RNN, stateful: bool, states: Any) -> None:
+def _set_states(layer: keras.layers.RNN | Recurrent, stateful: bool, states: Any) -> None:
     # Without Keras's bookkeeping, which would count the states among the layer's weights.
     layer.__dict__.update(stateful=stateful, states=states)

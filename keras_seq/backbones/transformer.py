@@ -35,6 +35,8 @@ class TransformerBackbone(Backbone):
         positions: "learned", "sinusoidal" or "rotary".
         causal: Position t attends to positions up to t. Only such a backbone has a `step`.
         dropout: Share of the activations dropped, in training only.
+        scaled: Where positions are sinusoidal, multiply the inputs by `hidden_dim ** 0.5` first;
+            see `keras_seq.layers.SinusoidalPositions`.
     """
 
     kind = "transformer"
@@ -49,6 +51,7 @@ class TransformerBackbone(Backbone):
         positions: str = "learned",
         causal: bool = False,
         dropout: float = 0.0,
+        scaled: bool = True,
         **kwargs: Any,
     ) -> None:
         require_positive(num_layers=num_layers, num_heads=num_heads, max_length=max_length)
@@ -66,12 +69,13 @@ class TransformerBackbone(Backbone):
         self.max_length = max_length
         self.position_kind = positions
         self.causal = causal
+        self.scaled = scaled
         policy = self.dtype_policy
         options = {"max_length": max_length, "dtype": policy, "name": "positions"}
         if positions == "rotary":
             self.positions = RotaryPositions(head_dim=hidden_dim // num_heads, **options)
         elif positions == "sinusoidal":
-            self.positions = SinusoidalPositions(**options)
+            self.positions = SinusoidalPositions(scaled=scaled, **options)
         else:
             self.positions = LearnedPositions(**options)
         self.blocks = [
@@ -173,4 +177,10 @@ class TransformerBackbone(Backbone):
             "max_length": self.max_length,
             "positions": self.position_kind,
             "causal": self.causal,
+            "scaled": self.scaled,
         }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "TransformerBackbone":
+        # Files from before the argument added positions to the inputs as they were.
+        return cls(**{"scaled": False, **config})

@@ -22,6 +22,8 @@ class TransformerEncoderDecoder(EncoderDecoder):
     """Pre-norm Transformer blocks with sinusoidal positions (Vaswani et al. 2017; normalisation
     before each sub-layer: Wang et al. 2019).
 
+    Its inputs have about unit variance, as those of `TokenEmbedding(..., scaled=True)` have.
+
     The memory is the keys and values of the source in each block of the decoder, the state the
     position and each block's cache.
 
@@ -58,7 +60,9 @@ class TransformerEncoderDecoder(EncoderDecoder):
         self.intermediate_dim = intermediate_dim or 4 * hidden_dim
         self.max_length = max_length
         policy = self.dtype_policy
-        self.positions = SinusoidalPositions(max_length, dtype=policy, name="positions")
+        self.positions = SinusoidalPositions(
+            max_length, scaled=False, dtype=policy, name="positions"
+        )
         options = {"dropout": dropout, "dtype": policy}
         self.encoder_blocks = [
             TransformerEncoder(num_heads, self.intermediate_dim, name=f"encoder_{i}", **options)

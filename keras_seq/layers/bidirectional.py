@@ -67,11 +67,13 @@ class Bidirectional(keras.layers.Layer):
         for layer, reverse in ((self.forward_layer, False), (self.backward_layer, True)):
             outputs, state = layer.scan(
                 inputs,
-                mask=mask,
+                layer.kept_state(inputs.shape[0]),
+                mask,
                 reverse=reverse,
                 sequence=self.return_sequences,
                 training=training,
             )
+            layer.keep_state(state)
             merged.append(outputs if self.return_sequences else state[0])
         output = MERGE[self.merge_mode](*merged)
         if mask is None or not self.return_sequences:

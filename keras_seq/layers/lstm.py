@@ -23,8 +23,10 @@ class LSTM(Recurrent):
     Args:
         units: Width of the output.
         return_sequences: Return the output of every step, `(B, T, units)`, not only the last one.
-        return_state: Return `[output, *state]`, as stock Keras layers do.
+        return_state: Return `(output, *state)`, as stock Keras layers do.
         go_backwards: Read the sequence from its end; outputs are in the order read.
+        stateful: Begin where the last call ended, row by row, until `reset_state()`. Every call
+            then takes the same number of rows.
         zero_output_for_mask: Masked steps return zeros instead of the previous step's output.
         dropout: Share of the inputs to drop, the same ones at every step. Training only.
         recurrent_dropout: Share of the previous output to drop, likewise.
@@ -47,6 +49,7 @@ class LSTM(Recurrent):
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
+        stateful: bool = False,
         zero_output_for_mask: bool = False,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
@@ -63,6 +66,7 @@ class LSTM(Recurrent):
             return_sequences,
             return_state,
             go_backwards,
+            stateful,
             zero_output_for_mask,
             dropout,
             recurrent_dropout,

@@ -109,7 +109,15 @@ class SinusoidalPositions(Positions):
 
     Args:
         max_length: Number of positions.
+        scaled: First multiply the inputs by `D ** 0.5`, as section 3.4 does: the vectors of a new
+            `keras.layers.Embedding` are so small that the positions drown them otherwise. Give
+            False where the inputs have about unit variance already, as those of
+            `TokenEmbedding(..., scaled=True)` have.
     """
+
+    def __init__(self, max_length: int, scaled: bool = True, **kwargs: Any) -> None:
+        super().__init__(max_length, **kwargs)
+        self.scaled = scaled
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         width = input_shape[-1]
@@ -118,6 +126,19 @@ class SinusoidalPositions(Positions):
         )
         table = np.where(np.arange(width) % 2 == 0, np.sin(angle), np.cos(angle))
         self.table = self._add_table("table", table)
+
+    def call(self, inputs: Tensor, position: Tensor | None = None) -> Tensor:
+        if self.scaled:
+            inputs = inputs * inputs.shape[-1] ** 0.5
+        return super().call(inputs, position)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "scaled": self.scaled}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "SinusoidalPositions":
+        # Files from before the argument added positions to the inputs as they were.
+        return cls(**{"scaled": False, **config})
 
 
 @keras.saving.register_keras_serializable("keras_seq")

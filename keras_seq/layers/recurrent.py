@@ -30,6 +30,7 @@ class Recurrent(keras.layers.Layer):
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
+        stateful: bool = False,
         zero_output_for_mask: bool = False,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
@@ -47,6 +48,8 @@ class Recurrent(keras.layers.Layer):
         self.return_sequences = return_sequences
         self.return_state = return_state
         self.go_backwards = go_backwards
+        self.stateful = stateful
+        self.states: list[keras.Variable] | None = None
         self.zero_output_for_mask = zero_output_for_mask
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
@@ -73,6 +76,31 @@ class Recurrent(keras.layers.Layer):
         self.bias = None
         if self.use_bias:
             self.bias = self.add_weight(shape=(width,), name="bias", initializer=self._initial_bias)
+        if self.stateful:
+            # Past Keras's tracking: states are variables, but no weights, as in stock layers.
+            object.__setattr__(self, "states", self._make_states(input_shape[0]))
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        return [*super().variables, *(self.states or ())]
+
+    def _make_states(self, batch_size: int | None) -> list[keras.Variable]:
+        if batch_size is None:
+            raise ValueError(
+                f"{type(self).__name__}(stateful=True) keeps a state for each row of the batch, so "
+                "the batch size must be known: give the model "
+                "keras.Input(batch_shape=(rows, steps, width))."
+            )
+        return [
+            keras.Variable(
+                "zeros",
+                shape=(batch_size, self.units),
+                dtype=self.variable_dtype,
+                trainable=False,
+                name=name,
+            )
+            for name in self.state_names
+        ]
 
     def _initial_bias(self, shape: tuple[int, ...], dtype: Any = None) -> Tensor:
         return self.bias_initializer(shape, dtype=dtype)
@@ -87,6 +115,45 @@ class Recurrent(keras.layers.Layer):
         """Returns zeros, one tensor `(B, units)` for each of `state_names`."""
         zeros = ops.zeros((batch_size, self.units), dtype=self.compute_dtype)
         return (zeros,) * len(self.state_names)
+
+    def get_initial_state(self, batch_size: int | Tensor) -> list[Tensor]:
+        """Returns `initial_state` as a list, as stock Keras layers do."""
+        return list(self.initial_state(batch_size))
+
+    def kept_state(self, batch_size: int | None) -> CellState | None:
+        """Returns the state that a `stateful` layer kept after its last call, else None.
+
+        Args:
+            batch_size: Rows of the coming call, None where unknown.
+
+        Raises:
+            ValueError: If the layer keeps states of another number of rows.
+        """
+        if not self.stateful:
+            return None
+        rows = self.states[0].shape[0]
+        if batch_size not in (None, rows):
+            raise ValueError(
+                f"The layer {self.name!r} is stateful and keeps a state for each of {rows} rows: "
+                f"every call takes {rows} rows, batch_size={rows} in fit and predict. "
+                f"Received: {batch_size} rows"
+            )
+        return tuple(ops.cast(state, self.compute_dtype) for state in self.states)
+
+    def keep_state(self, state: CellState) -> None:
+        """Keeps a state for the next call if the layer is `stateful`."""
+        if self.stateful:
+            for variable, value in zip(self.states, state, strict=True):
+                variable.assign(value)
+
+    def reset_state(self) -> None:
+        """Sets the state that a `stateful` layer keeps to zeros."""
+        for variable in self.states or ():
+            variable.assign(ops.zeros_like(variable.value))
+
+    def reset_states(self) -> None:
+        """Does what `reset_state` does; the name before Keras 3."""
+        self.reset_state()
 
     def step(self, inputs: Tensor, state: CellState) -> tuple[Tensor, CellState]:
         """Computes one time step.
@@ -158,12 +225,13 @@ class Recurrent(keras.layers.Layer):
 
         Args:
             inputs: `(B, T, D)`.
-            initial_state: Tensors `(B, units)`, one for each of `state_names`; zeros by default.
+            initial_state: Tensors `(B, units)`, one for each of `state_names`; by default zeros,
+                or what a `stateful` layer kept.
             mask: `(B, T)` boolean.
             training: Apply dropout.
 
         Returns:
-            `(B, T, units)` with `return_sequences`, else `(B, units)`; with `return_state` a list
+            `(B, T, units)` with `return_sequences`, else `(B, units)`; with `return_state` a tuple
             of that and the last state's tensors.
         """
         if initial_state is not None and not isinstance(initial_state, (list, tuple)):
@@ -173,6 +241,8 @@ class Recurrent(keras.layers.Layer):
                 f"{type(self).__name__} has the state {self.state_names}: initial_state takes "
                 f"{len(self.state_names)} tensors. Received: {len(initial_state)}"
             )
+        if initial_state is None:
+            initial_state = self.kept_state(inputs.shape[0])
         outputs, state = self.scan(
             inputs,
             initial_state,
@@ -181,6 +251,7 @@ class Recurrent(keras.layers.Layer):
             sequence=self.return_sequences,
             training=training,
         )
+        self.keep_state(state)
         outputs = state[0] if outputs is None else outputs
         if self.zero_output_for_mask or initial_state is not None:
             outputs = mask_outputs(
@@ -192,7 +263,7 @@ class Recurrent(keras.layers.Layer):
             )
         if self.return_sequences and self.go_backwards:
             outputs = ops.flip(outputs, axis=1)
-        return [outputs, *state] if self.return_state else outputs
+        return (outputs, *state) if self.return_state else outputs
 
     def compute_mask(self, inputs: Tensor, mask: Any = None) -> Any:
         mask = mask[0] if isinstance(mask, (list, tuple)) else mask
@@ -207,7 +278,7 @@ class Recurrent(keras.layers.Layer):
         batch_size, steps = inputs_shape[:2]
         state = (batch_size, self.units)
         output = (batch_size, steps, self.units) if self.return_sequences else state
-        return [output, *[state] * len(self.state_names)] if self.return_state else output
+        return (output, *[state] * len(self.state_names)) if self.return_state else output
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -216,6 +287,7 @@ class Recurrent(keras.layers.Layer):
             "return_sequences": self.return_sequences,
             "return_state": self.return_state,
             "go_backwards": self.go_backwards,
+            "stateful": self.stateful,
             "zero_output_for_mask": self.zero_output_for_mask,
             "dropout": self.dropout,
             "recurrent_dropout": self.recurrent_dropout,

@@ -35,6 +35,20 @@ def test_saved_and_loaded(tmp_path):
     np.testing.assert_array_equal(loaded(X), model(X))
 
 
+def test_a_stateful_layer_keeps_a_state_for_each_direction():
+    ours, stock = (
+        package.Bidirectional(lstm(5, return_sequences=True, stateful=True))
+        for package, lstm in ((layers, layers.LSTM), (keras.layers, keras.layers.LSTM))
+    )
+    stock(X)
+    ours(X)
+    ours.set_weights(stock.get_weights())
+    for layer in (ours.forward_layer, ours.backward_layer, stock):
+        layer.reset_state()
+    for _ in range(3):
+        np.testing.assert_allclose(ours(X, mask=MASK), stock(X, mask=MASK), atol=1e-5)
+
+
 def test_errors():
     with pytest.raises(ValueError, match="Dense"):
         layers.Bidirectional(keras.layers.Dense(3))

@@ -34,10 +34,19 @@ def test_sinusoidal_table_is_not_trained():
 
 
 def test_sinusoidal_positions_are_added():
-    layer = layers.SinusoidalPositions(2 * T)
+    layer = layers.SinusoidalPositions(2 * T, scaled=False)
     zeros = np.asarray(layer(np.zeros_like(X)))
     np.testing.assert_allclose(layer(X), X + zeros, atol=1e-6)
     np.testing.assert_array_equal(zeros[0], zeros[1])
+    scaled = layers.SinusoidalPositions(2 * T)
+    np.testing.assert_allclose(scaled(X), X * math.sqrt(D) + zeros, atol=1e-5)
+
+
+def test_files_from_before_the_scale_are_read_as_they_were():
+    config = layers.SinusoidalPositions(T).get_config()
+    assert config["scaled"] is layers.SinusoidalPositions.from_config(config).scaled is True
+    del config["scaled"]
+    assert not layers.SinusoidalPositions.from_config(config).scaled
 
 
 def test_learned_positions_add_the_rows_of_the_table():

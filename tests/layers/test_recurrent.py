@@ -387,10 +387,10 @@ def test_output_shapes(kind, sequences, state):
     ours, stock = built(kind, return_sequences=sequences, return_state=state)
     for shape in (X.shape, (None, None, WIDTH), (2, None, WIDTH)):
         found = ours.compute_output_shape(shape)
-        assert found == (list(stock.compute_output_shape(shape)) if state else
+        assert found == (tuple(stock.compute_output_shape(shape)) if state else
                          stock.compute_output_shape(shape))  # fmt: skip
     outputs = ours(X)
-    shapes = [tuple(o.shape) for o in outputs] if state else tuple(outputs.shape)
+    shapes = tuple(tuple(o.shape) for o in outputs) if state else tuple(outputs.shape)
     assert ours.compute_output_shape(X.shape) == shapes
 
 
@@ -431,7 +431,7 @@ def test_every_option_is_saved(kind, tmp_path):
     options = {
         "return_sequences": True, "return_state": True, "go_backwards": True,
         "zero_output_for_mask": True, "dropout": 0.25, "recurrent_dropout": 0.5, "use_bias": False,
-        "seed": 3,
+        "seed": 3, "stateful": False,
     }  # fmt: skip
     if kind is layers.LSTM:
         options["unit_forget_bias"] = False
@@ -461,3 +461,65 @@ def test_biases_at_the_start():
     np.testing.assert_array_equal(start(layers.RNN(n)), np.zeros(n))
     np.testing.assert_array_equal(start(layers.LSTM(n)), np.repeat([0, 1, 0, 0], n))
     np.testing.assert_array_equal(start(layers.LSTM(n, unit_forget_bias=False)), np.zeros(4 * n))
+
+
+@pytest.mark.parametrize("kind", STOCK)
+@pytest.mark.parametrize("sequences", [True, False])
+@pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS)
+def test_a_stateful_layer_goes_on_where_it_ended(kind, sequences, mask):
+    options = {"return_sequences": sequences, "stateful": True}
+    ours, stock = kind(UNITS, **options), STOCK[kind](UNITS, **options)
+    stock(X)
+    ours(X)
+    ours.set_weights(stock.get_weights())  # a state is no weight
+    for _ in range(2):
+        ours.reset_states()
+        stock.reset_states()
+        for _ in range(3):
+            assert_equal(ours(X, mask=as_mask(mask)), stock(X, mask=as_mask(mask)))
+        assert_equal([v.numpy() for v in ours.states], [v.numpy() for v in stock.states])
+
+
+@pytest.mark.parametrize("kind", STOCK)
+@pytest.mark.parametrize("merge_mode", ["concat", "sum", "mul", "ave", None])
+@pytest.mark.parametrize("stateful", [False, True])
+def test_inside_the_bidirectional_layer_of_keras(kind, merge_mode, stateful, tmp_path):
+    def wrap(layer):
+        options = {"return_sequences": True, "stateful": stateful}
+        inputs = keras.Input(batch_shape=(len(X), *X.shape[1:]))
+        wrapped = keras.layers.Bidirectional(layer(UNITS, **options), merge_mode=merge_mode)
+        return keras.Model(inputs, wrapped(inputs))
+
+    ours, stock = wrap(kind), wrap(STOCK[kind])
+    ours.set_weights(stock.get_weights())
+    ours.save(tmp_path / "m.keras")
+    loaded = keras.saving.load_model(tmp_path / "m.keras")
+    for _ in range(2):
+        expected = stock(X)
+        assert_equal(ours(X), expected)
+        assert_equal(loaded(X), expected)
+    if stateful:
+        ours.layers[1].reset_states()
+        stock.layers[1].reset_states()
+        assert_equal(ours(X), stock(X))
+
+
+def test_a_stateful_layer_trains_and_predicts_batch_by_batch():
+    model = keras.Sequential(
+        [keras.Input(batch_shape=(len(X), *X.shape[1:])), layers.LSTM(UNITS, stateful=True)]
+    )
+    model.compile("sgd", "mse")
+    model.fit(X, np.zeros((len(X), UNITS)), batch_size=len(X), shuffle=False, verbose=0)
+    model.layers[0].reset_state()
+    parts = [model.predict(X[:, t : t + 2], batch_size=len(X), verbose=0) for t in (0, 2)]
+    model.layers[0].reset_state()
+    np.testing.assert_allclose(model(X[:, :4]), parts[-1], atol=1e-6)
+
+
+def test_a_stateful_layer_says_what_it_needs():
+    with pytest.raises(ValueError, match="batch_shape"):
+        keras.Sequential([keras.Input((STEPS, WIDTH)), layers.RNN(3, stateful=True)])
+    layer = layers.RNN(3, stateful=True, name="memory")
+    layer(X)
+    with pytest.raises(ValueError, match=f"memory.*{len(X)} rows.*Received: 1 rows"):
+        layer(X[:1])

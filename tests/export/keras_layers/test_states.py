@@ -8,6 +8,7 @@ from keras import layers
 import export
 from benchmarks.gallery_models import MinimalCell
 from export import formats
+from keras_seq import layers as keras_seq_layers
 from keras_seq.errors import UserError
 
 X = np.random.default_rng(0).normal(size=(5, 9, 4)).astype("float32")
@@ -20,6 +21,7 @@ def test_a_stream_gives_what_the_sequence_gives(tmp_path, steps):
         [
             keras.Input((steps, 4), name="frames"),
             layers.LSTM(8, return_sequences=True),
+            keras_seq_layers.LSTM(7, return_sequences=True),
             layers.RNN([layers.GRUCell(6), MinimalCell(3)], return_sequences=True),
             layers.Dense(2, name="tags"),
         ]
@@ -33,7 +35,7 @@ def test_a_stream_gives_what_the_sequence_gives(tmp_path, steps):
             stream.reset()
             found = [stream(frames=X[:, t : t + 1])["tags"] for t in range(9)]
             np.testing.assert_allclose(np.concatenate(found, axis=1), model(X), atol=1e-5)
-    assert not any(layer.stateful for layer in model.layers[:2])
+    assert not any(layer.stateful for layer in model.layers[:3])
     assert len(model.variables) == variables
 
 
@@ -60,6 +62,8 @@ def test_a_stateful_model_is_called_as_it_goes_on(tmp_path):
             layers.Bidirectional(layers.LSTM(3, return_sequences=True), name="both_ways"),
             "both_ways",
         ),
+        (keras_seq_layers.SinusoidalPositions(9, name="order"), "order"),
+        (keras_seq_layers.LSTM(3, go_backwards=True, name="behind"), "behind"),
         (layers.GRU(3, go_backwards=True, name="back"), "back"),
         (layers.Conv1D(2, 3, padding="causal", name="window"), "window"),
         (layers.Lambda(lambda x: x - keras.ops.mean(x, axis=1, keepdims=True)), "whole sequence"),
