@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from keras_seq.errors import OutOfMemoryError, UserError, speak_command_line
 
@@ -20,19 +20,53 @@ Item = TypeVar("Item")
 RETRY_SECONDS = 0.5  # from an interrupt to the check whether it was dropped
 
 
+def is_notebook() -> bool:
+    """Returns whether a cell of a notebook is running."""
+    return type(sys.stderr).__module__.startswith("ipykernel")
+
+
 def print_status(text: str) -> None:
-    """Prints what is being done, on standard error."""
-    print(text, file=sys.stderr, flush=True)
+    """Prints what is being done, on standard error; in a notebook, which colours that, not."""
+    print(text, file=sys.stdout if is_notebook() else sys.stderr, flush=True)
+
+
+def make_bar(total: int, format: str | None = None, text: str = "", delay: float = 0) -> Any:
+    """Returns a `tqdm` progress bar on one line of a terminal or a cell; None elsewhere.
+
+    Args:
+        total: Number of steps.
+        format: How it looks; see `tqdm`.
+        text: What stands before it.
+        delay: Seconds after which it is shown.
+    """
+    notebook = is_notebook()
+    if not (notebook or sys.stderr.isatty()):
+        return None
+    from tqdm import tqdm
+
+    return tqdm(
+        total=total,
+        desc=text or None,
+        bar_format=format,
+        file=sys.stdout if notebook else sys.stderr,
+        mininterval=0.5 if notebook else 0.1,
+        ncols=100 if notebook else None,
+        leave=False,
+        delay=delay,
+        position=0,  # also of one inside another: one line
+    )
 
 
 def show_progress(items: Sequence[Item], text: str) -> Iterator[Item]:
-    """Yields the items, with a progress bar on a terminal."""
-    if not sys.stderr.isatty():
+    """Yields the items, with a progress bar on a terminal or in a notebook."""
+    bar = make_bar(len(items), text=text, delay=1)
+    if bar is None:
         yield from items
         return
-    from tqdm import tqdm
-
-    yield from tqdm(items, text, file=sys.stderr, leave=False, delay=1)
+    with bar:
+        for item in items:
+            yield item
+            bar.update()
 
 
 def format_table(
@@ -181,9 +215,7 @@ def _run_command(command: Callable[[], int | None]) -> int:
             return command() or 0
     except OutOfMemoryError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(2)  # Compiled TensorFlow frees memory twice when the process ends by itself.
+        _exit_at_once(2)  # Compiled TensorFlow frees memory twice when the process ends by itself.
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -204,4 +236,10 @@ def _run_command(command: Callable[[], int | None]) -> int:
         return 2
     except KeyboardInterrupt as interrupt:
         print(str(interrupt) or "interrupted", file=sys.stderr)
-        return 130
+        _exit_at_once(130)  # The threads of TensorFlow would take some seconds to end.
+
+
+def _exit_at_once(status: int) -> NoReturn:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

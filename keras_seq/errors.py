@@ -56,6 +56,11 @@ def speak_command_line() -> Iterator[None]:
         _in_command.reset(token)
 
 
+def choose_wording(command: str, python: str) -> str:
+    """Returns the first of two texts in a command, and the second one in Python."""
+    return command if _in_command.get() else python
+
+
 class OutOfMemoryError(UserError):
     """There is too little memory. End the process: its state may be inconsistent."""
 

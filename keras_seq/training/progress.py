@@ -1,14 +1,17 @@
-"""The progress of a run: a bar on a terminal, a line now and then elsewhere."""
+"""The progress of a run: a bar for each epoch on a terminal or in a notebook, else lines."""
 
-import sys
+import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+
+from keras_seq.console import make_bar, print_status
 
 PLAIN_SECONDS = 30
+BAR = "{percentage:3.0f}% |{bar:20}|"
 
 
 class Progress:
-    """Shows loss, metrics, tokens per second and the time left, on standard error.
+    """Shows loss, metrics, tokens per second and the time left of the run.
 
     Args:
         total: Number of steps of the run.
@@ -18,60 +21,110 @@ class Progress:
     """
 
     def __init__(self, total: int, steps_per_epoch: int, start: int, visible: bool = True) -> None:
-        self.total, self.steps_per_epoch, self.start = total, steps_per_epoch, start
-        self.began = self.shown = time.monotonic()
-        self.tokens = 0
+        self.total, self.steps_per_epoch, self.step = total, steps_per_epoch, start
         self.visible = visible
-        self.bar = None
-        if visible and sys.stderr.isatty():
-            from tqdm import tqdm
-
-            self.bar = tqdm(
-                total=total,
-                initial=start,
-                bar_format="{desc} {percentage:3.0f}% |{bar:20}| {postfix}",
-                file=sys.stderr,
-                leave=False,
-            )
+        self.shown = time.monotonic()
+        self.clock = _Clock(start)
+        self.bar = make_bar(steps_per_epoch, BAR) if visible else None
 
     @property
     def tokens_per_second(self) -> float:
-        """Tokens per second since the run was started or resumed."""
-        return self.tokens / max(time.monotonic() - self.began, 1e-9)
+        """Tokens per second of training, without the first step, which is compiled."""
+        return self.clock.tokens / max(self.clock.seconds, 1e-9)
+
+    @property
+    def epoch_seconds(self) -> float:
+        """Seconds that the steps of an epoch take."""
+        return self.clock.seconds_per_step * self.steps_per_epoch
 
     def update(self, step: int, tokens: int, values: Mapping[str, float]) -> None:
         """Shows that `step` steps are done, the last ones with `tokens` tokens."""
-        self.tokens += tokens
+        self.step = step
+        self.clock.add(step, tokens)
         if self.bar is not None:
-            self.bar.set_description_str(self._epoch(step), refresh=False)
-            self.bar.set_postfix_str(self._values(step, values), refresh=False)
-            self.bar.update(step - self.bar.n)
+            done = (step - 1) % self.steps_per_epoch + 1
+            self.bar.bar_format = f"{self._epoch()} {BAR} {self._values(values)}"
+            if done < self.bar.n:
+                self.bar.reset()
+            self.bar.update(done - self.bar.n)
         elif self.visible and time.monotonic() - self.shown > PLAIN_SECONDS:
-            self.line(f"{self._epoch(step)}, step {step:,}: {self._values(step, values)}")
+            self.line(f"{self._epoch()}, step {step:,}: {self._values(values)}")
+
+    @contextlib.contextmanager
+    def pause(self, text: str) -> Iterator[None]:
+        """Inside the block something else than training is done, which `text` names."""
+        if self.bar is not None:
+            self.bar.bar_format = f"{self._epoch()} {BAR} {text}"
+            self.bar.refresh()
+        with self.clock.stopped():
+            yield
 
     def line(self, text: str) -> None:
         """Prints a line that stays on the screen."""
         self.shown = time.monotonic()
         if self.bar is not None:
-            self.bar.write(text, file=sys.stderr)
+            self.bar.write(text, file=self.bar.fp)
         elif self.visible:
-            print(text, file=sys.stderr, flush=True)
+            print_status(text)
 
     def close(self) -> None:
         if self.bar is not None:
             self.bar.close()
 
-    def _epoch(self, step: int) -> str:
-        done = max(step - 1, 0) // self.steps_per_epoch + 1
+    def _epoch(self) -> str:
+        done = max(self.step - 1, 0) // self.steps_per_epoch + 1
         return f"epoch {done} of {-(-self.total // self.steps_per_epoch)}"
 
-    def _values(self, step: int, values: Mapping[str, float]) -> str:
-        passed = time.monotonic() - self.began
-        left = passed / max(step - self.start, 1) * (self.total - step)
+    def _values(self, values: Mapping[str, float]) -> str:
         numbers = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in values.items()]
-        return ", ".join(
-            [*numbers, f"{self.tokens_per_second:,.0f} tokens/s", f"{format_duration(left)} left"]
-        )
+        left = self.clock.seconds_per_step * (self.total - self.step)
+        left += self.clock.pause_seconds * -(-(self.total - self.step) // self.steps_per_epoch)
+        if self.clock.seconds:
+            numbers += [f"{self.tokens_per_second:,.0f} tokens/s", f"{format_duration(left)} left"]
+        return ", ".join(numbers)
+
+
+class _Clock:
+    """Seconds and tokens of training, from the end of the first step on.
+
+    Attributes:
+        pause_seconds: Length of the last pause.
+    """
+
+    def __init__(self, start: int) -> None:
+        self.began: float | None = None
+        self.first = self.step = start
+        self.read_at = time.monotonic()
+        self.tokens = 0
+        self.pause_seconds = 0.0
+
+    def add(self, step: int, tokens: int) -> None:
+        """Notes that `step` steps are done by now."""
+        self.read_at, self.step = time.monotonic(), step
+        if self.began is None:
+            self.began, self.first = self.read_at, step
+        else:
+            self.tokens += tokens
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Inside the block no time passes."""
+        paused_at = time.monotonic()
+        try:
+            yield
+        finally:
+            self.pause_seconds = time.monotonic() - paused_at
+            if self.began is not None:
+                self.began += self.pause_seconds
+                self.read_at += self.pause_seconds
+
+    @property
+    def seconds(self) -> float:
+        return self.read_at - self.began if self.began is not None else 0.0
+
+    @property
+    def seconds_per_step(self) -> float:
+        return self.seconds / max(self.step - self.first, 1)
 
 
 def format_duration(seconds: float) -> str:

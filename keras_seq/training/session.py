@@ -93,7 +93,8 @@ class Session:
         return best
 
     def _fit(self, plan: TrainingPlan) -> None:
-        settings, steps = self.settings, len(plan.batches)
+        steps = len(plan.batches)
+        settings = self.settings.for_steps(self.settings.epochs * steps)
         optimizer = build_optimizer(settings, settings.epochs * steps, plan.factors)
         self._start(plan)
         plan.model.compile(optimizer, plan.loss, weighted_metrics=plan.weighted_metrics)

@@ -1,6 +1,7 @@
 """How a model is trained, whatever the task. Plain data: imports nothing heavy."""
 
 from dataclasses import dataclass
+from typing import Self
 
 from keras_seq.options import Options, option
 
@@ -13,6 +14,9 @@ SHARE = ("in [0, 1)", lambda x: 0 <= x < 1)
 
 TRAINING, RUN, MACHINE = "training", "run", "machine"
 MODEL, PRETRAINING = "model", "pre-training"
+
+LONGEST_WARMUP = 100
+LONGEST_AVERAGE = 0.99
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +38,9 @@ class TrainingSettings(Options):
     schedule: str = option(
         "constant", "learning rate after the warm-up", group=TRAINING, choices=SCHEDULES
     )
-    warmup_steps: int = option(0, "steps of linear warm-up", group=TRAINING, check=AT_LEAST_0)
+    warmup_steps: int | None = option(
+        0, "steps of linear warm-up", group=TRAINING, check=AT_LEAST_0
+    )
     weight_decay: float = option(
         0.0, "weight decay of AdamW; 0 for plain Adam", group=TRAINING, check=AT_LEAST_0
     )
@@ -42,7 +48,7 @@ class TrainingSettings(Options):
         0.0, "maximum norm of the gradient; 0 disables clipping", group=TRAINING, check=AT_LEAST_0
     )
     accumulate: int = option(1, "batches per update", group=TRAINING, check=AT_LEAST_1)
-    average: float = option(
+    average: float | None = option(
         0.0,
         "decay of the exponential moving average of the weights, such as 0.999; 0 disables it",
         group=TRAINING,
@@ -67,3 +73,13 @@ class TrainingSettings(Options):
         group=RUN,
         check=("from 0 to 4294967295", lambda x: 0 <= x < 1 << 32),
     )
+
+    def for_steps(self, total: int) -> Self:
+        """Returns the settings of a run of `total` steps: what is None suits its length."""
+        changes: dict[str, float] = {}
+        if self.warmup_steps is None:
+            changes["warmup_steps"] = min(LONGEST_WARMUP, total // 10)
+        if self.average is None:
+            # A longer memory would be one of the first steps.
+            changes["average"] = min(LONGEST_AVERAGE, max(0.0, 1 - 10 / total))
+        return self.replace(**changes)

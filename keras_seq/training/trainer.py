@@ -10,13 +10,14 @@ import keras
 
 from keras_seq.data.batches import Batches
 from keras_seq.data.feed import feed
-from keras_seq.errors import OutOfMemoryError, UserError
+from keras_seq.errors import OutOfMemoryError, UserError, choose_wording
 from keras_seq.training.devices import Devices
 from keras_seq.training.interrupts import Interrupted, StopSignal
 from keras_seq.training.journal import Journal
 from keras_seq.training.progress import Progress
 from keras_seq.training.run import Run, copy_uncompiled
 from keras_seq.training.settings import TrainingSettings
+from keras_seq.training.validation import Validation
 
 MAX_LOG_LINES = 100  # of steps.jsonl, about
 READ_SECONDS = 0.05  # between two looks at the loss, for which the device must be waited for
@@ -56,11 +57,11 @@ def fit(
     model.optimizer.build(model.trainable_variables)
     with StopSignal().listening() as stop:
         loop = _TrainingLoop(
-            model, batches, validation, run, settings, devices, monitor, stop, scores
+            model, batches, validation, run, settings, devices, monitor, stop, scores, verbose
         )
-        if not loop.resume(verbose):
-            return
         try:
+            if not loop.resume():
+                return
             model.fit(
                 feed(batches, loop.step, devices.share, loop.token_counts.__setitem__),
                 steps_per_epoch=loop.total - loop.step,
@@ -68,6 +69,9 @@ def fit(
                 shuffle=False,
                 verbose=0,
             )
+        except Interrupted:
+            loop.save_rest()
+            raise Interrupted(loop.describe_stop()) from None
         except Exception as error:
             if _is_out_of_memory(error):
                 raise OutOfMemoryError(
@@ -97,10 +101,12 @@ class _TrainingLoop(keras.callbacks.Callback):
         monitor: str,
         stop: StopSignal,
         scores: Callable[[], Mapping[str, float]],
+        verbose: bool,
     ) -> None:
         super().__init__()
         self.set_model(model)
-        self.validation, self.run, self.settings, self.devices = validation, run, settings, devices
+        self.run, self.settings, self.devices = run, settings, devices
+        self.validation = Validation(validation, devices, stop)
         self.monitor, self.stop, self.scores = monitor, stop, scores
         self.steps_per_epoch = len(batches)
         self.total = settings.epochs * self.steps_per_epoch
@@ -111,10 +117,13 @@ class _TrainingLoop(keras.callbacks.Callback):
         self.waited = 0
         self.finished = False
         self.epoch_means, self.record_means = _Means(), _Means()
+        self.unseen_tokens = 0
+        self.visible = verbose and devices.chief
 
-    def resume(self, verbose: bool) -> bool:
+    def resume(self) -> bool:
         """Restores the last checkpoint; returns whether anything is left to do."""
         notes = self.run.checkpoints.restore(self._state())
+        unevaluated = False
         if notes is not None:
             self.step = self.saved_step = notes["step"]
             self.best, self.waited = notes["best"], notes["waited"]
@@ -123,16 +132,19 @@ class _TrainingLoop(keras.callbacks.Callback):
                 self.finished, self.waited = False, 0  # More epochs are asked for.
             self.epoch_means = _Means(**notes["epoch_means"])
             self.record_means = _Means(**notes["record_means"])
-        visible = verbose and self.devices.chief
+            self.validation.steps = notes.get("validation_steps", self.validation.steps)
+            unevaluated = notes.get("unevaluated", False)
         self.journal = Journal(self.run.path, self.step) if self.devices.chief else None
-        self.progress = Progress(self.total, self.steps_per_epoch, self.step, visible)
+        self.progress = Progress(self.total, self.steps_per_epoch, self.step, self.visible)
         self.folded = self.step
-        self.unseen_tokens = 0
         self.saved_at = self.read_at = time.monotonic()
         if self.finished:
             self.progress.line(f"This run is finished: {self.step:,} steps.")
         elif self.step:
             self.progress.line(f"Resuming after step {self.step:,} of {self.total:,}")
+        if unevaluated:
+            self._finish_epoch()
+            self._save()
         return not self.finished
 
     def close(self) -> None:
@@ -143,10 +155,12 @@ class _TrainingLoop(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.unseen_tokens += self.token_counts.pop(self.step, 0)
         self.step += 1
+        self.logs = logs
         now = time.monotonic()
         epoch_ends = self.step % self.steps_per_epoch == 0
         record = epoch_ends or self.step % self.record_every == 0
         due = now - self.saved_at >= self.settings.checkpoint_seconds and not self.shared
+        self.stop.postpone(True)  # from the first step on, which may be compiled for long
         # Read once: a signal that comes further down is seen after the next step, which saves.
         stopping = self.stop.received
         save = epoch_ends or due or stopping
@@ -159,23 +173,42 @@ class _TrainingLoop(keras.callbacks.Callback):
         self.progress.update(self.step, self.unseen_tokens, means.values())
         self.unseen_tokens = 0
         if record or save:
-            # Keras's own running means start again, so that none of them is lost with a process.
-            self.record_means = self.record_means.add(values, self.step - self.folded)
-            self.epoch_means, self.folded = means, self.step
-            self.model.reset_metrics()
+            self._fold(values)
         if record:
             self._record()
-        if epoch_ends:
-            self._end_epoch()
+        if epoch_ends and not stopping:
+            self._finish_epoch()
         if save:
-            self._save()
+            self._save(unevaluated=epoch_ends and stopping)
         if stopping:
-            raise Interrupted(
-                f"Stopped after step {self.step:,} of {self.total:,}; nothing is lost. Resume "
-                f"with: keras-seq train {self.run.config['task']} --resume {self.run.path}"
-            )
+            raise Interrupted
         if self.finished:
             self.model.stop_training = True
+
+    def _fold(self, values: dict[str, float]) -> None:
+        # Keras's own running means start again, so that none of them is lost with a process.
+        steps = self.step - self.folded
+        self.record_means = self.record_means.add(values, steps)
+        self.epoch_means, self.folded = self.epoch_means.add(values, steps), self.step
+        self.model.reset_metrics()
+
+    def save_rest(self) -> None:
+        """Saves the steps since the last checkpoint, after a signal between two steps."""
+        if self.step > self.saved_step:
+            self._fold({name: float(value) for name, value in self.logs.items()})
+            self._save()
+
+    def describe_stop(self) -> str:
+        """Returns what to say after a signal: what is saved, and how to go on."""
+        task, path = self.run.config["task"], str(self.run.path)
+        return (
+            f"Stopped after step {self.saved_step:,} of {self.total:,}; nothing is lost. Resume "
+            "with: "
+            + choose_wording(
+                f"keras-seq train {task} --resume {path}",
+                f"keras_seq.train({task!r}, resume={path!r})",
+            )
+        )
 
     @property
     def shared(self) -> bool:
@@ -185,7 +218,8 @@ class _TrainingLoop(keras.callbacks.Callback):
     def _state(self) -> list[keras.Variable]:
         return [*self.model.variables, *self.model.optimizer.variables]
 
-    def _save(self) -> None:
+    def _save(self, unevaluated: bool = False) -> None:
+        """Saves a checkpoint; `unevaluated` says that it ends an epoch that is to be evaluated."""
         notes = {
             "step": self.step,
             "total": self.total,
@@ -194,6 +228,8 @@ class _TrainingLoop(keras.callbacks.Callback):
             "finished": self.finished,
             "epoch_means": vars(self.epoch_means),
             "record_means": vars(self.record_means),
+            "validation_steps": self.validation.steps,
+            "unevaluated": unevaluated,
         }
         if self.devices.chief:
             self.run.checkpoints.save(self.step, self._state(), notes)
@@ -237,20 +273,18 @@ class _TrainingLoop(keras.callbacks.Callback):
             )
         self.record_means = _Means()
 
+    def _finish_epoch(self) -> None:
+        try:
+            self._end_epoch()
+        except Interrupted:
+            self._save(unevaluated=True)
+            raise
+
     def _end_epoch(self) -> None:
         epoch = self.step // self.steps_per_epoch
         results = self.epoch_means.values()
         with self._averaged_weights():
-            metrics = self.model.evaluate(
-                feed(self.validation, share=self.devices.share),
-                steps=len(self.validation),
-                return_dict=True,
-                verbose=0,
-            )
-            results |= {f"val_{name}": float(value) for name, value in metrics.items()}
-            # Keras divides by all rows, including those that only fill up the last batch.
-            results["val_loss"] /= self.validation.weighted_fraction
-            results |= {f"val_{name}": value for name, value in self.scores().items()}
+            results |= {f"val_{name}": value for name, value in self._validate().items()}
             value = results[f"val_{self.monitor}"]
             sign = -1 if self.monitor == "loss" else 1
             if self.best is None or sign * value > sign * self.best:
@@ -275,6 +309,27 @@ class _TrainingLoop(keras.callbacks.Callback):
             )
         self.epoch_means = _Means()
         self.model.reset_metrics()
+
+    def _validate(self) -> dict[str, float]:
+        """Returns the loss, the metrics and the scores.
+
+        Raises:
+            Interrupted: After a signal.
+        """
+        decided = self.validation.steps is not None
+        with self.progress.pause("validating"):
+            self.stop.postpone(False)
+            values = self.validation.evaluate(self.model, self.progress.epoch_seconds)
+            self.stop.check()
+            values |= self.scores()
+            self.stop.check()
+            self.stop.postpone(True)
+        if self.validation.is_cut and not decided:
+            self.progress.line(
+                f"Validation reads {self.validation.steps:,} of {len(self.validation.batches):,} "
+                "batches, so that it takes no longer than a quarter of an epoch"
+            )
+        return values
 
     @contextlib.contextmanager
     def _averaged_weights(self) -> Iterator[None]:

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_seq.training import LearningRate
+from keras_seq.training import LearningRate, TrainingSettings
 
 
 def rates(schedule, warmup, total=100):
@@ -40,3 +40,14 @@ def test_config_and_error():
     assert float(again(30)) == float(rate(30))
     with pytest.raises(ValueError, match="Received: 'linear'"):
         LearningRate(0.1, "linear", 5, 50)
+
+
+@pytest.mark.parametrize(
+    ("total", "warmup", "average"),
+    [(5, 0, 0.0), (30, 3, 2 / 3), (1000, 100, 0.99), (10**6, 100, 0.99)],
+)
+def test_warmup_and_average_suit_the_length_of_the_run(total, warmup, average):
+    settings = TrainingSettings(warmup_steps=None, average=None).for_steps(total)
+    assert (settings.warmup_steps, settings.average) == (warmup, pytest.approx(average))
+    chosen = TrainingSettings(warmup_steps=7, average=0.5)
+    assert chosen.for_steps(total) == chosen

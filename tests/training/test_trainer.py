@@ -151,13 +151,61 @@ def test_a_signal_while_a_step_is_recorded_loses_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Journal, "add_step", add_step)
     settings = TrainingSettings(epochs=3, learning_rate=0.1)
-    with pytest.raises(Interrupted, match=f"after step 6 of 30.*--resume {tmp_path}"):
+    with pytest.raises(Interrupted, match=f"after step 6 of 30.*resume='{tmp_path}'"):
         run_in(tmp_path, settings, Rows())
     model = linear()
     model.compile(build_optimizer(settings, 30), "mse")
     model.optimizer.build(model.trainable_variables)
     notes = Run(tmp_path).checkpoints.restore([*model.variables, *model.optimizer.variables])
     assert notes["step"] == 6
+
+
+class InterruptedRows(Rows):
+    """Rows that send Ctrl-C when a batch is read for the first time."""
+
+    def __init__(self, at, **options):
+        super().__init__(**options)
+        self.at = at
+
+    def _batch(self, order, index):
+        if index == self.at:
+            self.at = None
+            os.kill(os.getpid(), signal.SIGINT)
+        return super()._batch(order, index)
+
+
+@pytest.mark.parametrize("average", [0.0, 0.5])
+def test_ctrl_c_while_evaluating_stops_at_once_and_loses_nothing(tmp_path, average):
+    settings = TrainingSettings(epochs=3, learning_rate=0.1, average=average)
+    _, expected = run_in(tmp_path / "whole", settings, Rows())
+    validation = InterruptedRows(3, steps=200)
+    with pytest.raises(Interrupted, match="after step 10 of 30"):
+        run_in(tmp_path / "run", settings, Rows(), validation=validation)
+    assert validation._current[0] == 0, "it went on evaluating"
+    assert not (tmp_path / "run" / "metrics.jsonl").read_text()
+    model = linear()
+    model.compile(build_optimizer(settings, 30), "mse")
+    fit(model, Rows(), Rows(), Run(tmp_path / "run"), settings, Devices(), "loss", verbose=False)
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    for line, epoch in zip(map(json.loads, lines), expected, strict=True):
+        assert line["val_loss"] == pytest.approx(epoch["val_loss"], rel=1e-5)
+        assert line["loss"] == pytest.approx(epoch["loss"], rel=1e-5)
+
+
+def test_validation_that_takes_too_long_reads_the_same_part_each_time(tmp_path, monkeypatch):
+    monkeypatch.setattr("keras_seq.training.validation.MIN_SECONDS", 0.0)
+    monkeypatch.setattr("keras_seq.training.validation.SHARE", 0.0)
+    settings = TrainingSettings(epochs=2, learning_rate=1e-6)
+    rows = Rows(steps=300)
+    _, epochs = run_in(tmp_path, settings, Rows(), validation=rows)
+    model = linear()
+    model.compile(build_optimizer(settings, 20), "mse")
+    model.optimizer.build(model.trainable_variables)
+    notes = Run(tmp_path).checkpoints.restore([*model.variables, *model.optimizer.variables])
+    steps = notes["validation_steps"]
+    assert 0 < steps < 300
+    expected = np.mean(rows.y[: steps * rows.size] ** 2)  # the weights are zeros
+    assert [line["val_loss"] for line in epochs] == pytest.approx([expected] * 2, rel=1e-3)
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path):

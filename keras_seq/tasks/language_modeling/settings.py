@@ -34,7 +34,9 @@ class LanguageModelSettings(TextSettings):
     batch_size: int = 16
     learning_rate: float = 4e-3
     schedule: str = "cosine"
-    warmup_steps: int = 100
+    warmup_steps: int | None = override(
+        TextSettings, "warmup_steps", None, default_text="100, or a tenth of a short run"
+    )
     weight_decay: float = 0.1
     clip_norm: float = 1.0
 

@@ -55,10 +55,14 @@ class TranslatorSettings(TextSettings):
     epochs: int = 10
     learning_rate: float = 4e-3
     schedule: str = "cosine"
-    warmup_steps: int = 100
+    warmup_steps: int | None = override(
+        TextSettings, "warmup_steps", None, default_text="100, or a tenth of a short run"
+    )
     label_smoothing: float = 0.1
     clip_norm: float = 1.0
-    average: float = 0.99
+    average: float | None = override(
+        TextSettings, "average", None, default_text="0.99, or less in a short run"
+    )
     subword_alpha: float = option(
         0.0,
         "segment texts at random in each epoch, such as 0.2; the smaller, the more freely; for "
