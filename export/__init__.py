@@ -1,6 +1,6 @@
 """Models as bundles: SavedModel, TFLite and ONNX files, proven against Keras, and their runtimes.
 
-    export.export(model, "bundle")            writes a bundle; needs keras-seq[train]
+    export.export(model, "bundle")            writes a bundle; needs the extra `train`
     export.load("bundle", "tflite")           opens one; needs no TensorFlow
 
 `python -m export --help` does the same from a shell.

@@ -54,6 +54,18 @@ def model_card(name: str, manifest: Mapping[str, Any]) -> str:
     inputs = ", ".join(f"{tensor['name']}=…" for tensor in spec["inputs"])
     reads_text = bool(SignatureSpec.from_json(main, spec).texts)
     call = f'{main}(["…"])' if reads_text else f"{main}({inputs})"
+    version = manifest["created_with"]["keras-seq"]
+    extras = {formats.module(v["format"]).EXTRA for v in manifest["variants"]} - {None}
+    if extras:
+        listed = ",".join(sorted(extras))
+        lines += [
+            "## To run it in Python",
+            "",
+            f'`pip install ".[{listed}]"` in a checkout of keras-seq, or `pip install '
+            f'"keras_seq-{version}-py3-none-any.whl[{listed}]"` with its wheel: no TensorFlow, no '
+            "Keras.",
+            "",
+        ]
     for variant in manifest["variants"]:
         fixed = ", ".join(f"{size} = {value}" for size, value in variant["sizes"].items())
         shapes = f"shapes fixed at {fixed}" if fixed else "any size of B and of the open dimensions"

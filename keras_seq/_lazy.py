@@ -8,6 +8,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from keras_seq.installation import explain_missing
+
 
 def lazy_names(
     package: str, homes: Mapping[str, str]
@@ -24,7 +26,10 @@ def lazy_names(
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         path, _, attribute = homes[name].partition(":")
-        module = importlib.import_module(path)
+        try:
+            module = importlib.import_module(path)
+        except ModuleNotFoundError as error:
+            raise explain_missing(error) from None
         if not attribute and path.split(".")[-1] == name:
             return module
         return getattr(module, attribute or name)
@@ -61,7 +66,10 @@ class LazyFunction:
     def load(self) -> Any:
         """Imports the module and returns what the path names in it."""
         module, name = self.path.split(":")
-        return getattr(importlib.import_module(module), name)
+        try:
+            return getattr(importlib.import_module(module), name)
+        except ModuleNotFoundError as error:
+            raise explain_missing(error) from None
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         return self.load()(*arguments, **options)

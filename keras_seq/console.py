@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from keras_seq.errors import OutOfMemoryError, UserError, speak_command_line
+from keras_seq.installation import explain_missing
 
 Item = TypeVar("Item")
 
@@ -220,12 +221,7 @@ def _run_command(command: Callable[[], int | None]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
-        print(
-            f"error: {error.name} is not installed. To train and export: pip install "
-            '"keras-seq[train]". To train with JAX: pip install "keras-seq[jax]" and set '
-            "KERAS_BACKEND=jax.",
-            file=sys.stderr,
-        )
+        print(f"error: {explain_missing(error)}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # Whoever read what is printed has read enough, as `head` has.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

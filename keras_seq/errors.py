@@ -2,8 +2,13 @@
 
 import contextlib
 import re
+import traceback
 from collections.abc import Iterator
 from contextvars import ContextVar
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parents[1]
+OWN_FOLDERS = tuple(f"{_ROOT / package}/" for package in ("keras_seq", "export"))
 
 _in_command: ContextVar[bool] = ContextVar("in_command", default=False)
 
@@ -30,6 +35,10 @@ class UserError(ValueError):
     traceback and exit with status 2. It is written with the options of the command lines; in
     Python, `--max-length 5` reads `max_length=5`.
     """
+
+    def _render_traceback_(self) -> list[str]:
+        """Returns what a notebook shows: the lines of the reader's own files, and the message."""
+        return render_short_traceback(self)
 
     def __str__(self) -> str:
         text = super().__str__()
@@ -59,6 +68,17 @@ def speak_command_line() -> Iterator[None]:
 def choose_wording(command: str, python: str) -> str:
     """Returns the first of two texts in a command, and the second one in Python."""
     return command if _in_command.get() else python
+
+
+def render_short_traceback(error: BaseException) -> list[str]:
+    """Returns the lines of an error's traceback, without those inside installed packages."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(OWN_FOLDERS) and "site-packages" not in frame.filename
+    ]
+    lines = "".join(traceback.format_list(frames)).rstrip().splitlines()
+    return [*lines, f"{type(error).__name__}: {error}"]
 
 
 class OutOfMemoryError(UserError):

@@ -9,6 +9,7 @@ from urllib.error import HTTPError, URLError
 
 from keras_seq.console import print_table, show_progress
 from keras_seq.errors import UserError
+from keras_seq.installation import MissingPackageError
 
 DESCRIPTION = """\
 Sends more and more requests at once to a server of `python -m export serve`, or to any other of the
@@ -68,9 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         from export.serving.load import closed_loop
     except ModuleNotFoundError as error:
-        raise UserError(
-            f"{error.name} is not installed. To load a server: pip install 'keras-seq[serve]'"
-        ) from error
+        raise MissingPackageError(error.name, "serve") from error
     if min(arguments.concurrency) < 1:
         raise UserError(f"--concurrency is 1 or more. Received: {min(arguments.concurrency)}")
     if not arguments.seconds > 0:

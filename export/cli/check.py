@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     for variant in manifest["variants"]:
         format, precision = variant["format"], variant["precision"]
         if not formats.is_installed(format):
-            print_status(f"{format} is not run: {formats.module(format).INSTALL}")
+            print_status(f"{format} is not run: {formats.install_command(format)}")
             continue
         if formats.module(format).REQUIRES == "tensorflow":
             import_quietly("tensorflow")

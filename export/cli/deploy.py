@@ -8,6 +8,7 @@ from export.deployment.kserve import Service
 from export.serving.settings import Limits
 from keras_seq.console import print_status
 from keras_seq.errors import UserError
+from keras_seq.installation import MissingPackageError
 
 DESCRIPTION = """\
 Writes the files that serve a bundle on several machines.
@@ -104,9 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
             write = _kserve if arguments.target == "kserve" else _triton
             then = write(arguments, folder, name, output)
     except ModuleNotFoundError as error:
-        raise UserError(
-            f"{error.name} is not installed. To deploy: pip install 'keras-seq[serve]'"
-        ) from error
+        raise MissingPackageError(error.name, "serve") from error
     print_status(f"Written to {output}. Next:\n{then}")
     return 0
 

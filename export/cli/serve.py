@@ -7,6 +7,7 @@ from pathlib import Path
 from export.serving.settings import Limits, Settings
 from keras_seq.console import print_status
 from keras_seq.errors import UserError
+from keras_seq.installation import MissingPackageError
 
 DESCRIPTION = """\
 Serves bundles, each signature as the model BUNDLE.SIGNATURE; BUNDLE alone is its main signature.
@@ -84,9 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         from export.serving.server import serve
     except ModuleNotFoundError as error:
-        raise UserError(
-            f"{error.name} is not installed. To serve: pip install 'keras-seq[serve]'"
-        ) from error
+        raise MissingPackageError(error.name, "serve") from error
     paths = name_bundles(arguments.bundles)
     _check(arguments)
     settings = Settings(

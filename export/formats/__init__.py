@@ -7,7 +7,8 @@ A format is a module with
     RULES       whether it traces layers by rules of its own; see `keras_seq.layers.lowering`
     STRINGS     whether it has strings, so that signatures on texts come on strings, too
     PACKAGES    the packages whose versions its files depend on
-    REQUIRES    the module that runs its files, and INSTALL, the command that installs it
+    REQUIRES    the module that runs its files
+    EXTRA       the extra of keras-seq that brings it; None where it has none
     USE         how to call it, as Markdown for the model card: BUNDLE, VARIANT, SIGNATURE, INPUTS
                 and CALL stand for what they say
 
@@ -24,6 +25,8 @@ import importlib
 import importlib.util
 from types import ModuleType
 
+from keras_seq import installation
+
 # In the order in which `runtime.load` tries them.
 NAMES = ("tflite", "onnx", "saved_model")
 
@@ -31,6 +34,12 @@ NAMES = ("tflite", "onnx", "saved_model")
 def module(name: str) -> ModuleType:
     """Returns the module of the format `name`."""
     return importlib.import_module(f"export.formats.{name}")
+
+
+def install_command(name: str) -> str:
+    """Returns the command that installs the runtime of the format `name`."""
+    extra = module(name).EXTRA
+    return installation.install_command(extra) if extra else f"pip install {module(name).REQUIRES}"
 
 
 def is_installed(name: str) -> bool:

@@ -16,7 +16,7 @@ RULES = False
 STRINGS = True
 PACKAGES = ()
 REQUIRES = "tensorflow"
-INSTALL = "pip install tensorflow"
+EXTRA = None
 USE = """\
 ```python
 import tensorflow as tf                    # no Keras code, no keras-seq

@@ -25,11 +25,11 @@ RULES = True
 STRINGS = False
 PACKAGES = ("ai-edge-litert",)
 REQUIRES = "ai_edge_litert"
-INSTALL = 'pip install "keras-seq[tflite]"'
+EXTRA = "tflite"
 USE = """\
 ```python
-# pip install "keras-seq[tflite]"          no TensorFlow
-import export
+from keras_seq import export
+
 export.load("BUNDLE", VARIANT).CALL
 ```
 

@@ -57,7 +57,7 @@ def load(
     if format is None:
         installed = [name for name in available if formats.is_installed(name)]
         if available and not installed:
-            commands = " or ".join(formats.module(name).INSTALL for name in available)
+            commands = " or ".join(formats.install_command(name) for name in available)
             raise UserError(
                 f"No runtime for {path} ({', '.join(available)}) is installed: {commands}"
             )
@@ -67,7 +67,7 @@ def load(
         raise UserError(f"{path} has: {variants}. Received: {format!r} in {precision}")
     module = formats.module(format)
     if not formats.is_installed(format):
-        raise UserError(f"The runtime for {format} is missing: {module.INSTALL}")
+        raise UserError(f"The runtime for {format} is missing: {formats.install_command(format)}")
     variant = bundle.find_variant(manifest, format, precision)
     bundle.verify(path, manifest, variant["files"])
     return LoadedBundle(path, manifest, variant, module.Runner(path, threads, precision))

