@@ -30,6 +30,7 @@ def export_model(
     *,
     texts: Sequence[str] | None = None,
     texts_name: str = "texts of the caller",
+    tokenizer: Any = None,
     sample: Any = None,
     batch: int = 1,
     max_length: int | None = None,
@@ -54,6 +55,8 @@ def export_model(
         formats: One or more of "saved_model", "tflite" and "onnx".
         texts: Real texts to compare on; random inputs if None.
         texts_name: Description of the texts, for the manifest.
+        tokenizer: A tokenizer of `keras_seq.text` for a Keras model that reads token ids, which
+            then also reads text; see `KerasTextModel`.
         sample: Real inputs of a Keras model to compare on: arrays by the names of its inputs, a
             tuple of arrays in their order, one array, or a `tf.data.Dataset`.
         batch: Rows of a call in a format with fixed shapes (TFLite).
@@ -88,14 +91,12 @@ def export_model(
     names = _check_formats(formats)
     is_foreign = not hasattr(model, "signatures")
     if is_foreign:
-        from export.keras_model import KerasModel
-
-        model = KerasModel(model, sample, batch if stream else None)
+        model = _wrap(model, tokenizer, sample, batch if stream else None)
         sample = model.sample
-    elif stream or sample is not None:
+    elif stream or sample is not None or tokenizer is not None:
         raise UserError(
-            f"{type(model).__name__} has signatures of its own and is compared on texts: --stream "
-            "and --sample are for other Keras models."
+            f"{type(model).__name__} has signatures and a tokenizer of its own and is compared on "
+            "texts: --stream, --sample and --tokenizer are for other Keras models."
         )
     requested = _requested_sizes(
         max_length=max_length,
@@ -178,6 +179,17 @@ def export_model(
         (folder / bundle.CARD).write_text(card.model_card(Path(output).name, manifest), "utf-8")
         bundle.write_manifest(folder, manifest)
     return ExportReport(bundle.read_manifest(output))
+
+
+def _wrap(model: Any, tokenizer: Any, sample: Any, stream: int | None) -> Any:
+    """Returns any Keras model as an `Exportable`; one with a tokenizer reads text, too."""
+    if tokenizer is None:
+        from export.keras_model import KerasModel
+
+        return KerasModel(model, sample, stream)
+    from export.keras_text_model import KerasTextModel
+
+    return KerasTextModel(model, tokenizer, sample, stream)
 
 
 def _require_tensorflow() -> None:

@@ -95,6 +95,7 @@ FLOORS = [
     {"export.parity"},
     {"export.keras_layers"},
     {"export.card", "export.keras_model"},
+    {"export.keras_text_model"},
     {"export.report"},
     {"export.exporter", "export.serving"},
     {"export.deployment"},

@@ -144,7 +144,8 @@ def draw_inputs(
         use = observed.uses.get(tensor.name, InputUse())
         if tensor.dtype == "bool":
             array = generator.random(shape) < 0.5
-        elif np.dtype(tensor.dtype).kind in "iu":
+        elif np.dtype(tensor.dtype).kind in "iu" or use.vocabulary_size is not None:
+            # `keras.Input` declares ids float32 unless it is told otherwise.
             low = 1 if use.padding == 0 and (use.vocabulary_size or 0) > 1 else 0
             array = generator.integers(low, use.vocabulary_size or 2, shape)
         else:

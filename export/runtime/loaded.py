@@ -270,7 +270,9 @@ class LoadedBundle:
     def _describe_unread(self, spec: SignatureSpec, unread: np.ndarray) -> str:
         limits = {**self._limits, **self._sizes}
         side = "beginning" if "left" in {t.truncation_side for t in spec.inputs} else "end"
-        most = f"{limits['T']:,} tokens and " * spec.counts_unread + f"{limits['L']:,} bytes"
+        most = f"{limits['L']:,} bytes"
+        if spec.counts_unread and "T" in limits:
+            most = f"{limits['T']:,} tokens and {most}"
         return (
             f"{spec.name}: {np.count_nonzero(unread)} of {len(unread)} texts are too long: their "
             f"{side} was not read, up to {unread.max():,} bytes. The file reads at most {most} of "
