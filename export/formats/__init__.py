@@ -14,7 +14,8 @@ A format is a module with
 
     write(signatures, folder, sizes)        writes files with the dimensions in `sizes` fixed
     operators(folder)                       counts the operators in the files
-    Runner(folder, threads, precision)      runs the files: `open(signature)` loads what the first
+    Runner(folder, threads, precision, device)
+                                            runs the files: `open(signature)` loads what the first
                                             call would load; `runner(signature, inputs)` returns
                                             outputs, NumPy arrays by name
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_seq.console import hide_messages
+from keras_seq.errors import UserError
 from keras_seq.signature import Signature
 
 FOLDER = "saved_model"
@@ -66,11 +67,31 @@ def nodes(folder: Path) -> list[Any]:
 
 
 class Runner:
-    """Runs `saved_model/` with TensorFlow, whose number of threads belongs to the whole process."""
+    """Runs `saved_model/` with TensorFlow, whose number of threads belongs to the whole process.
 
-    def __init__(self, folder: Path, threads: int | None, precision: str = "float32") -> None:
+    A device is TensorFlow's name of one, such as "cpu" or "gpu:0"; TensorFlow chooses by default.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        threads: int | None,
+        precision: str = "float32",
+        device: str | None = None,
+    ) -> None:
         import tensorflow as tf
 
+        known = [
+            d.name.removeprefix("/physical_device:") for d in tf.config.list_physical_devices()
+        ]
+        self._device = None  # TensorFlow chooses.
+        if device is not None:
+            wanted = device.upper().replace("CUDA", "GPU")
+            self._device = next((name for name in known if name.startswith(wanted)), None)
+            if self._device is None:
+                raise UserError(
+                    f"TensorFlow has the devices {', '.join(known)}. Received: device={device!r}"
+                )
         # An attribute, so that the object that owns the weights lives as long as its functions.
         self._model = tf.saved_model.load(str(folder / FOLDER))
 
@@ -80,6 +101,7 @@ class Runner:
     def __call__(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         import tensorflow as tf
 
-        tensors = {name: tf.constant(value) for name, value in inputs.items()}
-        outputs = self._model.signatures[signature](**tensors)
+        with tf.device(self._device):
+            tensors = {name: tf.constant(value) for name, value in inputs.items()}
+            outputs = self._model.signatures[signature](**tensors)
         return {name: value.numpy() for name, value in outputs.items()}

@@ -222,7 +222,18 @@ def operators(folder: Path) -> Counter[str]:
 class Runner:
     """Runs `tflite/model.tflite` with LiteRT's interpreter."""
 
-    def __init__(self, folder: Path, threads: int | None, precision: str = "float32") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        threads: int | None,
+        precision: str = "float32",
+        device: str | None = None,
+    ) -> None:
+        if device not in (None, "cpu"):
+            raise UserError(
+                f"LiteRT in Python runs on the CPU. Received: device={device!r}. The ONNX files of "
+                'a bundle run on others: format="onnx".'
+            )
         from ai_edge_litert.interpreter import Interpreter
 
         path = folder / FOLDER / add_precision(FILE, precision)

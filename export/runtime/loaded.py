@@ -35,6 +35,7 @@ def load(
     format: str | None = None,
     threads: int | None = None,
     precision: str = "float32",
+    device: str | None = None,
 ) -> "LoadedBundle":
     """Opens a bundle.
 
@@ -44,9 +45,11 @@ def load(
     Args:
         path: Folder of the bundle.
         format: "tflite", "onnx" or "saved_model"; by default the first of these that the bundle
-            has and whose runtime is installed.
+            has and whose runtime is installed; for a device other than the CPU "onnx" comes first.
         threads: Threads of the runtime; its own default if None.
         precision: Precision of the weights, where the bundle has a format in several.
+        device: Where to run: "cpu", or with ONNX the name of an execution provider of the installed
+            onnxruntime, such as "cuda" or "cuda:1"; with a SavedModel a device of TensorFlow's.
 
     Raises:
         UserError: If the bundle is damaged or lacks the format, or the runtime is not installed.
@@ -56,6 +59,8 @@ def load(
     available = [name for name in formats.NAMES if bundle.find_variant(manifest, name, precision)]
     if format is None:
         installed = [name for name in available if formats.is_installed(name)]
+        if device not in (None, "cpu"):
+            installed.sort(key=lambda name: name != "onnx")
         if available and not installed:
             commands = " or ".join(formats.install_command(name) for name in available)
             raise UserError(
@@ -70,7 +75,7 @@ def load(
         raise UserError(f"The runtime for {format} is missing: {formats.install_command(format)}")
     variant = bundle.find_variant(manifest, format, precision)
     bundle.verify(path, manifest, variant["files"])
-    return LoadedBundle(path, manifest, variant, module.Runner(path, threads, precision))
+    return LoadedBundle(path, manifest, variant, module.Runner(path, threads, precision, device))
 
 
 class LoadedBundle:
@@ -245,12 +250,16 @@ class LoadedBundle:
                 f"tokenize takes Unicode only. Received: {error.object[:40]!r}. A signature on "
                 "texts, such as classify_text, takes any bytes."
             ) from error
-        length = self._sizes.get("T", self._limits["T"])
+        length = self._sizes.get("T", self._limits.get("T"))
         rows = [encoding.ids[:length] for encoding in self._tokenizer.encode_batch(clean)]
         token_ids = np.zeros((len(rows), max((len(row) for row in rows), default=0) or 1), "int32")
         for i, row in enumerate(rows):
             token_ids[i, : len(row)] = row
         return token_ids
+
+    def count_tokens(self, text: str) -> int:
+        """Returns the number of tokens of a text."""
+        return len(self._tokenizer.encode(text).ids)
 
     @cached_property
     def _tokenizer(self) -> Any:

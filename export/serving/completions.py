@@ -24,6 +24,12 @@ TOKENS_PER_PART = 8  # A call of the runtime costs more than a token.
 SAMPLING = ("temperature", "top_k", "top_p")
 
 
+class StreamOptions(BaseModel):
+    """What a stream has besides the text."""
+
+    include_usage: bool = False
+
+
 class Completion(BaseModel):
     """A request, as OpenAI's clients send it.
 
@@ -42,6 +48,7 @@ class Completion(BaseModel):
     seed: Annotated[int, Field(ge=0)] | None = None
     stop: str | list[str] | None = None
     stream: bool = False
+    stream_options: StreamOptions | None = None
     n: Literal[1] | None = None
     best_of: Literal[1] | None = None
     echo: Literal[False] | None = None
@@ -68,12 +75,12 @@ def register_completions(app: FastAPI, repository: Repository) -> None:
             events = writer.events()
             first = await anext(events)  # An error before it gets a status of its own.
             return StreamingResponse(_rest(first, events), media_type="text/event-stream")
-        choices = []
+        choices: list[dict[str, Any]] = []
         for i in range(len(writer.prompts)):
             if await client.is_disconnected():
                 break
             choices.append(await writer.choice(i))
-        return JSONResponse({**writer.head(), "choices": choices})
+        return JSONResponse({**writer.head(), "choices": choices, "usage": writer.usage()})
 
 
 def list_writers(repository: Repository) -> list[str]:
@@ -110,6 +117,8 @@ class Writer:
                 f"{request.model!r}"
             )
         bundle, models = repository.bundles[request.model], repository.get_models()
+        self._loaded = bundle.loaded
+        self._prompt_tokens = self._completion_tokens = 0
         self._prefill, self._decode = (models[f"{request.model}.{name}"] for name in bundle.parts)
         self._request = request
         manifest = bundle.loaded.manifest
@@ -143,6 +152,14 @@ class Writer:
             "model": self._request.model,
         }
 
+    def usage(self) -> dict[str, int]:
+        """Returns how many tokens were read and written so far."""
+        return {
+            "prompt_tokens": self._prompt_tokens,
+            "completion_tokens": self._completion_tokens,
+            "total_tokens": self._prompt_tokens + self._completion_tokens,
+        }
+
     async def choice(self, i: int) -> dict[str, Any]:
         """Returns the whole continuation of a prompt."""
         whole, reason = "", "length"
@@ -156,11 +173,20 @@ class Writer:
         """
         continuation = Continuation(self._uniforms[i], self._sampling, self._stop, self._longest)
         outputs = await self._prefill.answer(continuation.first_inputs(self.prompts[i]))
-        counted = 0
+        self._prompt_tokens += self._loaded.count_tokens(self.prompts[i])
+        counted, whole = 0, ""
         while True:
             TOKENS.labels(self._request.model).inc(continuation.tokens - counted)
             counted = continuation.tokens
             text = continuation.read(outputs)
+            whole += text
+            if continuation.finish_reason is not None:
+                # The tokens of the last part are not all part of the text where it has ended.
+                self._completion_tokens += (
+                    continuation.tokens
+                    if continuation.finish_reason == "length"
+                    else min(continuation.tokens, self._loaded.count_tokens(whole))
+                )
             if text or continuation.finish_reason is not None:
                 yield text, continuation.finish_reason
             if continuation.finish_reason is not None:
@@ -175,4 +201,8 @@ class Writer:
             async for text, reason in self.pieces(i, TOKENS_PER_PART):
                 choice = {"index": i, "text": text, "logprobs": None, "finish_reason": reason}
                 yield f"data: {json.dumps({**self.head(), 'choices': [choice]})}\n\n"
+        options = self._request.stream_options
+        if options is not None and options.include_usage:
+            last = {**self.head(), "choices": [], "usage": self.usage()}
+            yield f"data: {json.dumps(last)}\n\n"
         yield "data: [DONE]\n\n"

@@ -1,7 +1,10 @@
 """HTTP: kserve's routes behind a token, a limit of the size, a log, and an error's sentence."""
 
 import asyncio
+import difflib
 import hmac
+import logging
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -15,9 +18,11 @@ from kserve.constants.constants import PredictorProtocol
 from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.rest.server import metrics_handler
 from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
+from starlette.exceptions import HTTPException
 
 from export.serving.batching import BusyError, LateError
 from export.serving.completions import register_completions
+from export.serving.data_plane import StrictDataPlane, describe_unknown
 from export.serving.records import IN_FLIGHT, record
 from export.serving.repository import ReloadExtension, Repository
 from export.serving.settings import Settings
@@ -28,6 +33,8 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 OPEN_PATHS = ("/v2/health/live", "/v2/health/ready")  # An orchestrator has no token.
+
+MODEL_ROUTES = ([], ["ready"], ["infer"])  # what may follow /v2/models/NAME
 
 JSON_LENGTH = "inference-header-content-length"  # Where binary tensors follow the JSON of a body.
 
@@ -47,19 +54,18 @@ STATUS = {
     SizeError: 413,
     BusyError: 503,
     LateError: 503,
+    errors.ModelNotFound: 404,
 }
 
 
 KSERVE_HANDLERS = {
     errors.InvalidInput: errors.invalid_input_handler,
     errors.InferenceError: errors.inference_error_handler,
-    errors.ModelNotFound: errors.model_not_found_handler,
     errors.ModelNotReady: errors.model_not_ready_handler,
     errors.UnsupportedProtocol: errors.unsupported_protocol_error_handler,
     errors.ServerNotLive: errors.server_not_live_handler,
     errors.ServerNotReady: errors.server_not_ready_handler,
     NotImplementedError: errors.not_implemented_error_handler,
-    Exception: errors.generic_exception_handler,
 }
 
 
@@ -68,29 +74,12 @@ def application(repository: Repository, settings: Settings) -> "AdmissionMiddlew
     app = FastAPI(title="keras-seq", docs_url=None, redoc_url=None)
     data_plane = StrictDataPlane(model_registry=repository)
     extension = ReloadExtension(repository)
+    _register_metadata(app, data_plane)
     register_v2_endpoints(app, data_plane, extension)
     app.add_api_route("/metrics", metrics_handler, methods=["GET"])
     register_completions(app, repository)
     _add_handlers(app)
     return AdmissionMiddleware(app, repository, data_plane, settings)
-
-
-class StrictDataPlane(DataPlane):
-    """kserve's data plane; a request that cannot be read is the client's error."""
-
-    def decode(self, *args: Any, **kwargs: Any) -> Any:
-        """Returns the request, and the attributes of its envelope.
-
-        Raises:
-            UserError: If it isn't a request of the Open Inference Protocol.
-        """
-        try:
-            return super().decode(*args, **kwargs)
-        except Exception as error:
-            raise UserError(
-                "This isn't a request of the Open Inference Protocol: "
-                f"{type(error).__name__}: {error}. Over HTTP, BYTES are UTF-8; gRPC takes any."
-            ) from error
 
 
 def _add_handlers(app: FastAPI) -> None:
@@ -106,8 +95,72 @@ def _add_handlers(app: FastAPI) -> None:
     for kind, handler in KSERVE_HANDLERS.items():
         app.add_exception_handler(kind, handler)
     app.add_exception_handler(RequestValidationError, unreadable)
-    for kind in (UserError, BusyError, LateError):
+
+    async def misplaced(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code not in (404, 405):
+            return JSONResponse({"error": str(error.detail)}, error.status_code)
+        text = _describe_wrong_path(request.method, request.url.path)
+        return JSONResponse({"error": text}, error.status_code)
+
+    async def failed(_: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"error": _describe_failure(error)}, 500)
+
+    for kind in (UserError, BusyError, LateError, errors.ModelNotFound):
         app.add_exception_handler(kind, answer)
+    app.add_exception_handler(HTTPException, misplaced)
+    app.add_exception_handler(Exception, failed)
+
+
+def _register_metadata(app: FastAPI, data_plane: StrictDataPlane) -> None:
+    """Adds kserve's route to the metadata of a model, with the names of its classes."""
+
+    @app.get("/v2/models/{model_name}")
+    async def metadata(model_name: str) -> dict[str, Any]:
+        described = await data_plane.model_metadata(model_name)
+        model = data_plane.get_model_from_registry(model_name)
+        return {**described, "versions": [], "parameters": model.describe_parameters()}
+
+
+PATHS = {
+    "/v2": "GET",
+    "/v2/health/live": "GET",
+    "/v2/health/ready": "GET",
+    "/v2/models": "GET",
+    "/v2/models/NAME": "GET",
+    "/v2/models/NAME/ready": "GET",
+    "/v2/models/NAME/infer": "POST",
+    "/openai/v1/models": "GET",
+    "/openai/v1/completions": "POST",
+    "/metrics": "GET",
+}
+MOVED = {  # Where clients of other servers look first.
+    "predict": "/v2/models/NAME/infer",
+    "infer": "/v2/models/NAME/infer",
+    "completions": "/openai/v1/completions",
+    "models": "/v2/models",
+    "health": "/v2/health/ready",
+    "healthz": "/v2/health/ready",
+}
+
+
+def _describe_wrong_path(method: str, path: str) -> str:
+    """Returns what to say about a path or method that does not exist: the likeliest right one."""
+    likely = path if path in PATHS else None
+    words = [word for word in re.split(r"[/:]", path) if word]
+    if likely is None and words[:2] == ["v2", "models"] and len(words) == 3:
+        likely = "/v2/models/NAME"
+    if likely is None:
+        likely = next((MOVED[word] for word in reversed(words) if word in MOVED), None)
+    if likely is None:
+        likely = next(iter(difflib.get_close_matches(path, PATHS, 1, 0.5)), None)
+    most = ", ".join(f"{PATHS[known]} {known}" for known in PATHS)
+    nearest = f" Do you mean {PATHS[likely]} {likely}?" if likely else ""
+    return f"There is no {method} {path}.{nearest} Here are: {most}"
+
+
+def _describe_failure(error: Exception) -> str:
+    logging.getLogger("keras_seq").error("A request failed", exc_info=error)
+    return "The server failed at this request; its log says where."
 
 
 class AdmissionMiddleware:
@@ -144,19 +197,25 @@ class AdmissionMiddleware:
         name = parts[3] if parts[1:3] == ["v2", "models"] and len(parts) > 3 else ""
         # Each unknown name would be a time series of its own.
         name = name if self._repository.get_model(name) else ""
+        unknown = "" if name else _model_of(parts)
         infers = bool(name) and parts[4:] == ["infer"] and scope["method"] == "POST"
         try:
             with IN_FLIGHT.labels("http").track_inprogress():
+                if unknown:  # Its body is not worth reading.
+                    raise errors.ModelNotFound(unknown)
                 if infers:
                     await self._infer(name, scope, receive, sending)
                 else:
                     await self._pass(scope, receive, sending)
+        except errors.ModelNotFound as error:
+            error.reason = describe_unknown(unknown, self._repository)
+            await _answer(sending, 404, _format_error(str(error)))
         except tuple(STATUS) as error:
-            await _answer(sending, STATUS[type(error)], _format_error(error))
+            await _answer(sending, STATUS[type(error)], _format_error(str(error)))
         except Exception as error:
             if status:  # An answer has begun.
                 raise
-            await _answer(sending, 500, _format_error(error))
+            await _answer(sending, 500, _format_error(_describe_failure(error)))
         finally:
             client = (scope.get("client") or ("",))[0]
             record("http", scope["method"], scope["path"], name, status, start, client)
@@ -250,9 +309,14 @@ class AdmissionMiddleware:
             )
 
 
-def _format_error(error: Exception) -> bytes:
-    known = type(error) in STATUS
-    return orjson.dumps({"error": str(error) if known else f"{type(error).__name__}: {error}"})
+def _model_of(parts: Sequence[str]) -> str:
+    """Returns the name in the path of a model; empty for other paths."""
+    is_model = parts[1:3] == ["v2", "models"] and len(parts) > 3 and parts[4:] in MODEL_ROUTES
+    return parts[3] if is_model else ""
+
+
+def _format_error(text: str) -> bytes:
+    return orjson.dumps({"error": text})
 
 
 HEADERS = {401: [(b"www-authenticate", b"Bearer")], 503: [(b"retry-after", b"1")]}

@@ -1,6 +1,7 @@
 """A signature of a bundle as a model of kserve, by the name BUNDLE.SIGNATURE."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from functools import partial
@@ -118,6 +119,11 @@ class ServedSignature(Model):
         """Returns the tensors for the model's metadata."""
         return wire.describe_tensors(self.spec.outputs)
 
+    def describe_parameters(self) -> dict[str, Any]:
+        """Returns the task, and the names of the classes as a JSON list where there are some."""
+        manifest = self.bundle.loaded.manifest
+        return {"task": manifest["task"], **_write_labels(manifest["labels"])}
+
     def refuse_if_full(self) -> None:
         """Raises BusyError if the queue is full."""
         self._batcher.refuse_if_full()
@@ -157,8 +163,11 @@ class ServedSignature(Model):
         if unknown:
             raise UserError(f"{spec.name} gives {', '.join(answers)}. Received: {unknown[0]!r}")
         outputs = []
+        labels = self.bundle.loaded.manifest["labels"]
         for name, (datatype, array) in answers.items():
-            output = InferOutput(name, list(array.shape), datatype)
+            is_of_classes = array.ndim == 2 and array.shape[1] == len(labels)
+            parameters = _write_labels(labels) if is_of_classes else None
+            output = InferOutput(name, list(array.shape), datatype, parameters=parameters)
             output.set_data_from_numpy(_make_readable(array, payload, name), binary_data=True)
             outputs.append(output)
         return InferResponse(
@@ -177,6 +186,11 @@ class ServedSignature(Model):
         # A request with more rows than a batch would need memory for all of them at once.
         outputs = loaded.run_prepared(self.signature, arrays, self._max_batch)
         return split(spec, outputs, [count_rows(spec, arrays) for arrays in requests])
+
+
+def _write_labels(labels: Sequence[str]) -> dict[str, str]:
+    """Returns the names of the classes as a parameter: by the protocol that is no list."""
+    return {"labels": json.dumps(labels, ensure_ascii=False)} if labels else {}
 
 
 def _read_parameters(parameters: Any) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
-from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc
 from kserve.protocol.grpc.interceptors import ExceptionToStatusInterceptor
 from kserve.protocol.grpc.servicer import InferenceServicer
 
 from export.serving.batching import BusyError, LateError
+from export.serving.data_plane import StrictDataPlane
 from export.serving.records import IN_FLIGHT, record
 from export.serving.repository import ReloadExtension, Repository
 from export.serving.settings import Settings
@@ -106,7 +106,9 @@ async def grpc_server(
             ("grpc.so_reuseport", 0),  # Else a second server could take half of the calls.
         ],
     )
-    servicer = InferenceServicer(DataPlane(model_registry=repository), ReloadExtension(repository))
+    servicer = InferenceServicer(
+        StrictDataPlane(model_registry=repository), ReloadExtension(repository)
+    )
     grpc_predict_v2_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, server)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     try:

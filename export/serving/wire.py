@@ -64,9 +64,10 @@ def _input(spec: SignatureSpec, tensor: TensorSpec, received: Any) -> Any:
     try:
         array = received.as_numpy()
     except Exception as error:
+        why = f": {error}" if isinstance(error, UnicodeError) else ""
         raise UserError(
             f"{spec.name}: {tensor.name} does not hold {received.datatype} of the shape "
-            f"{list(received.shape)}: {error}"
+            f"{list(received.shape)}, whole numbers whose product is the number of values{why}"
         ) from error
     if wanted == "BYTES":
         if array.ndim == 2 and array.shape[1] == 1:  # a column of a table

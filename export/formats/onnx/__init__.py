@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from export.formats import add_precision
+from keras_seq.errors import UserError
 from keras_seq.signature import Signature
 
 FOLDER = "onnx"
@@ -15,6 +16,7 @@ WEIGHTS = "weights.bin"
 STATIC = False
 RULES = True
 STRINGS = False
+PROVIDER = "ExecutionProvider"
 PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
 REQUIRES = "onnxruntime"
 EXTRA = "onnx"
@@ -59,19 +61,57 @@ def output_name(name: str, inputs: Collection[str]) -> str:
     return f"{name}_out" if name in inputs else name
 
 
-class Runner:
-    """Runs `onnx/*.onnx` with onnxruntime; each file is opened at its first call."""
+def _choose_providers(device: str) -> list[tuple[str, dict[str, Any]]]:
+    """Returns the execution providers of a device, with their options, the preferred one first."""
+    import onnxruntime
 
-    def __init__(self, folder: Path, threads: int | None, precision: str = "float32") -> None:
+    available = {
+        name.removesuffix(PROVIDER).lower(): name for name in onnxruntime.get_available_providers()
+    }
+    kind, _, number = device.lower().partition(":")
+    if kind not in available or not (number.isdigit() or ":" not in device):
+        raise UserError(
+            f"This onnxruntime has the devices {', '.join(sorted(available))}. Received: "
+            f"{device!r}. For an NVIDIA GPU: pip install onnxruntime-gpu"
+        )
+    options = {"device_id": number} if number else {}
+    others = [] if kind == "cpu" else [(f"CPU{PROVIDER}", {})]
+    return [(available[kind], options), *others]
+
+
+class Runner:
+    """Runs `onnx/*.onnx` with onnxruntime; each file is opened at its first call.
+
+    A device is the name of an execution provider without "ExecutionProvider", in any case, such as
+    "cuda" or "coreml"; "cuda:1" is the second one of its kind. Operators that it lacks run on the
+    CPU.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        threads: int | None,
+        precision: str = "float32",
+        device: str | None = None,
+    ) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         if threads is not None:
             options.intra_op_num_threads = threads
-        self._open = lambda path: onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        providers = _choose_providers(device or "cpu")
+
+        def open_file(path: Path) -> Any:
+            session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+            if session.get_providers()[0] != providers[0][0]:
+                raise UserError(
+                    f"onnxruntime cannot use the device {device}: it fell back to "
+                    f"{', '.join(session.get_providers())}. Its log says why; check the driver."
+                )
+            return session
+
+        self._open = open_file
         self._folder, self._precision = folder / FOLDER, precision
         self._sessions: dict[str, Any] = {}
 

@@ -188,3 +188,40 @@ def test_a_format_in_two_precisions(served, tmp_path, capsys):
     assert "onnx int8" in capsys.readouterr().out
     with pytest.raises(UserError, match="onnx float32, onnx int8. Received: 'onnx' in int4"):
         export.load(folder, "onnx", precision="int4")
+
+
+@pytest.mark.parametrize("format", formats.NAMES)
+def test_a_device_is_chosen_by_name(bundles, format):
+    on_cpu = export.load(bundles["lstm"], format, device="cpu")
+    expected = export.load(bundles["lstm"], format).classify_text("fine")["probabilities"]
+    np.testing.assert_array_equal(on_cpu.classify_text("fine")["probabilities"], expected)
+    words = {"tflite": "onnx", "onnx": "devices .*cpu", "saved_model": "devices CPU:0"}[format]
+    with pytest.raises(UserError, match=f"{words}.*"):
+        export.load(bundles["lstm"], format, device="abacus").classify_text("fine")
+
+
+def test_a_device_other_than_the_cpu_asks_for_onnx_files(bundles, monkeypatch):
+    import onnxruntime
+
+    has = ["CUDAExecutionProvider", *onnxruntime.get_available_providers()]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: has)
+    opened = []
+
+    class Session(onnxruntime.InferenceSession):
+        def __init__(self, path, options, providers):
+            opened.append(providers)
+            super().__init__(path, options, providers=["CPUExecutionProvider"])
+
+        def get_providers(self):
+            return [name for name, _ in opened[-1]] if obeys else super().get_providers()
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    obeys = True
+    export.load(bundles["lstm"], device="cuda:1").classify_text("fine")
+    assert opened[0] == [
+        ("CUDAExecutionProvider", {"device_id": "1"}),
+        ("CPUExecutionProvider", {}),
+    ]
+    obeys = False
+    with pytest.raises(UserError, match="cannot use the device cuda"):
+        export.load(bundles["lstm"], device="cuda").classify_text("fine")

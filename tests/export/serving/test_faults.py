@@ -76,7 +76,7 @@ def test_a_thousand_at_once_are_answered_as_alone(server, served):
 
 
 BAD = {
-    "no JSON": ("/v2/models/mood/infer", b"{", 400, "Unrecognized request format"),
+    "no JSON": ("/v2/models/mood/infer", b"{", 400, "its JSON cannot be read"),
     "nothing": ("/v2/models/mood/infer", b"", 400, ""),
     "a list": ("/v2/models/mood/infer", b"[1]", 400, ""),
     "no inputs": ("/v2/models/mood/infer", b"{}", 400, "inputs"),
@@ -155,8 +155,31 @@ BAD = {
         "until the server stops",
     ),
     "loading what is not there": ("/v2/repository/models/nobody/load", b"", 404, "nobody"),
-    "no such path": ("/v2/nothing", b"{}", 404, ""),
+    "no such path": ("/v2/nothing", b"{}", 404, "POST /v2/models/NAME/infer"),
+    "the path of another API": ("/v1/completions", b"{}", 404, "mean POST /openai/v1/completions?"),
+    "the first version": (
+        "/v1/models/mood:predict",
+        b"{}",
+        404,
+        "mean POST /v2/models/NAME/infer?",
+    ),
+    "a method that is not": ("/v2/models/mood", b"{}", 405, "mean GET /v2/models/NAME?"),
+    "another model": ("/v2/models/nobody/infer", b"{", 404, "Here are: mood, bard, en-de"),
+    "a body without inputs": ("/v2/models/mood/infer", b"{}", 400, 'no list \\"inputs\\"'),
+    "inputs of no datatype": (
+        "/v2/models/mood/infer",
+        b'{"inputs": [{"name": "text"}]}',
+        400,
+        'inputs[0] has no \\"datatype\\"',
+    ),
+    "a shape of words": (
+        "/v2/models/mood/infer",
+        b'{"inputs": [{"name": "text", "datatype": "BYTES", "shape": ["a"], "data": ["a"]}]}',
+        400,
+        "whole numbers",
+    ),
 }
+PYTHON_WORDS = re.compile(r"[A-Z]\w+Error|object is not|'str' object|__init__|NoneType|Traceback")
 
 
 @pytest.mark.parametrize("case", BAD)
@@ -165,6 +188,7 @@ def test_bad_requests_are_refused_and_the_next_is_answered(server, case):
     response = httpx.post(server.url + path, content=content)
     assert response.status_code == status, response.text
     assert words in response.text
+    assert not PYTHON_WORDS.search(response.text), response.text
     good = httpx.post(server.url + "/v2/models/mood/infer", json=body("fine"))
     assert good.status_code == 200
 
@@ -279,10 +303,23 @@ def test_a_stream_is_the_whole_text(server, served):
     whole = httpx.post(server.url + "/openai/v1/completions", json=asked).json()
     assert whole["object"] == "text_completion"
     assert whole["choices"][0]["text"] == wanted
+    written = whole["usage"]["completion_tokens"]
+    if whole["choices"][0]["finish_reason"] == "length":
+        assert written == 20
+    else:
+        assert written == found["length"][0]  # its tokens are bytes
+    assert whole["usage"] == {
+        "prompt_tokens": 5,
+        "completion_tokens": written,
+        "total_tokens": 5 + written,
+    }
     url = server.url + "/openai/v1/completions"
-    with httpx.stream("POST", url, json={**asked, "stream": True}) as response:
+    options = {"stream": True, "stream_options": {"include_usage": True}}
+    with httpx.stream("POST", url, json={**asked, **options}) as response:
         lines = [line.removeprefix("data: ") for line in response.iter_lines() if line]
     assert lines.pop() == "[DONE]"
+    last = json.loads(lines.pop())
+    assert (last["choices"], last["usage"]) == ([], whole["usage"])
     choices = [json.loads(line)["choices"][0] for line in lines]
     assert len(choices) > 1
     assert "".join(choice["text"] for choice in choices) == wanted

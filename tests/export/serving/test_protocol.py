@@ -1,5 +1,7 @@
 """The protocol, by Triton's own clients: answers are those of `export.load`, bit for bit."""
 
+import json
+
 import numpy as np
 import pytest
 import tritonclient.grpc
@@ -113,6 +115,25 @@ def test_metadata(client):
         ("probabilities", "FP32"),
         ("unread", "INT32"),
     ]
+
+
+def test_answers_and_metadata_name_the_classes(client, server):
+    module, client = client
+    text = module.InferInput("text", [1], "BYTES")
+    text.set_data_from_numpy(np.array([b"fine"], object))
+    response = client.infer("mood", [text]).get_response()
+    if module is tritonclient.grpc:
+        (found,) = (o for o in response.outputs if o.name == "probabilities")
+        labels = found.parameters["labels"].string_param
+        others = [o for o in response.outputs if o.name != "probabilities"]
+        assert not any("labels" in o.parameters for o in others)
+    else:
+        (found,) = (o for o in response["outputs"] if o["name"] == "probabilities")
+        labels = found["parameters"]["labels"]
+        about = client.get_model_metadata("mood.classify")
+        assert about["parameters"] == {"task": "classify", "labels": labels}
+        assert client.get_model_metadata("bard")["parameters"] == {"task": "generate"}
+    assert json.loads(labels) == ["bad", "good"]
 
 
 def test_requested_outputs_only(client):
