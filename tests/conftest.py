@@ -1,6 +1,7 @@
 """Real reviews, and small runs trained on them through the command line."""
 
 import csv
+import json
 import os
 import shutil
 import subprocess
@@ -110,18 +111,23 @@ def once(
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Callable[[Path], str]:
+def chromium(once: Callable[..., Path]) -> Callable[[Path], str]:
     """`chromium(folder)`: the browser, Node's packages of `folder` being there; CI has both, so that
     nothing is skipped there.
     """
+
+    def install(folder: Path) -> None:
+        package = json.loads((folder / "package.json").read_text("utf-8"))
+        names = {**package["dependencies"], **package.get("devDependencies", {})}
+        if not all((folder / "node_modules" / name).is_dir() for name in names):
+            subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=folder, check=True)
 
     def found(folder: Path) -> str:
         browser = os.environ.get("CHROMIUM") or shutil.which("chromium")
         if not browser or not shutil.which("npm"):
             message = "Needs Chromium and npm: apt install chromium npm; CHROMIUM names another"
             pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
-        if not (folder / "node_modules" / "playwright-core").is_dir():
-            subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=folder, check=True)
+        once(f"node-{folder.name}", lambda _: install(folder))
         return browser
 
     return found
