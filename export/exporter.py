@@ -15,6 +15,7 @@ from export.report import ExportReport
 from export.strings import add_strings
 from keras_seq.errors import UserError
 from keras_seq.signature import DIMENSIONS, Entry, Signature
+from keras_seq.text.utf8 import list_texts
 
 LETTERS = {word: letter for letter, word in DIMENSIONS.items()}
 INTERACTIVE = "interactive"  # In `only`: the signatures of the entry that an app calls.
@@ -28,7 +29,7 @@ def export_model(
     output: str | Path,
     formats: str | Sequence[str] = all_formats.NAMES,
     *,
-    texts: Sequence[str] | None = None,
+    texts: Any = None,
     texts_name: str = "texts of the caller",
     tokenizer: Any = None,
     sample: Any = None,
@@ -53,7 +54,8 @@ def export_model(
         model: A `keras_seq.models` model, or any other `keras.Model`; see `KerasModel`.
         output: Folder to make.
         formats: One or more of "saved_model", "tflite" and "onnx".
-        texts: Real texts to compare on; random inputs if None.
+        texts: Real texts to compare on, in a list, an array or a pandas Series; random inputs if
+            None.
         texts_name: Description of the texts, for the manifest.
         tokenizer: A tokenizer of `keras_seq.text` for a Keras model that reads token ids, which
             then also reads text; see `KerasTextModel`.
@@ -89,6 +91,7 @@ def export_model(
     """
     _require_tensorflow()
     names = _check_formats(formats)
+    texts = [] if texts is None else list_texts(texts, "texts")
     is_foreign = not hasattr(model, "signatures")
     if is_foreign:
         model = _wrap(model, tokenizer, sample, batch if stream else None)

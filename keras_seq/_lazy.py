@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from keras_seq.installation import explain_missing
+from keras_seq.messages import hide_messages
 
 
 def lazy_names(
@@ -26,10 +28,7 @@ def lazy_names(
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         path, _, attribute = homes[name].partition(":")
-        try:
-            module = importlib.import_module(path)
-        except ModuleNotFoundError as error:
-            raise explain_missing(error) from None
+        module = _import_quietly(path)
         if not attribute and path.split(".")[-1] == name:
             return module
         return getattr(module, attribute or name)
@@ -57,6 +56,17 @@ def _paths(module: ModuleType) -> list[str]:
     return list(getattr(module, "__path__", ()))
 
 
+def _import_quietly(path: str) -> ModuleType:
+    """Imports a module; what TensorFlow then says about this machine is not the reader's."""
+    if "tensorflow" not in sys.modules:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        with hide_messages():
+            return importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        raise explain_missing(error) from None
+
+
 class LazyFunction:
     """A function named as "module:function" that is imported when it is first called."""
 
@@ -66,10 +76,7 @@ class LazyFunction:
     def load(self) -> Any:
         """Imports the module and returns what the path names in it."""
         module, name = self.path.split(":")
-        try:
-            return getattr(importlib.import_module(module), name)
-        except ModuleNotFoundError as error:
-            raise explain_missing(error) from None
+        return getattr(_import_quietly(module), name)
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         return self.load()(*arguments, **options)

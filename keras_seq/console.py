@@ -4,17 +4,16 @@ import contextlib
 import gc
 import importlib
 import json
-import logging
 import os
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from keras_seq.errors import OutOfMemoryError, UserError, speak_command_line
 from keras_seq.installation import explain_missing
+from keras_seq.messages import hide_messages
 
 Item = TypeVar("Item")
 
@@ -132,37 +131,6 @@ def import_quietly(module: str) -> None:
             importlib.import_module("keras")
         importlib.import_module(module)
     collect_garbage_rarely()
-
-
-@contextlib.contextmanager
-def hide_messages(*loggers: str, keep_on_error: bool = True) -> Iterator[None]:
-    """Hides what libraries write on standard error inside the block.
-
-    Their compiled parts know no other way to be quiet.
-
-    Args:
-        *loggers: Names of Python loggers whose warnings are hidden, too.
-        keep_on_error: Write it after all if the block raises an error.
-    """
-    levels = {name: logging.getLogger(name).level for name in loggers}
-    if sys.stderr is not None:  # as in a program without a console
-        sys.stderr.flush()
-    stderr = os.dup(2)
-    with tempfile.TemporaryFile() as messages:
-        os.dup2(messages.fileno(), 2)
-        for name in loggers:
-            logging.getLogger(name).setLevel(logging.ERROR)
-        try:
-            yield
-        except BaseException:
-            messages.seek(0)
-            os.write(stderr, messages.read() if keep_on_error else b"")
-            raise
-        finally:
-            for name, level in levels.items():
-                logging.getLogger(name).setLevel(level)
-            os.dup2(stderr, 2)
-            os.close(stderr)
 
 
 def collect_garbage_rarely() -> None:

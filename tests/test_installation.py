@@ -106,7 +106,9 @@ def test_every_install_line_in_the_documents_works_as_written():
             continue
         for line in re.findall(r"pip install (.*)", path.read_text()):
             found += 1
-            is_package = re.match(r"(tensorflow|\{module\(name\)\.REQUIRES\})", line)
+            is_package = re.match(
+                r"(tensorflow|onnxruntime-gpu|\{module\(name\)\.REQUIRES\})", line
+            )
             assert re.match(own, line) or re.match(wheel, line) or is_package, (path, line)
     assert found > 15
 

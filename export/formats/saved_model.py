@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_seq.console import hide_messages
 from keras_seq.errors import UserError
+from keras_seq.messages import hide_messages
 from keras_seq.signature import Signature
 
 FOLDER = "saved_model"

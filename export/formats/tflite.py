@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from export.formats import add_precision, saved_model
-from keras_seq.console import hide_messages
 from keras_seq.errors import UserError
+from keras_seq.messages import hide_messages
 from keras_seq.signature import Signature
 from keras_seq.typing import Tensor
 
@@ -29,6 +29,7 @@ EXTRA = "tflite"
 USE = """\
 ```python
 from keras_seq import export
+from keras_seq.messages import hide_messages
 
 export.load("BUNDLE", VARIANT).CALL
 ```

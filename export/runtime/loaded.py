@@ -257,6 +257,20 @@ class LoadedBundle:
             token_ids[i, : len(row)] = row
         return token_ids
 
+    def read_texts(self, outputs: Arrays, name: str = "text") -> list[Any]:
+        """Returns the texts of a call's outputs: one for each row, or a list of them.
+
+        Args:
+            outputs: What a signature that writes texts returned, such as `generate_text`.
+            name: Name of the output, uint8 `(B, …, M)`.
+        """
+        length = f"{name}_length"
+        texts, lengths = outputs[name], outputs[length if length in outputs else "length"]
+        found = np.empty(lengths.shape, object)
+        for place in np.ndindex(lengths.shape):
+            found[place] = texts[place][: lengths[place]].tobytes().decode("utf-8", "replace")
+        return found.tolist()
+
     def count_tokens(self, text: str) -> int:
         """Returns the number of tokens of a text."""
         return len(self._tokenizer.encode(text).ids)

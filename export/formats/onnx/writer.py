@@ -21,8 +21,8 @@ from export.formats.onnx.graph import simplify
 from export.formats.onnx.handlers import HANDLERS
 from export.formats.onnx.rules import make_lowering
 from export.formats.trace import trace
-from keras_seq.console import hide_messages
 from keras_seq.errors import UserError
+from keras_seq.messages import hide_messages
 from keras_seq.signature import Signature
 
 SHARED_BYTES = 1024  # Smaller tensors stay in each file.

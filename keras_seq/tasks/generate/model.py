@@ -55,6 +55,8 @@ class TextGenerator(SignatureMixin, LanguageModel):
         tie_embeddings: The softmax shares its weights with the embedding (Press & Wolf 2017). By
             default it does in a model whose backbone is named, and not in others.
         embedding: A `TokenEmbedding`; by default a new one of the backbone's width.
+        scale_embedding: Whether a new embedding is scaled; see `TokenEmbedding`. Recurrent layers
+            learn little from the small vectors of one that is not.
         **kwargs: Of a backbone by name also `hidden_dim`, `num_layers`, `num_heads`,
             `vocabulary_size` and what else `keras-seq train generate --help` says of the model.
             Arguments of `keras.Model`.

@@ -31,4 +31,5 @@ def make_parts(settings: LanguageModelSettings, causal: bool) -> dict[str, Any]:
         "backbone": backbone,
         "max_length": settings.max_length,
         "tie_embeddings": settings.tie_embeddings,
+        "scale_embedding": settings.scale_embedding,
     }

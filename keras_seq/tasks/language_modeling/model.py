@@ -26,6 +26,8 @@ class LanguageModel(TextModel):
         tie_embeddings: The softmax shares its weights with the embedding (Press & Wolf 2017). By
             default it does in a model whose backbone is named, and not in others.
         embedding: A `TokenEmbedding`; by default a new one of the backbone's width.
+        scale_embedding: Whether a new embedding is scaled; see `TokenEmbedding`. Recurrent layers
+            learn little from the small vectors of one that is not.
         **kwargs: Of a backbone by name also `hidden_dim`, `num_layers`, `num_heads`,
             `vocabulary_size` and what else `keras-seq train generate --help` says of the model.
             Arguments of `keras.Model`.
@@ -40,12 +42,14 @@ class LanguageModel(TextModel):
         max_length: int | None = None,
         tie_embeddings: bool | None = None,
         embedding: TokenEmbedding | None = None,
+        scale_embedding: bool | None = None,
         **kwargs: Any,
     ) -> None:
         arguments = {
             "max_length": max_length,
             "tie_embeddings": tie_embeddings,
             "embedding": embedding,
+            "scale_embedding": scale_embedding,
         }
         super().__init__(backbone, tokenizer, arguments, **kwargs)
 
@@ -61,6 +65,7 @@ class LanguageModel(TextModel):
         max_length: int = 256,
         tie_embeddings: bool = False,
         embedding: TokenEmbedding | None = None,
+        scale_embedding: bool = True,
     ) -> None:
         """Makes the layers; see the class for the arguments."""
         if self.causal:
@@ -70,7 +75,7 @@ class LanguageModel(TextModel):
             raise ValueError(
                 f"max_length must be from 2 to the backbone's {limit}. Received: {max_length}"
             )
-        self.assemble_base(backbone, tokenizer, max_length, embedding)
+        self.assemble_base(backbone, tokenizer, max_length, embedding, scale_embedding)
         if tie_embeddings and self.embedding.dim != backbone.hidden_dim:
             raise ValueError(
                 "A softmax that shares the embedding's weights needs vectors of one width. "

@@ -1,6 +1,8 @@
 """How a language model is built and trained. Plain data: imports nothing heavy."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 from keras_seq.errors import UserError
 from keras_seq.options import option, override
@@ -24,6 +26,12 @@ class LanguageModelSettings(TextSettings):
     tie_embeddings: bool = option(
         True, "the softmax shares its weights with the embedding", group=MODEL
     )
+    scale_embedding: bool = option(
+        True,
+        "multiply the embedding's vectors by the root of their width: without it recurrent layers "
+        "learn nothing for a thousand steps",
+        group=MODEL,
+    )
     steps_per_epoch: int = option(
         250,
         "steps between two evaluations; 0 for a pass over the data",
@@ -39,6 +47,11 @@ class LanguageModelSettings(TextSettings):
     )
     weight_decay: float = 0.1
     clip_norm: float = 1.0
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """Returns the settings in `values`; a run from before embeddings were scaled goes on so."""
+        return super().from_mapping({"scale_embedding": False, **values})
 
     def __post_init__(self) -> None:
         super().__post_init__()

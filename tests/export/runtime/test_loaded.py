@@ -225,3 +225,17 @@ def test_a_device_other_than_the_cpu_asks_for_onnx_files(bundles, monkeypatch):
     obeys = False
     with pytest.raises(UserError, match="cannot use the device cuda"):
         export.load(bundles["lstm"], device="cuda").classify_text("fine")
+
+
+def test_texts_are_read_from_outputs_of_any_shape(bundles):
+    loaded = export.load(bundles["lstm"], "onnx")
+    texts = [["über", ""], ["a", "b\ufffd"]]
+    content = [[text.encode().replace("\ufffd".encode(), b"\xff") for text in row] for row in texts]
+    text = np.zeros((2, 2, 9), "uint8")
+    for place in np.ndindex(2, 2):
+        row = content[place[0]][place[1]]
+        text[place][: len(row)] = list(row)
+    length = np.array([[len(part) for part in row] for row in content])
+    assert loaded.read_texts({"text": text, "length": length}) == texts
+    assert loaded.read_texts({"x": text[0], "x_length": length[0], "length": 0}, "x") == texts[0]
+    assert loaded.labels == loaded.manifest["labels"] != []
