@@ -6,9 +6,11 @@ Importing the package imports no Keras: `Sampling` and `Hypothesis` are plain da
 from keras_seq._lazy import lazy_names
 
 _HOMES = {
+    "LEAST_PENALTY": "settings",
     "LEAST_TOP_P": "settings",
     "NO_CHANCE": "hypothesis",
     "Hypothesis": "hypothesis",
+    "Repetition": "repetition",
     "Sampling": "settings",
     "beam_search": "beam",
     "generate": "generation",

@@ -1,16 +1,14 @@
 """Generation: token after token through a step function, with its state."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from keras import ops
 
-from keras_seq.decoding.sampling import next_token
+from keras_seq.decoding.repetition import Repetition, apply_repetition_penalty
+from keras_seq.decoding.sampling import likeliest_token, next_token
 from keras_seq.lookup import take
-from keras_seq.typing import State, Tensor
-
-Step = Callable[[Tensor, State], tuple[Tensor, State]]
+from keras_seq.typing import State, Step, Tensor
 
 
 def generate(
@@ -23,6 +21,7 @@ def generate(
     top_k: Tensor,
     top_p: Tensor,
     end: int,
+    repetition: Repetition | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Continues each row until the token `end`, or until it has `max_new_tokens`.
 
@@ -37,11 +36,12 @@ def generate(
         top_k: See `next_token`.
         top_p: See `next_token`.
         end: The token that ends a row; it is not returned.
+        repetition: A penalty on the tokens before, the new ones included; None for no penalty.
 
     Returns:
         `(token_ids, length)`: `(B, N)` int32, padded with 0, and `(B,)` int32.
     """
-    select = _TokenSelection(temperature, top_k, top_p, end)
+    select = _TokenSelection.build(temperature, top_k, top_p, end, repetition)
     token = select(ops.ones_like(logits[:, 0], dtype="int32"), logits, uniforms[:, 0])
     ids, _, _ = _run_loop(step, token, state, uniforms, max_new_tokens, select, 1)
     # No token is 0: a 0 was not reached.
@@ -59,6 +59,7 @@ def continue_generation(
     top_p: Tensor,
     end: int,
     remaining: Tensor | None = None,
+    repetition: Repetition | None = None,
 ) -> tuple[Tensor, Tensor, State]:
     """Continues a paused generation: its parts, one after another, are the whole.
 
@@ -74,13 +75,14 @@ def continue_generation(
         top_p: See `next_token`.
         end: As for `generate`.
         remaining: `(B,)` int32, the largest number of tokens of each row; None for any number.
+        repetition: As for `generate`; its `previous` includes `token`.
 
     Returns:
         `(token_ids, token, state)`: `(B, N)` int32, padded with 0, and what the next part
         continues from. While other rows continue, a row that has ended, or has no positions left,
         is stepped with the token 0.
     """
-    select = _TokenSelection(temperature, top_k, top_p, end)
+    select = _TokenSelection.build(temperature, top_k, top_p, end, repetition)
     return _run_loop(step, token, state, uniforms, max_new_tokens, select, 0, remaining)
 
 
@@ -92,11 +94,50 @@ class _TokenSelection:
     top_k: Tensor
     top_p: Tensor
     end: int
+    repetition: Repetition | None
+    is_penalized: Tensor | None
+    is_plain: Tensor | None
 
-    def __call__(self, last: Tensor, logits: Tensor, uniform: Tensor) -> Tensor:
-        token = next_token(logits, uniform, self.temperature, self.top_k, self.top_p)
+    @classmethod
+    def build(
+        cls,
+        temperature: Tensor,
+        top_k: Tensor,
+        top_p: Tensor,
+        end: int,
+        repetition: Repetition | None,
+    ) -> "_TokenSelection":
+        if repetition is None:
+            return cls(temperature, top_k, top_p, end, None, None, None)
+        # Before the loop, not in each of its turns.
+        is_penalized = ops.not_equal(repetition.penalty, 1.0)
+        is_drawn = ops.convert_to_tensor(temperature) > 0
+        is_plain = ops.logical_not(ops.logical_or(is_drawn, is_penalized))
+        return cls(temperature, top_k, top_p, end, repetition, is_penalized, is_plain)
+
+    def __call__(
+        self, last: Tensor, logits: Tensor, uniform: Tensor, ids: Tensor | None = None
+    ) -> Tensor:
+        """Takes the new tokens so far as `ids`, `(B, N)`; None where there are none."""
+        token = self._select(ops.cast(logits, "float32"), uniform, ids)
         ends = ops.logical_or(ops.equal(token, self.end), ops.equal(last, 0))
         return ops.where(ends, 0, token)
+
+    def _select(self, logits: Tensor, uniform: Tensor, ids: Tensor | None) -> Tensor:
+        if self.repetition is None:
+            return next_token(logits, uniform, self.temperature, self.top_k, self.top_p)
+
+        def penalize() -> Tensor:
+            rule = self.repetition
+            previous = rule.previous if ids is None else rule.extend(ids)
+            return apply_repetition_penalty(logits, previous, rule.penalty)
+
+        def select() -> Tensor:
+            penalized = ops.cond(self.is_penalized, penalize, lambda: logits)
+            return next_token(penalized, uniform, self.temperature, self.top_k, self.top_p)
+
+        # A runtime pays for every operator of a turn: the shortest way enters one branch.
+        return ops.cond(self.is_plain, lambda: likeliest_token(logits), select)
 
 
 def _run_loop(
@@ -124,7 +165,7 @@ def _run_loop(
     def turn(i: Tensor, token: Tensor, ids: Tensor, *values: Tensor) -> tuple:
         last = limit_rows(i, token, 0)
         logits, state = step(last, dict(zip(names, values, strict=True)))
-        selected = select(last, logits, take(uniforms, i, axis=1))
+        selected = select(last, logits, take(uniforms, i, axis=1), ids)
         ids = insert(ids, i, selected)
         return (i + 1, limit_rows(i, selected, token), ids, *(state[name] for name in names))
 

@@ -29,12 +29,12 @@ def next_token(
     return ops.cond(
         temperature > 0,
         lambda: _draw_token(logits / temperature, uniform, top_k, top_p),
-        lambda: _likeliest(logits),
+        lambda: likeliest_token(logits),
     )
 
 
-def _likeliest(logits: Tensor) -> Tensor:
-    """Returns the first largest. (keras.ops.argmax of floats uses bit operations.)"""
+def likeliest_token(logits: Tensor) -> Tensor:
+    """Returns the first largest of each row. (keras.ops.argmax of floats uses bit operations.)"""
     is_largest = ops.equal(logits, ops.max(logits, axis=-1, keepdims=True))
     return ops.cast(ops.argmax(ops.cast(is_largest, "int32"), axis=-1), "int32")
 
