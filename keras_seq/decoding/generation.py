@@ -1,12 +1,11 @@
 """Generation: token after token through a step function, with its state."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from keras import ops
 
 from keras_seq.decoding.repetition import Repetition, apply_repetition_penalty
-from keras_seq.decoding.sampling import likeliest_token, next_token
+from keras_seq.decoding.sampling import count_candidates, draw_token, likeliest_token
 from keras_seq.lookup import take
 from keras_seq.typing import State, Step, Tensor
 
@@ -41,7 +40,7 @@ def generate(
     Returns:
         `(token_ids, length)`: `(B, N)` int32, padded with 0, and `(B,)` int32.
     """
-    select = _TokenSelection.build(temperature, top_k, top_p, end, repetition)
+    select = _TokenSelection(temperature, top_k, top_p, end, repetition)
     token = select(ops.ones_like(logits[:, 0], dtype="int32"), logits, uniforms[:, 0])
     ids, _, _ = _run_loop(step, token, state, uniforms, max_new_tokens, select, 1)
     # No token is 0: a 0 was not reached.
@@ -82,62 +81,55 @@ def continue_generation(
         continues from. While other rows continue, a row that has ended, or has no positions left,
         is stepped with the token 0.
     """
-    select = _TokenSelection.build(temperature, top_k, top_p, end, repetition)
+    select = _TokenSelection(temperature, top_k, top_p, end, repetition)
     return _run_loop(step, token, state, uniforms, max_new_tokens, select, 0, remaining)
 
 
-@dataclass(frozen=True)
 class _TokenSelection:
-    """Selects the token after `last` in each row; 0 where the row ends, or has ended."""
+    """Selects the token after `last` in each row; 0 where the row ends, or has ended.
 
-    temperature: Tensor
-    top_k: Tensor
-    top_p: Tensor
-    end: int
-    repetition: Repetition | None
-    is_penalized: Tensor | None
-    is_plain: Tensor | None
+    What does not change is computed here, before the loop, not in each of its turns.
+    """
 
-    @classmethod
-    def build(
-        cls,
+    def __init__(
+        self,
         temperature: Tensor,
         top_k: Tensor,
         top_p: Tensor,
         end: int,
         repetition: Repetition | None,
-    ) -> "_TokenSelection":
-        if repetition is None:
-            return cls(temperature, top_k, top_p, end, None, None, None)
-        # Before the loop, not in each of its turns.
-        is_penalized = ops.not_equal(repetition.penalty, 1.0)
-        is_drawn = ops.convert_to_tensor(temperature) > 0
-        is_plain = ops.logical_not(ops.logical_or(is_drawn, is_penalized))
-        return cls(temperature, top_k, top_p, end, repetition, is_penalized, is_plain)
+    ) -> None:
+        self._is_drawn = ops.greater(temperature, 0)
+        self._numbers = temperature, count_candidates(top_k), top_p
+        self._end = end
+        self._repetition = repetition
+        if repetition is not None:
+            self._is_penalized = ops.not_equal(repetition.penalty, 1)
 
     def __call__(
         self, last: Tensor, logits: Tensor, uniform: Tensor, ids: Tensor | None = None
     ) -> Tensor:
         """Takes the new tokens so far as `ids`, `(B, N)`; None where there are none."""
-        token = self._select(ops.cast(logits, "float32"), uniform, ids)
-        ends = ops.logical_or(ops.equal(token, self.end), ops.equal(last, 0))
+        logits = ops.cast(logits, "float32")
+        if self._repetition is not None:
+            logits = self._penalize(logits, ids)
+        token = ops.cond(
+            self._is_drawn,
+            lambda: draw_token(logits, uniform, *self._numbers),
+            lambda: likeliest_token(logits),
+        )
+        ends = ops.logical_or(ops.equal(token, self._end), ops.equal(last, 0))
         return ops.where(ends, 0, token)
 
-    def _select(self, logits: Tensor, uniform: Tensor, ids: Tensor | None) -> Tensor:
-        if self.repetition is None:
-            return next_token(logits, uniform, self.temperature, self.top_k, self.top_p)
+    def _penalize(self, logits: Tensor, ids: Tensor | None) -> Tensor:
+        rule = self._repetition
 
         def penalize() -> Tensor:
-            rule = self.repetition
             previous = rule.previous if ids is None else rule.extend(ids)
             return apply_repetition_penalty(logits, previous, rule.penalty)
 
-        def select() -> Tensor:
-            penalized = ops.cond(self.is_penalized, penalize, lambda: logits)
-            return next_token(penalized, uniform, self.temperature, self.top_k, self.top_p)
-
-        # A runtime pays for every operator of a turn: the shortest way enters one branch.
-        return ops.cond(self.is_plain, lambda: likeliest_token(logits), select)
+        # A branch of its own: TFLite prepares all branches inside of one each time it is entered.
+        return ops.cond(self._is_penalized, penalize, lambda: logits)
 
 
 def _run_loop(
