@@ -12,6 +12,7 @@ _HOMES = {
     "Hypothesis": "hypothesis",
     "Repetition": "repetition",
     "Sampling": "settings",
+    "Stopping": "generation",
     "beam_search": "beam",
     "generate": "generation",
     "sampling_margins": "margins",

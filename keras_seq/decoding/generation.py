@@ -1,13 +1,18 @@
 """Generation: token after token through a step function, with its state."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from keras import ops
 
 from keras_seq.decoding.repetition import Repetition, apply_repetition_penalty
 from keras_seq.decoding.sampling import count_candidates, draw_token, likeliest_token
 from keras_seq.lookup import take
 from keras_seq.typing import State, Step, Tensor
+
+STOP_TURNS = 8  # Tokens between two checks of a `Stopping`.
 
 
 def generate(
@@ -21,6 +26,7 @@ def generate(
     top_p: Tensor,
     end: int,
     repetition: Repetition | None = None,
+    stopping: "Stopping | None" = None,
 ) -> tuple[Tensor, Tensor]:
     """Continues each row until the token `end`, or until it has `max_new_tokens`.
 
@@ -36,11 +42,12 @@ def generate(
         top_p: See `next_token`.
         end: The token that ends a row; it is not returned.
         repetition: A penalty on the tokens before, the new ones included; None for no penalty.
+        stopping: Ends rows early; None for no such rule.
 
     Returns:
         `(token_ids, length)`: `(B, N)` int32, padded with 0, and `(B,)` int32.
     """
-    select = _TokenSelection(temperature, top_k, top_p, end, repetition)
+    select = _TokenSelection(temperature, top_k, top_p, end, repetition, stopping)
     token = select(ops.ones_like(logits[:, 0], dtype="int32"), logits, uniforms[:, 0])
     ids, _, _ = _run_loop(step, token, state, uniforms, max_new_tokens, select, 1)
     # No token is 0: a 0 was not reached.
@@ -85,6 +92,35 @@ def continue_generation(
     return _run_loop(step, token, state, uniforms, max_new_tokens, select, 0, remaining)
 
 
+@dataclass(frozen=True)
+class Stopping:
+    """A rule that ends a row by what has been written; checked now and then, since that takes time.
+
+    Attributes:
+        is_active: `()` boolean, whether there is anything to check.
+        window: How many of the last tokens `is_stopped` needs, beside the new ones.
+        is_stopped: Maps the last tokens of each row, `(B, n)` int32, to `(B,)` boolean.
+    """
+
+    is_active: Tensor
+    window: int | Tensor
+    is_stopped: Callable[[Tensor], Tensor]
+
+    def check(self, ids: Tensor) -> Tensor:
+        """Returns whether rows with the tokens `(B, N)` are to end, `(B,)` boolean."""
+        written = ops.max(ops.sum(ops.cast(ids > 0, "int32"), axis=1))
+        most = ops.shape(ids)[1]
+        size: Any = self.window + STOP_TURNS
+        is_known = isinstance(size, int) and isinstance(most, int)
+        size = min(size, most) if is_known else ops.minimum(size, most)
+        start = ops.clip(written - size, 0, most - size)
+        return ops.cond(
+            ops.equal(written % STOP_TURNS, 0),
+            lambda: self.is_stopped(take(ids, start + ops.arange(size, dtype="int32"), axis=1)),
+            lambda: ops.zeros_like(ids[:, 0], dtype="bool"),
+        )
+
+
 class _TokenSelection:
     """Selects the token after `last` in each row; 0 where the row ends, or has ended.
 
@@ -98,21 +134,27 @@ class _TokenSelection:
         top_p: Tensor,
         end: int,
         repetition: Repetition | None,
+        stopping: Stopping | None = None,
     ) -> None:
         self._is_drawn = ops.greater(temperature, 0)
         self._numbers = temperature, count_candidates(top_k), top_p
         self._end = end
-        self._repetition = repetition
+        self._repetition, self._stopping = repetition, stopping
+        self._is_adjusted = None
         if repetition is not None:
-            self._is_penalized = ops.not_equal(repetition.penalty, 1)
+            self._is_adjusted = ops.not_equal(repetition.penalty, 1)
+        if stopping is not None:
+            others = False if self._is_adjusted is None else self._is_adjusted
+            self._is_adjusted = ops.logical_or(stopping.is_active, others)
 
     def __call__(
         self, last: Tensor, logits: Tensor, uniform: Tensor, ids: Tensor | None = None
     ) -> Tensor:
         """Takes the new tokens so far as `ids`, `(B, N)`; None where there are none."""
         logits = ops.cast(logits, "float32")
-        if self._repetition is not None:
-            logits = self._penalize(logits, ids)
+        if self._is_adjusted is not None:
+            # A branch of its own: TFLite prepares all branches inside of one when it is entered.
+            logits = ops.cond(self._is_adjusted, lambda: self._adjust(logits, ids), lambda: logits)
         token = ops.cond(
             self._is_drawn,
             lambda: draw_token(logits, uniform, *self._numbers),
@@ -121,15 +163,15 @@ class _TokenSelection:
         ends = ops.logical_or(ops.equal(token, self._end), ops.equal(last, 0))
         return ops.where(ends, 0, token)
 
-    def _penalize(self, logits: Tensor, ids: Tensor | None) -> Tensor:
+    def _adjust(self, logits: Tensor, ids: Tensor | None) -> Tensor:
         rule = self._repetition
-
-        def penalize() -> Tensor:
+        if rule is not None:
             previous = rule.previous if ids is None else rule.extend(ids)
-            return apply_repetition_penalty(logits, previous, rule.penalty)
-
-        # A branch of its own: TFLite prepares all branches inside of one each time it is entered.
-        return ops.cond(self._is_penalized, penalize, lambda: logits)
+            logits = apply_repetition_penalty(logits, previous, rule.penalty)
+        if self._stopping is None or ids is None:
+            return logits
+        ends = np.where(np.arange(logits.shape[-1]) == self._end, 0, -1e38).astype("float32")
+        return ops.where(self._stopping.check(ids)[:, None], ends[None, :], logits)
 
 
 def _run_loop(

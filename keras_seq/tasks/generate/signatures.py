@@ -15,6 +15,7 @@ from keras_seq.decoding import (
     LEAST_TOP_P,
     Repetition,
     Sampling,
+    Stopping,
     apply_repetition_penalty,
     continue_generation,
     generate,
@@ -25,6 +26,7 @@ from keras_seq.errors import UserError
 from keras_seq.layers.cache import loop_cache_length
 from keras_seq.signature import UNREAD, Entry, Signature, TensorSpec
 from keras_seq.tasks.language_modeling.model import mask_special_tokens
+from keras_seq.text.stops import cut_at_stops, find_stops
 from keras_seq.text.token_rows import pad_rows
 from keras_seq.text.tokenizer import BEGINNING, END
 from keras_seq.text.utf8 import pack_texts, to_bytes, truncate_left
@@ -38,13 +40,16 @@ DEFAULTS = {name: getattr(Sampling, name) for name in (*SAMPLING, PENALTY)}
 ENTRY = Entry("generate_text", ("prefill_text", "decode_text"), DEFAULTS)
 SETTINGS = ("max_new_tokens", *SAMPLING)
 
-# Settings that an export is proven with: temperature, top_k, top_p, repetition_penalty.
-PROVEN_GREEDY = ((0.0, 0, 1.0, 1.0), (0.0, 0, 1.0, 1.3))
+MAX_STOPS, MAX_STOP_BYTES = 4, 32
+
+# Settings that an export is proven with: temperature, top_k, top_p, repetition_penalty, stop texts.
+PROVEN_STOPS = (b"e", b" the", b"\n", b"he")
+PROVEN_GREEDY = ((0.0, 0, 1.0, 1.0, ()), (0.0, 0, 1.0, 1.3, PROVEN_STOPS))
 PROVEN_SAMPLING = (
-    (1.0, 0, 1.0, 1.2),
-    (0.8, 40, 1.0, 1.0),
-    (1.0, 0, 0.9, 1.0),
-    (0.6, 20, 0.95, 1.5),
+    (1.0, 0, 1.0, 1.2, ()),
+    (0.8, 40, 1.0, 1.0, PROVEN_STOPS),
+    (1.0, 0, 0.9, 1.0, ()),
+    (0.6, 20, 0.95, 1.5, ()),
 )
 STATE_ROWS = 32  # rows compared of signatures with states, which are large
 
@@ -95,7 +100,12 @@ class GeneratorSignatures:
             return {"logits": logits, **{name: state[name] for name in names}}
 
         def generated(
-            token_ids: Tensor, length: Tensor, uniforms: Tensor, penalty: Tensor, *numbers: Tensor
+            token_ids: Tensor,
+            length: Tensor,
+            uniforms: Tensor,
+            penalty: Tensor,
+            *numbers: Tensor,
+            stopping: Stopping | None = None,
         ) -> tuple[Tensor, Tensor]:
             repetition = Repetition(penalty, self._model.mark_prompt(token_ids, length))
             length_of_cache = loop_cache_length(cache_length)
@@ -103,7 +113,8 @@ class GeneratorSignatures:
                 token_ids = token_ids[:, : ops.max(length)]
             logits, state = self._model.masked_prefill(token_ids, length, length_of_cache)
             step = self._model.masked_step
-            return generate(step, logits, state, uniforms, *numbers, END, repetition)
+            rules = (repetition, stopping)
+            return generate(step, logits, state, uniforms, *numbers, END, *rules)
 
         def generate_ids(
             token_ids: Tensor, length: Tensor, uniforms: Tensor, **numbers: Tensor
@@ -113,13 +124,24 @@ class GeneratorSignatures:
             return {"token_ids": ids, "length": count}
 
         def generate_text(
-            text: Tensor, length: Tensor, uniforms: Tensor, **numbers: Tensor
+            text: Tensor,
+            length: Tensor,
+            uniforms: Tensor,
+            stop: Tensor,
+            stop_length: Tensor,
+            **numbers: Tensor,
         ) -> dict[str, Tensor]:
             token_ids, count = self._encode_prompt(text, length, prompt)
             settings = map(numbers.get, (PENALTY, *SETTINGS))
-            ids, _ = generated(token_ids, count, uniforms, *settings)
+            stopping = self._make_stopping(stop, stop_length)
+            ids, _ = generated(token_ids, count, uniforms, *settings, stopping=stopping)
             unread = self._model.tokenizer.unread(token_ids, length)
             text, length = self._model.tokenizer.text(ids)
+            text, length = ops.cond(
+                stopping.is_active,
+                lambda: cut_at_stops(text, length, stop, stop_length),
+                lambda: (text, length),
+            )
             return {"text": text, "length": length, "unread": unread}
 
         def prefill_text(
@@ -179,6 +201,10 @@ class GeneratorSignatures:
             spec("text", "uint8", ("B", "L"), truncation_side="left"),
             spec("length", "int32", ("B",), minimum=0, maximum="L"),
         )
+        stop = (
+            spec("stop", "uint8", ("E", "W"), default=0),
+            spec("stop_length", "int32", ("E",), minimum=0, maximum="W", default=0),
+        )
         token = spec("token", "int32", ("B",), minimum=0, maximum=vocabulary - 1)
         new_ids = (spec("token_ids", "int32", ("B", "N")), spec("length", "int32", ("B",)))
         part = (spec("text", "uint8", ("B", "M")), spec("length", "int32", ("B",)))
@@ -218,7 +244,7 @@ class GeneratorSignatures:
             ),
             Signature(
                 "generate_text",
-                (*text, *settings),
+                (*text, *settings, *stop),
                 (*part, UNREAD),
                 generate_text,
                 partial(
@@ -228,6 +254,16 @@ class GeneratorSignatures:
                 ),
             ),
         )
+
+    def _make_stopping(self, stop: Tensor, stop_length: Tensor) -> Stopping:
+        """Returns the rule that ends a row whose last tokens have a stop text."""
+
+        def is_stopped(token_ids: Tensor) -> Tensor:
+            text, length = self._model.tokenizer.text(token_ids)
+            return find_stops(text, length, stop, stop_length) < length
+
+        # A stop text has at most as many tokens as bytes.
+        return Stopping(ops.max(stop_length) > 0, ops.shape(stop)[1], is_stopped)
 
     def _remaining(self, position: Tensor, cache_length: int) -> Tensor | None:
         """Returns how many positions each row has left, `(B,)` int32; None for any number."""
@@ -297,7 +333,7 @@ class GeneratorSignatures:
         token_ids = pad_rows(rows, sizes["T"])
         length = np.array([len(row) for row in rows], "int32")
         text, text_length = pack_texts(prompts)
-        settings = _parity_settings(len(rows), len(rows), sizes["N"])
+        settings, stops = _parity_settings(len(rows), len(rows), sizes["N"])
         few = slice(0, state_rows)
         prompt, new = self._sizes(sizes)
         logits, state = self._model.prefill(token_ids[few], length[few], prompt + new)
@@ -306,7 +342,7 @@ class GeneratorSignatures:
         previous = Repetition(DEFAULTS[PENALTY], prompts).extend(ops.expand_dims(token, axis=1))
         states = {name: _array(value) for name, value in {"token": token, **state}.items()}
         half = len(length[few]) // 2
-        settings_of_few = _parity_settings(half, len(length[few]) - half, sizes["N"])
+        settings_of_few, _ = _parity_settings(half, len(length[few]) - half, sizes["N"])
         uniforms = settings_of_few.pop("uniforms")
         first = {name: settings_of_few[name] for name in DEFAULTS}
         return {
@@ -333,6 +369,7 @@ class GeneratorSignatures:
                 "text": np.concatenate([text] * 2),
                 "length": np.concatenate([text_length] * 2),
                 **settings,
+                **stops,
             },
         }
 
@@ -388,7 +425,13 @@ class GeneratorSignatures:
             {**inputs, "token_ids": token_ids, "length": length},
             {"token_ids": new, "length": count},
         )
-        return self._to_byte_margins(rows, new, shape)
+        margins = self._to_byte_margins(rows, new, shape)
+        # Whether a text ends at a byte also depends on those after it, which may be a stop text.
+        later = margins
+        for _ in range(1, inputs["stop_length"].max(initial=0)):
+            later = np.pad(later[:, 1:], ((0, 0), (0, 1)), constant_values=np.inf)
+            margins = np.minimum(margins, later)
+        return margins
 
     def _margins_of_first(self, prompt: int, inputs: Arrays, outputs: Arrays) -> np.ndarray:
         """Returns the margins of `prefill_text`: of the token that a byte belongs to."""
@@ -457,7 +500,8 @@ class GeneratorSignatures:
     def limits(self, sizes: Mapping[str, int]) -> dict[str, int]:
         """Returns the largest size of each dimension, with T tokens of a prompt and N new ones."""
         prompt, new = self._sizes(sizes)
-        return {"T": prompt, "N": new, "L": self._max_bytes(prompt)}
+        of_stops = {"E": MAX_STOPS, "W": MAX_STOP_BYTES}
+        return {"T": prompt, "N": new, "L": self._max_bytes(prompt), **of_stops}
 
     def _max_bytes(self, tokens: int) -> int:
         """Returns an upper bound of the bytes of a text of `tokens` tokens."""
@@ -490,16 +534,24 @@ def _penalize(
     return _array(apply_repetition_penalty(logits, previous, penalty))
 
 
-def _parity_settings(greedy: int, drawn_ones: int, new: int) -> dict[str, np.ndarray]:
-    """Returns settings of `generate`: greedy rows, then sampled rows."""
+def _parity_settings(
+    greedy: int, drawn_ones: int, new: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Returns settings of `generate`, greedy rows, then sampled rows; and their stop texts."""
     settings = [
         proven[i * len(proven) // count]
         for proven, count in ((PROVEN_GREEDY, greedy), (PROVEN_SAMPLING, drawn_ones))
         for i in range(count)
     ]
-    temperature, top_k, top_p, penalty = zip(*settings, strict=True)
+    temperature, top_k, top_p, penalty, stops = zip(*settings, strict=True)
     rows = greedy + drawn_ones
-    return {
+    stop = np.zeros((rows, MAX_STOPS, MAX_STOP_BYTES), "uint8")
+    stop_length = np.zeros((rows, MAX_STOPS), "int32")
+    for i, texts in enumerate(stops):
+        if texts:
+            content, stop_length[i] = pack_texts(texts)
+            stop[i, :, : content.shape[1]] = content
+    numbers = {
         "max_new_tokens": np.full(rows, new, "int32"),
         "temperature": np.array(temperature, "float32"),
         "top_k": np.array(top_k, "int32"),
@@ -507,6 +559,7 @@ def _parity_settings(greedy: int, drawn_ones: int, new: int) -> dict[str, np.nda
         PENALTY: np.array(penalty, "float32"),
         "uniforms": random_uniforms(rows, new, 0),
     }
+    return numbers, {"stop": stop, "stop_length": stop_length}
 
 
 def _array(tensor: Tensor) -> np.ndarray:
