@@ -126,15 +126,14 @@ def test_penalties_and_stop_texts_as_in_keras(exported, format):
     ):
         whole = model.generate(prompts, NEW, **settings)
         assert read_texts(loaded.generate_text(prompts, **settings)) == whole
-        middle = whole[0][len(whole[0]) // 2 :]
-        stops = [
+        clean = max("\ufffd".join(whole).split("\ufffd"), key=len)
+        for stop in (
             ["no one says this"],
-            [text for text in whole[0][:1] + whole[2][3:4] if text != "\ufffd"],
-            # Across tokens; one in another, that both end with, and that both begin with.
-            [middle[:3], middle[1:3], middle[:2], middle[2:4]],
-        ]
-        for stop in stops:
-            stop = [text for text in stop if text and "\ufffd" not in text]
+            [clean[-1]],
+            # Across tokens; one in another, and several that begin or end with the same.
+            [clean[1:4], clean[2:4], clean[1:3], clean[:2]],
+        ):
+            stop = [text for text in stop if text]
             expected = model.generate(prompts, NEW, stop=stop, **settings)
             found = loaded.generate_text(prompts, stop=stop, **settings)
             assert read_texts(found) == expected, stop
@@ -142,7 +141,7 @@ def test_penalties_and_stop_texts_as_in_keras(exported, format):
             if len(stop) == 1:
                 alone = loaded.generate_text(prompts, stop=stop[0], **settings)
                 assert read_texts(alone) == expected
-    assert shortened >= 4
+    assert shortened >= 4  # The test would prove nothing.
 
 
 @pytest.mark.parametrize("format", formats.NAMES)
