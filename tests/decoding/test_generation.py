@@ -88,10 +88,14 @@ def test_it_ends_where_every_row_has_ended():
 @pytest.mark.parametrize("is_active", [False, True])
 def test_a_row_that_is_to_stop_ends_soon(is_active):
     """It is checked each eighth token, on the last ones; the others do not change."""
-    step, logits, state = of(BACKBONES["rnn"]())
+    logits = tf.one_hot([5, 6, 7], V)
     uniforms = np.zeros((3, 30), "float32")
-    numbers = (np.int32(30), np.float32(0), np.int32(0), np.float32(1), -1)
-    whole, _ = generate(step, logits, state, uniforms, *numbers)
+
+    def step(token, state):
+        return tf.one_hot((token - 4) % 4 + 5, V), state
+
+    numbers = (np.int32(30), np.float32(0), np.int32(0), np.float32(1), END)
+    whole, _ = generate(step, logits, {}, uniforms, *numbers)
     widths = []
 
     def is_stopped(ids):
@@ -99,7 +103,7 @@ def test_a_row_that_is_to_stop_ends_soon(is_active):
         return np.array([False, True, False])
 
     stopping = Stopping(np.bool_(is_active), 3, is_stopped)
-    ids, length = generate(step, logits, state, uniforms, *numbers, stopping=stopping)
+    ids, length = generate(step, logits, {}, uniforms, *numbers, stopping=stopping)
     assert length.numpy().tolist() == ([30, 8, 30] if is_active else [30] * 3)
     np.testing.assert_array_equal(ids, np.where(np.arange(30) < length.numpy()[:, None], whole, 0))
     assert set(widths) == ({11} if is_active else set())
