@@ -203,6 +203,7 @@ def _runtime(name: str, new: int, path: Path) -> Callable[[], int]:
         "temperature": np.array(0, "float32"),
         "top_k": np.array(0, "int32"),
         "top_p": np.array(1, "float32"),
+        "repetition_penalty": np.array(1, "float32"),
         "uniforms": np.zeros((1, new), "float32"),
     }
     return lambda: int(run("generate", inputs)["length"][0])

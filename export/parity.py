@@ -12,7 +12,7 @@ import numpy as np
 from export import runtime, strings
 from keras_seq.console import show_progress
 from keras_seq.errors import UserError
-from keras_seq.signature import Signature, SignatureSpec
+from keras_seq.signature import Signature, SignatureSpec, TensorSpec
 from keras_seq.typing import Arrays
 
 Run = Callable[[str, Arrays], Arrays]
@@ -260,23 +260,33 @@ def _rows(inputs: Arrays) -> int:
 def _batches(signature: SignatureSpec, inputs: Arrays) -> list[Arrays]:
     """Splits the rows into parts, each as large as the signature's batch where that is fixed.
 
-    An input without dimensions has a value for each row, too: a part ends where it changes.
+    An input without a batch has a value for each row, too: a part ends where it changes.
     """
     fixed = signature.inputs[0].shape[0]
     batch = fixed if isinstance(fixed, int) else BATCH
-    scalars = [tensor.name for tensor in signature.inputs if not tensor.shape]
+    shared = [tensor.name for tensor in signature.inputs if _is_shared(tensor)]
     rows, ends = _rows(inputs), []
     for row in range(1, rows + 1):
         full = row - (ends[-1] if ends else 0) == batch
-        if row == rows or full or any(inputs[s][row] != inputs[s][row - 1] for s in scalars):
+        if row == rows or full or any(_changes(inputs[name], row) for name in shared):
             ends.append(row)
     return [
         {
-            name: array[start] if name in scalars else array[start:end]
+            name: array[start] if name in shared else array[start:end]
             for name, array in inputs.items()
         }
         for start, end in zip([0, *ends], ends, strict=False)
     ]
+
+
+def _is_shared(tensor: TensorSpec) -> bool:
+    """Whether all rows of a call have the same value of an input."""
+    size = tensor.shape[0] if tensor.shape else ""
+    return isinstance(size, str) and size != "B"
+
+
+def _changes(array: np.ndarray, row: int) -> bool:
+    return row < len(array) and not np.array_equal(array[row], array[row - 1])
 
 
 def _measure_latency(run: Run, signature: SignatureSpec, inputs: Arrays) -> float:

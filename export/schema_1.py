@@ -10,7 +10,7 @@ ENTRIES = {
     "generate": Entry("generate_text", ("prefill_text", "decode_text")),
     "translate": Entry("translate_text", ("translate_text", "attend_text")),
 }
-DEFAULTS = {"generate": ("temperature", "top_k", "top_p")}
+DEFAULTS = {"generate": ("temperature", "top_k", "top_p", "repetition_penalty")}
 
 
 def upgrade_manifest(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from keras_seq.signature import Signature, SignatureSpec, TensorSpec
-from keras_seq.text.utf8 import unpack_texts
 from keras_seq.typing import Arrays
 
 
@@ -20,7 +19,7 @@ def to_strings(signature: Any) -> Any:
     """Returns the signature, or its spec, with strings in the place of its texts."""
     texts = signature.texts
     inputs = tuple(
-        TensorSpec(tensor.name, "string", tensor.shape[:1]) if tensor.name in texts else tensor
+        _to_string(tensor) if tensor.name in texts else tensor
         for tensor in signature.inputs
         if tensor.name not in texts.values()
     )
@@ -41,6 +40,19 @@ def to_strings(signature: Any) -> Any:
     return replace(signature, name=name, inputs=inputs, function=function)
 
 
+def unpack_array(content: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """Returns texts `(…, M)` uint8 with their lengths `(…,)` as bytes."""
+    texts = np.empty(length.shape, object)
+    for index in np.ndindex(length.shape):
+        texts[index] = content[index][: length[index]].tobytes()
+    return texts
+
+
+def _to_string(text: TensorSpec) -> TensorSpec:
+    default = None if text.default is None else ""
+    return TensorSpec(text.name, "string", text.shape[:1], default=default)
+
+
 def add_strings(signatures: Sequence[Any]) -> list[Any]:
     """Returns the signatures, or specs, and those on strings for those on texts."""
     return [*signatures, *(to_strings(s) for s in signatures if s.texts)]
@@ -56,7 +68,7 @@ def add_string_arrays(
             continue
         arrays = dict(inputs[spec.name])
         for text, length in spec.texts.items():
-            arrays[text] = np.array(unpack_texts(arrays[text], arrays.pop(length)), object)
+            arrays[text] = unpack_array(arrays[text], arrays.pop(length))
         name = to_strings(spec).name
         inputs[name], outputs[name] = arrays, outputs[spec.name]
     return inputs, outputs

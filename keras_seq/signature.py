@@ -20,6 +20,8 @@ DIMENSIONS = {
     "K": "num_beams",
     "S": "max_source_length",  # positions of an encoder: the tokens of a source and its end
     "R": "max_translation_bytes",
+    "E": "max_stops",
+    "W": "max_stop_bytes",
 }
 
 
@@ -33,8 +35,9 @@ class TensorSpec:
         shape: Sizes; the name of a dimension ("B", "T") stands for a size that the caller chooses.
         minimum: Smallest value of an input; None for no bound.
         maximum: Largest value of an input, or the name of the dimension whose size it is.
-        default: Value of an input that may be left out: a number, the name of a dimension whose
-            size it is, or "random" for random numbers in [0, 1).
+        default: Value of an input that may be left out: a number, which all values of an array
+            are, the name of a dimension whose size it is, "random" for random numbers in [0, 1), or
+            "" for empty strings.
         truncation_side: Side on which a text input that is too long is cut: "left" keeps its end;
             None, which is "right", keeps its beginning.
     """

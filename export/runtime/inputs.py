@@ -47,7 +47,8 @@ def encode_texts(
         texts were bytes already.
 
     Raises:
-        UserError: If a text is not a list of texts.
+        UserError: If a text is not a list of texts, or texts that all rows share, such as stop
+            texts, are too many or too long: these are not cut.
     """
     encoded, unread = dict(inputs), None
     tensors = {tensor.name: tensor for tensor in spec.inputs}
@@ -55,6 +56,9 @@ def encode_texts(
         if name not in encoded or length in encoded:
             continue
         rows = [to_bytes(text) for text in list_texts(encoded[name], spec.name)]
+        if "B" not in tensors[name].shape:
+            encoded[name], encoded[length] = _pack_shared(spec.name, tensors[name], rows, limits)
+            continue
         cut = truncate_left if tensors[name].truncation_side == "left" else truncate
         limit = limits.get(tensors[name].shape[1])
         read = rows if limit is None else [cut(row, limit) for row in rows]
@@ -62,6 +66,19 @@ def encode_texts(
         unread = np.array(rest, "int32") + (0 if unread is None else unread)
         encoded[name], encoded[length] = pack_texts(read)
     return encoded, unread
+
+
+def _pack_shared(
+    signature: str, tensor: TensorSpec, rows: Sequence[bytes], limits: Mapping[str, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    count, size = (limits.get(letter, np.inf) for letter in tensor.shape)
+    longest = max(map(len, rows), default=0)
+    if len(rows) > count or longest > size:
+        raise UserError(
+            f"{signature}: {tensor.name} is at most {count} texts of at most {size} bytes each. "
+            f"Received: {len(rows)}, the longest of {longest} bytes"
+        )
+    return pack_texts(rows or [b""])
 
 
 def fill_defaults(
@@ -77,7 +94,8 @@ def fill_defaults(
     for tensor in missing:
         if tensor.default != "random":
             value = limits.get(tensor.default, tensor.default)
-            filled[tensor.name] = np.array(value, tensor.dtype)
+            dtype = object if tensor.dtype == "string" else tensor.dtype
+            filled[tensor.name] = np.full([1] * len(tensor.shape), value, dtype)
     random = [tensor for tensor in missing if tensor.default == "random"]
     if random and seed is not None and not (isinstance(seed, (int, np.integer)) and seed >= 0):
         raise UserError(f"seed is a whole number, 0 or more. Received: {seed!r}")

@@ -27,6 +27,8 @@ from keras_seq.typing import Arrays
 REMEDIES = {
     "L": "export with a larger --max-bytes",
     "R": "export with a larger --max-new-tokens",
+    "E": "give fewer texts",
+    "W": "give shorter texts",
 }
 
 
@@ -338,7 +340,7 @@ class LoadedBundle:
         padding = []
         for size, received in zip(tensor.shape, array.shape, strict=True):
             # Runtimes fail on a width of 0.
-            least = 1 if size in self._limits else received
+            least = 1 if size in self._limits and tensor.dtype != "string" else received
             wanted = self._sizes.get(size, max(received, least)) if isinstance(size, str) else size
             padding.append((0, wanted - received))
         return np.pad(array, padding) if any(after for _, after in padding) else array

@@ -31,7 +31,8 @@ def make_key(spec: SignatureSpec, arrays: Arrays) -> Hashable:
 
 def measure_width(spec: SignatureSpec, arrays: Arrays) -> int:
     """Returns the padded bytes of each row's texts; 0 where there are none."""
-    return sum(arrays[name].shape[1] for name in spec.texts)
+    rows = (t.name for t in spec.inputs if t.name in spec.texts and "B" in t.shape)
+    return sum(arrays[name].shape[1] for name in rows)
 
 
 def collate(spec: SignatureSpec, requests: Sequence[Arrays]) -> Arrays:

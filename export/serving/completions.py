@@ -21,7 +21,7 @@ from keras_seq.tasks.generate.answers import Continuation
 from keras_seq.uniforms import random_uniforms
 
 TOKENS_PER_PART = 8  # A call of the runtime costs more than a token.
-SAMPLING = ("temperature", "top_k", "top_p")
+SAMPLING = ("temperature", "top_k", "top_p", "repetition_penalty")
 
 
 class StreamOptions(BaseModel):
@@ -45,6 +45,7 @@ class Completion(BaseModel):
     temperature: Annotated[float, Field(ge=0)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     top_k: Annotated[int, Field(ge=0)] | None = None
+    repetition_penalty: Annotated[float, Field(gt=0)] | None = None
     seed: Annotated[int, Field(ge=0)] | None = None
     stop: str | list[str] | None = None
     stream: bool = False
@@ -126,6 +127,8 @@ class Writer:
             name: manifest["entry"]["defaults"].get(name) if setting is None else setting
             for name in SAMPLING
             for setting in (getattr(request, name),)
+            # A bundle of an earlier version has no penalty.
+            if setting is not None or name in manifest["entry"]["defaults"]
         }
         stops = request.stop or []
         self._stop = [text for text in ([stops] if isinstance(stops, str) else stops) if text]

@@ -6,10 +6,13 @@ Importing the package imports no Keras: `Sampling` and `Hypothesis` are plain da
 from keras_seq._lazy import lazy_names
 
 _HOMES = {
+    "LEAST_PENALTY": "settings",
     "LEAST_TOP_P": "settings",
     "NO_CHANCE": "hypothesis",
     "Hypothesis": "hypothesis",
+    "Repetition": "repetition",
     "Sampling": "settings",
+    "Stopping": "generation",
     "beam_search": "beam",
     "generate": "generation",
     "sampling_margins": "margins",

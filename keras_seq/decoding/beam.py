@@ -5,10 +5,9 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from keras_seq.decoding.generation import Step
 from keras_seq.decoding.hypothesis import NEVER, NO_CHANCE
 from keras_seq.lookup import take
-from keras_seq.typing import State, Tensor
+from keras_seq.typing import State, Step, Tensor
 
 
 def beam_search(

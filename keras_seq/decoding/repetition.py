@@ -1,9 +1,28 @@
 """The repetition penalty: earlier tokens become less likely."""
 
+from dataclasses import dataclass
+
 from keras import ops
 
-from keras_seq.decoding.generation import Step
-from keras_seq.typing import State, Tensor
+from keras_seq.typing import State, Step, Tensor
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """A repetition penalty, and the tokens that were there before the generation.
+
+    Attributes:
+        penalty: `()` float32; see `with_repetition_penalty`.
+        previous: `(B, V)` int32, as `mark_previous_tokens` returns it.
+    """
+
+    penalty: Tensor
+    previous: Tensor
+
+    def extend(self, token_ids: Tensor) -> Tensor:
+        """Returns `previous` with the new tokens `(B, N)` of each row."""
+        marks = mark_previous_tokens(token_ids, self.previous.shape[-1])
+        return ops.maximum(self.previous, marks)
 
 
 def with_repetition_penalty(step: Step, penalty: Tensor) -> Step:
@@ -39,5 +58,10 @@ def apply_repetition_penalty(logits: Tensor, previous: Tensor, penalty: Tensor) 
 
 
 def mark_previous_tokens(token_ids: Tensor, vocabulary_size: int) -> Tensor:
-    """Returns `(B, V)` int32, 1 for the ids in each row of `(B, T)`, padding included."""
-    return ops.max(ops.one_hot(token_ids, vocabulary_size, dtype="int32"), axis=1)
+    """Returns `(B, V)` int32, 1 for the ids in each row of `(B, T)`; 0 is padding."""
+    rows = ops.shape(token_ids)[0]
+    offset = ops.reshape(ops.arange(rows, dtype="int32"), (-1, 1)) * vocabulary_size
+    index = ops.reshape(ops.cast(token_ids, "int32") + offset, (-1, 1))
+    marks = ops.reshape(ops.cast(token_ids > 0, "int32"), (-1,))
+    count = ops.scatter(index, marks, (rows * vocabulary_size,))
+    return ops.minimum(ops.reshape(count, (-1, vocabulary_size)), 1)

@@ -1,5 +1,7 @@
 """Sampling one token from a distribution, by a random number that the caller gives."""
 
+import keras
+import numpy as np
 from keras import ops
 
 from keras_seq.typing import Tensor
@@ -26,29 +28,43 @@ def next_token(
         `(B,)` int32.
     """
     logits = ops.cast(logits, "float32")
+    limit = count_candidates(top_k)
     return ops.cond(
         temperature > 0,
-        lambda: _draw_token(logits / temperature, uniform, top_k, top_p),
-        lambda: _likeliest(logits),
+        lambda: draw_token(logits, uniform, temperature, limit, top_p),
+        lambda: likeliest_token(logits),
     )
 
 
-def _likeliest(logits: Tensor) -> Tensor:
-    """Returns the first largest. (keras.ops.argmax of floats uses bit operations.)"""
+def likeliest_token(logits: Tensor) -> Tensor:
+    """Returns the first largest of each row."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        # keras.ops.argmax of floats uses bit operations, which TFLite lacks.
+        return tf.argmax(logits, axis=-1, output_type=tf.int32)
     is_largest = ops.equal(logits, ops.max(logits, axis=-1, keepdims=True))
     return ops.cast(ops.argmax(ops.cast(is_largest, "int32"), axis=-1), "int32")
 
 
-def _draw_token(logits: Tensor, uniform: Tensor, top_k: Tensor, top_p: Tensor) -> Tensor:
+def count_candidates(top_k: Tensor) -> Tensor:
+    """Returns the `top_k` of `next_token` as a number of tokens: very many for all."""
+    return ops.where(ops.equal(top_k, 0), np.iinfo("int32").max, top_k)
+
+
+def draw_token(
+    logits: Tensor, uniform: Tensor, temperature: Tensor, candidates: Tensor, top_p: Tensor
+) -> Tensor:
+    """Selects a token as `next_token` does with a temperature above 0.
+
+    `candidates` is what `count_candidates` returns.
+    """
     size = logits.shape[-1]
-    p = ops.softmax(logits, axis=-1)
+    p = ops.softmax(logits / temperature, axis=-1)
     ranked, _ = ops.top_k(p, size)  # (B, V), the likeliest first
     rank = ops.expand_dims(ops.arange(size, dtype="int32"), axis=0)
     before = ops.cumsum(ranked, axis=-1) - ranked
-    is_candidate = ops.logical_and(
-        before < top_p, ops.logical_or(rank < top_k, ops.equal(top_k, 0))
-    )
-    is_candidate = ops.logical_or(is_candidate, ops.equal(rank, 0))
+    is_candidate = ops.logical_and(before < top_p, rank < candidates)  # always the first
     lowest = ops.min(ops.where(is_candidate, ranked, 2.0), axis=-1, keepdims=True)
     p = ops.where(p >= lowest, p, 0.0)
     reached = ops.cumsum(p, axis=-1)

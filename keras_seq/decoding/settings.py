@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_seq.errors import UserError
 
-LEAST, MOST = float(np.finfo("float32").tiny), float(np.finfo("float32").max)
+LEAST_PENALTY, MOST = float(np.finfo("float32").tiny), float(np.finfo("float32").max)
 LEAST_TOP_P = 1e-6
 
 
@@ -41,7 +41,7 @@ class Sampling:
         share = _is_number(self.top_p, LEAST_TOP_P) and self.top_p <= 1
         self._require("top_p", f"from {LEAST_TOP_P} to 1", share)
         penalty = self.repetition_penalty
-        self._require("repetition_penalty", "a number above 0", _is_number(penalty, LEAST))
+        self._require("repetition_penalty", "a number above 0", _is_number(penalty, LEAST_PENALTY))
         texts = not isinstance(self.stop, str) and all(isinstance(s, str) for s in self.stop)
         self._require("stop", "a list of texts, none of them empty", texts and all(self.stop))
         is_seed = self.seed is None or _is_whole(self.seed, 0)

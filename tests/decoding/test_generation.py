@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from keras_seq.backbones import RecurrentBackbone, TransformerBackbone
-from keras_seq.decoding import generate, next_token
+from keras_seq.decoding import Stopping, generate, next_token
 from tests.token_models import TokenBackbone
 
 V, LENGTH, END = 20, 16, 3
@@ -83,3 +83,27 @@ def test_it_ends_where_every_row_has_ended():
     assert length.numpy().tolist() == [5, 3]
     assert ids.numpy()[:, :6].tolist() == [[5, 5, 5, 5, 5, 0], [5, 5, 5, 0, 0, 0]]
     assert len(counts) == 5  # what the end is followed by does not matter
+
+
+@pytest.mark.parametrize("is_active", [False, True])
+def test_a_row_that_is_to_stop_ends_soon(is_active):
+    """It is checked each eighth token, on the last ones; the others do not change."""
+    logits = tf.one_hot([5, 6, 7], V)
+    uniforms = np.zeros((3, 30), "float32")
+
+    def step(token, state):
+        return tf.one_hot((token - 4) % 4 + 5, V), state
+
+    numbers = (np.int32(30), np.float32(0), np.int32(0), np.float32(1), END)
+    whole, _ = generate(step, logits, {}, uniforms, *numbers)
+    widths = []
+
+    def is_stopped(ids):
+        widths.append(ids.shape[1])
+        return np.array([False, True, False])
+
+    stopping = Stopping(np.bool_(is_active), 3, is_stopped)
+    ids, length = generate(step, logits, {}, uniforms, *numbers, stopping=stopping)
+    assert length.numpy().tolist() == ([30, 8, 30] if is_active else [30] * 3)
+    np.testing.assert_array_equal(ids, np.where(np.arange(30) < length.numpy()[:, None], whole, 0))
+    assert set(widths) == ({11} if is_active else set())

@@ -31,6 +31,11 @@ def test_what_was_seen_is_less_likely():
     np.testing.assert_array_equal(state["previous_tokens"], [[0, 1, 0, 1]])
 
 
+def test_padding_is_no_token():
+    seen = mark_previous_tokens(np.array([[2, 2, 0], [0, 0, 0]], "int32"), 3)
+    np.testing.assert_array_equal(seen, [[0, 0, 1], [0, 0, 0]])
+
+
 def test_within_the_margin_the_token_stays():
     """Numbers moved by less than the margin give the same token; the margin is not too small."""
     generator = np.random.default_rng(2)

@@ -11,6 +11,7 @@ from keras_seq.backbones import RecurrentBackbone, TransformerBackbone
 from keras_seq.decoding import sampling_margins
 from keras_seq.errors import UserError
 from keras_seq.models import TextGenerator
+from keras_seq.tasks.generate.answers import read_texts
 from keras_seq.text import ByteTokenizer, SentencePieceTokenizer
 from keras_seq.text.token_rows import pad_rows
 from keras_seq.uniforms import random_uniforms
@@ -77,6 +78,8 @@ def test_the_manifest_proves_every_signature_in_every_format(exported):
         "max_length": PROMPT,
         "max_new_tokens": NEW,
         "max_bytes": manifest["limits"]["max_bytes"],
+        "max_stops": 4,
+        "max_stop_bytes": 32,
     }
 
 
@@ -110,6 +113,38 @@ def test_text_in_text_out_as_in_keras(exported, format):
 
 
 @pytest.mark.parametrize("format", formats.NAMES)
+def test_penalties_and_stop_texts_as_in_keras(exported, format):
+    model, folder, _ = exported
+    loaded = export.load(folder, format)
+    prompts = ["the", "", "we proceed"]
+    shortened = 0
+    for settings in (
+        {"temperature": 0.0},
+        {"temperature": 0.0, "repetition_penalty": 1.4},
+        {"temperature": 1.1, "repetition_penalty": 0.7, "seed": 8},
+        {"temperature": 1.5, "top_k": 50, "repetition_penalty": 2.0, "seed": 4},
+    ):
+        whole = model.generate(prompts, NEW, **settings)
+        assert read_texts(loaded.generate_text(prompts, **settings)) == whole
+        clean = max("\ufffd".join(whole).split("\ufffd"), key=len)
+        for stop in (
+            ["no one says this"],
+            [clean[-1:]],
+            # Across tokens; one in another, and several that begin or end with the same.
+            [clean[1:4], clean[2:4], clean[1:3], clean[:2]],
+        ):
+            stop = [text for text in stop if text]
+            expected = model.generate(prompts, NEW, stop=stop, **settings)
+            found = loaded.generate_text(prompts, stop=stop, **settings)
+            assert read_texts(found) == expected, stop
+            shortened += sum(map(len, whole)) > sum(map(len, expected))
+            if len(stop) == 1:
+                alone = loaded.generate_text(prompts, stop=stop[0], **settings)
+                assert read_texts(alone) == expected
+    assert shortened >= 3  # The test would prove nothing.
+
+
+@pytest.mark.parametrize("format", formats.NAMES)
 def test_a_loop_of_the_callers_over_decode(exported, format):
     """What a server does that joins requests: `prefill`, then `decode` step after step."""
     model, folder, _ = exported
@@ -134,7 +169,7 @@ def test_a_text_in_parts_is_the_whole(exported, format, temperature):
     _, folder, _ = exported
     loaded = runtime.load(folder, format, threads=1)
     uniforms = random_uniforms(len(TEXTS), NEW, 5)
-    sampling = {"temperature": temperature, "top_k": 30, "top_p": 0.95}
+    sampling = {"temperature": temperature, "top_k": 30, "top_p": 0.95, "repetition_penalty": 1.2}
     whole = loaded.generate_text(TEXTS, uniforms=uniforms, **sampling)
     outputs = loaded.prefill_text(TEXTS, uniform=uniforms[:, 0], **sampling)
     texts = [row[:n].tobytes() for row, n in zip(outputs["text"], outputs["length"], strict=True)]
@@ -181,6 +216,10 @@ def test_what_follows_of_a_row_does_not_depend_on_the_others(exported):
     given = {"token": token, "uniforms": random_uniforms(5, NEW, 1), **state}
     numbers = {"max_new_tokens": np.int32(NEW), "temperature": np.float32(2)}
     numbers |= {"top_k": np.int32(0), "top_p": np.float32(1)}
+    numbers |= {"repetition_penalty": np.float32(1.5)}
+    given["previous_tokens"] = (
+        np.arange(model.tokenizer.vocabulary_size) == token[:, None]
+    ).astype("int32")
     together = named["decode_text"](**given, **numbers)
     together = {name: keras.ops.convert_to_numpy(value) for name, value in together.items()}
     for i in range(5):
@@ -215,6 +254,7 @@ def test_rows_of_a_cache_in_tflite(tmp_path):
             **{name: np.array(value, "int32") for name, value in numbers.items()},
             "temperature": np.array(0, "float32"),
             "top_p": np.array(1, "float32"),
+            "repetition_penalty": np.array(1, "float32"),
             "uniforms": np.zeros((3, NEW), "float32"),
         },
     )
@@ -247,6 +287,13 @@ REFUSED = (
     ({"top_p": 0.0}, "top_p is from 1e-06 to 1. Received: 0"),
     ({"top_p": 1.5}, "top_p"),
     ({"top_k": -1}, "top_k is 0 or more"),
+    ({"repetition_penalty": 0.0}, "repetition_penalty is .* or more. Received: 0"),
+    (
+        {"stop": list("abcde")},
+        "stop is at most 4 texts of at most 32 bytes each. Received: 5, the longest of 1 bytes",
+    ),
+    ({"stop": "é" * 17}, "at most 32 bytes each. Received: 1, the longest of 34 bytes"),
+    ({"stop": 3}, "give a text or a list of texts"),
     (
         {"max_new_tokens": 0},
         f"max_new_tokens is from 1 to {NEW}, the size N .max_new_tokens.. Received: 0",
@@ -298,6 +345,7 @@ def test_a_token_may_differ_only_next_to_a_boundary(exported):
         "temperature": np.float32(1),
         "top_k": np.int32(0),
         "top_p": np.float32(1),
+        "repetition_penalty": np.float32(1),
         "uniforms": np.array([[edge], [middle]], "float32"),
     }
     outputs = {"token_ids": np.full((2, 1), likely, "int32"), "length": np.ones(2, "int32")}
@@ -319,7 +367,7 @@ def test_some_of_the_signatures(tmp_path):
     assert manifest["entry"] == {
         "signature": "prefill_text",  # The main one isn't there.
         "interactive": names,
-        "defaults": {"temperature": 1.0, "top_k": 0, "top_p": 1.0},
+        "defaults": {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "repetition_penalty": 1.0},
     }
     assert list(manifest["signatures"]) == names
     assert sorted(path.stem for path in (tmp_path / "b" / "onnx").glob("*.onnx")) == sorted(names)

@@ -23,7 +23,9 @@ function fakeSession() {
     return {text: tensor(text), length: tensor(length), token: tensor(token), unread: tensor(Int32Array.of(0)), state: tensor(Float32Array.of(1))};
   };
   const inputs = [{name: 'text', dtype: 'uint8', shape: ['B', 'L']}, {name: 'length', dtype: 'int32', shape: ['B']}];
-  const manifest = {limits: {max_new_tokens: 20, max_bytes: 9}, dimensions: {L: 'max_bytes'}, signatures: {prefill_text: {inputs}}};
+  const penalty = {name: 'repetition_penalty', dtype: 'float32', shape: [], default: 1};
+  const signatures = {prefill_text: {inputs: [...inputs, penalty]}, decode_text: {inputs: [penalty]}};
+  const manifest = {limits: {max_new_tokens: 20, max_bytes: 9}, dimensions: {L: 'max_bytes'}, signatures};
   return {session: {manifest, engine: {run}, tokensPerCall: 1}, calls, live};
 }
 
@@ -48,6 +50,7 @@ test('it writes as many tokens as the caller wants, with the numbers of the seed
   await task.functions.generate({session, signal: new AbortController().signal}, 'To be', sampling, (text) => (output += text));
   assert.equal(output, 'a'.repeat(20));
   assert.equal(live.size, 0);
+  assert.ok(calls.every(([, inputs]) => inputs.repetition_penalty === 1)); // the default
   const [first, ...others] = calls;
   assert.deepEqual(others.map(([, {max_new_tokens}]) => max_new_tokens), [1, 2, 4, 8, 4]);
   const uniforms = [first[1].uniform, ...others.flatMap(([, {uniforms, max_new_tokens}]) => [...uniforms.subarray(0, max_new_tokens)])];

@@ -14,6 +14,7 @@ from keras_seq.data.datasets import holds_texts, is_dataset, read_dataset
 from keras_seq.decoding import (
     NO_CHANCE,
     Hypothesis,
+    Repetition,
     Sampling,
     apply_repetition_penalty,
     beam_search,
@@ -398,9 +399,10 @@ class TextGenerator(SignatureMixin, LanguageModel):
             penalty: Tensor,
         ) -> tuple[Tensor, Tensor]:
             cache_length = self._cache_length(token_ids, uniforms.shape[1])
-            logits, state = self._start_state(token_ids, length, penalty, cache_length)
-            step = with_repetition_penalty(self.masked_step, penalty)
-            return generate(step, logits, state, uniforms, most, temperature, top_k, top_p, END)
+            logits, state = self.masked_prefill(token_ids, length, cache_length)
+            numbers = (most, temperature, top_k, top_p, END)
+            repetition = Repetition(penalty, self.mark_prompt(token_ids, length))
+            return generate(self.masked_step, logits, state, uniforms, *numbers, repetition)
 
         return compile_function(self, run)
 
@@ -408,13 +410,17 @@ class TextGenerator(SignatureMixin, LanguageModel):
         self, token_ids: Tensor, length: Tensor, penalty: Tensor, cache_length: int
     ) -> tuple[Tensor, State]:
         logits, state = self.masked_prefill(token_ids, length, cache_length)
-        is_prompt = length_mask(ops.shape(token_ids)[1], length)
-        prompt = ops.where(is_prompt, token_ids, 0)
-        previous = mark_previous_tokens(prompt, logits.shape[-1])
+        previous = self.mark_prompt(token_ids, length)
         return apply_repetition_penalty(logits, previous, penalty), {
             **state,
             "previous_tokens": previous,
         }
+
+    def mark_prompt(self, token_ids: Tensor, length: Tensor) -> Tensor:
+        """Returns `(B, V)` int32, 1 for the tokens of each prompt; see `prefill`."""
+        is_prompt = length_mask(ops.shape(token_ids)[1], length)
+        prompt = ops.where(is_prompt, token_ids, 0)
+        return mark_previous_tokens(prompt, self.embedding.vocabulary_size)
 
     @cached_property
     def _begin(self) -> Any:

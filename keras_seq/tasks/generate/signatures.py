@@ -11,8 +11,12 @@ from keras import ops
 
 from keras_seq.compiling import compile_function
 from keras_seq.decoding import (
+    LEAST_PENALTY,
     LEAST_TOP_P,
+    Repetition,
     Sampling,
+    Stopping,
+    apply_repetition_penalty,
     continue_generation,
     generate,
     next_token,
@@ -22,6 +26,7 @@ from keras_seq.errors import UserError
 from keras_seq.layers.cache import loop_cache_length
 from keras_seq.signature import UNREAD, Entry, Signature, TensorSpec
 from keras_seq.tasks.language_modeling.model import mask_special_tokens
+from keras_seq.text.stops import cut_at_stops, find_stops
 from keras_seq.text.token_rows import pad_rows
 from keras_seq.text.tokenizer import BEGINNING, END
 from keras_seq.text.utf8 import pack_texts, to_bytes, truncate_left
@@ -29,12 +34,23 @@ from keras_seq.typing import Arrays, Tensor
 from keras_seq.uniforms import LARGEST, random_uniforms
 
 SAMPLING = ("temperature", "top_k", "top_p")
-DEFAULTS = {name: getattr(Sampling, name) for name in SAMPLING}
+PENALTY = "repetition_penalty"
+PREVIOUS = "previous_tokens"  # the state that it needs
+DEFAULTS = {name: getattr(Sampling, name) for name in (*SAMPLING, PENALTY)}
 ENTRY = Entry("generate_text", ("prefill_text", "decode_text"), DEFAULTS)
 SETTINGS = ("max_new_tokens", *SAMPLING)
 
-# Settings that an export is proven with, beside greedy ones: temperature, top_k, top_p.
-PROVEN_SAMPLING = ((1.0, 0, 1.0), (0.8, 40, 1.0), (1.0, 0, 0.9), (0.6, 20, 0.95))
+MAX_STOPS, MAX_STOP_BYTES = 4, 32
+
+# Settings that an export is proven with: temperature, top_k, top_p, repetition_penalty, stop texts.
+PROVEN_STOPS = (b"e", b" the", b"\n", b"he")
+PROVEN_GREEDY = ((0.0, 0, 1.0, 1.0, ()), (0.0, 0, 1.0, 1.3, PROVEN_STOPS))
+PROVEN_SAMPLING = (
+    (1.0, 0, 1.0, 1.2, ()),
+    (0.8, 40, 1.0, 1.0, PROVEN_STOPS),
+    (1.0, 0, 0.9, 1.0, ()),
+    (0.6, 20, 0.95, 1.5, ()),
+)
 STATE_ROWS = 32  # rows compared of signatures with states, which are large
 
 
@@ -54,7 +70,8 @@ class GeneratorSignatures:
 
         `prefill_text` returns the first token of the text of `generate_text`; each call of
         `decode_text` returns the next ones, while there are positions: the text can be shown as it
-        is written. The state of a row that has ended is zeros, but for its position.
+        is written. Their state also has `previous_tokens`, 1 for each token of the prompt and of
+        the text. The state of a row that has ended is zeros, but for its position.
 
         Args:
             sizes: "T", the tokens of a prompt, and "N", the new tokens; by default the halves of
@@ -72,6 +89,7 @@ class GeneratorSignatures:
             for name, value in state.items()
         )
         names = list(state)
+        previous_tokens = TensorSpec(PREVIOUS, "int32", ("B", vocabulary))
 
         def prefill(token_ids: Tensor, length: Tensor) -> dict[str, Tensor]:
             logits, state = self._model.prefill(token_ids, length, cache_length)
@@ -82,28 +100,48 @@ class GeneratorSignatures:
             return {"logits": logits, **{name: state[name] for name in names}}
 
         def generated(
-            token_ids: Tensor, length: Tensor, *settings: Tensor
+            token_ids: Tensor,
+            length: Tensor,
+            uniforms: Tensor,
+            penalty: Tensor,
+            *numbers: Tensor,
+            stopping: Stopping | None = None,
         ) -> tuple[Tensor, Tensor]:
-            uniforms, *numbers = settings
+            repetition = Repetition(penalty, self._model.mark_prompt(token_ids, length))
             length_of_cache = loop_cache_length(cache_length)
             if length_of_cache is None:  # The caches hold the longest prompt and no more.
                 token_ids = token_ids[:, : ops.max(length)]
             logits, state = self._model.masked_prefill(token_ids, length, length_of_cache)
-            return generate(self._model.masked_step, logits, state, uniforms, *numbers, END)
+            step = self._model.masked_step
+            rules = (repetition, stopping)
+            return generate(step, logits, state, uniforms, *numbers, END, *rules)
 
         def generate_ids(
             token_ids: Tensor, length: Tensor, uniforms: Tensor, **numbers: Tensor
         ) -> dict[str, Tensor]:
-            ids, count = generated(token_ids, length, uniforms, *map(numbers.get, SETTINGS))
+            settings = map(numbers.get, (PENALTY, *SETTINGS))
+            ids, count = generated(token_ids, length, uniforms, *settings)
             return {"token_ids": ids, "length": count}
 
         def generate_text(
-            text: Tensor, length: Tensor, uniforms: Tensor, **numbers: Tensor
+            text: Tensor,
+            length: Tensor,
+            uniforms: Tensor,
+            stop: Tensor,
+            stop_length: Tensor,
+            **numbers: Tensor,
         ) -> dict[str, Tensor]:
             token_ids, count = self._encode_prompt(text, length, prompt)
-            ids, _ = generated(token_ids, count, uniforms, *map(numbers.get, SETTINGS))
+            settings = map(numbers.get, (PENALTY, *SETTINGS))
+            stopping = self._make_stopping(stop, stop_length)
+            ids, _ = generated(token_ids, count, uniforms, *settings, stopping=stopping)
             unread = self._model.tokenizer.unread(token_ids, length)
             text, length = self._model.tokenizer.text(ids)
+            text, length = ops.cond(
+                stopping.is_active,
+                lambda: cut_at_stops(text, length, stop, stop_length),
+                lambda: (text, length),
+            )
             return {"text": text, "length": length, "unread": unread}
 
         def prefill_text(
@@ -111,20 +149,26 @@ class GeneratorSignatures:
         ) -> dict[str, Tensor]:
             token_ids, count = self._encode_prompt(text, length, prompt)
             logits, state = self._model.masked_prefill(token_ids, count, cache_length)
+            repetition = Repetition(numbers[PENALTY], self._model.mark_prompt(token_ids, count))
+            logits = apply_repetition_penalty(logits, repetition.previous, repetition.penalty)
             token = next_token(logits, uniform, *map(numbers.get, SAMPLING))
             token = ops.where(ops.equal(token, END), 0, token)
+            ids = ops.expand_dims(token, axis=1)
             unread = self._model.tokenizer.unread(token_ids, length)
-            text, length = self._model.tokenizer.text(ops.expand_dims(token, axis=1))
-            return {"text": text, "length": length, "token": token, "unread": unread, **state}
+            text, length = self._model.tokenizer.text(ids)
+            part = {"text": text, "length": length, "token": token, "unread": unread}
+            return {**part, **state, PREVIOUS: repetition.extend(ids)}
 
         def decode_text(token: Tensor, uniforms: Tensor, **tensors: Tensor) -> dict[str, Tensor]:
             state = {name: tensors[name] for name in names}
             remaining = self._remaining(state["position"], cache_length)
             numbers = map(tensors.get, SETTINGS)
+            repetition = Repetition(tensors[PENALTY], tensors[PREVIOUS])
             step = partial(self._step_with_fixed_cache, cache_length)
             ids, token, state = continue_generation(
-                step, token, state, uniforms, *numbers, END, remaining
+                step, token, state, uniforms, *numbers, END, remaining, repetition
             )
+            state[PREVIOUS] = repetition.extend(ids)
             # The state of a row that has ended must not depend on how long others continue.
             position = state.pop("position")
             continues = (
@@ -148,6 +192,7 @@ class GeneratorSignatures:
             spec("temperature", "float32", (), minimum=0, default=Sampling.temperature),
             spec("top_k", "int32", (), minimum=0, default=Sampling.top_k),
             spec("top_p", "float32", (), minimum=LEAST_TOP_P, maximum=1, default=Sampling.top_p),
+            spec(PENALTY, "float32", (), minimum=LEAST_PENALTY, default=DEFAULTS[PENALTY]),
         )
         uniform = spec("uniform", "float32", ("B",), minimum=0, maximum=LARGEST)
         uniforms = spec("uniforms", "float32", ("B", "N"), minimum=0, maximum=LARGEST)
@@ -155,6 +200,10 @@ class GeneratorSignatures:
         text = (
             spec("text", "uint8", ("B", "L"), truncation_side="left"),
             spec("length", "int32", ("B",), minimum=0, maximum="L"),
+        )
+        stop = (
+            spec("stop", "uint8", ("E", "W"), default=0),
+            spec("stop_length", "int32", ("E",), minimum=0, maximum="W", default=0),
         )
         token = spec("token", "int32", ("B",), minimum=0, maximum=vocabulary - 1)
         new_ids = (spec("token_ids", "int32", ("B", "N")), spec("length", "int32", ("B",)))
@@ -173,14 +222,14 @@ class GeneratorSignatures:
             Signature(
                 "prefill_text",
                 (*text, *sampling, uniform),
-                (*part, following, UNREAD, *states),
+                (*part, following, UNREAD, *states, previous_tokens),
                 prefill_text,
                 partial(self._margins_of_first, prompt),
             ),
             Signature(
                 "decode_text",
-                (token, most, *sampling, uniforms, *states),
-                (*part, following, *states),
+                (token, most, *sampling, uniforms, *states, previous_tokens),
+                (*part, following, *states, previous_tokens),
                 decode_text,
                 partial(
                     self._margins_of_following,
@@ -195,7 +244,7 @@ class GeneratorSignatures:
             ),
             Signature(
                 "generate_text",
-                (*text, *settings),
+                (*text, *settings, *stop),
                 (*part, UNREAD),
                 generate_text,
                 partial(
@@ -205,6 +254,16 @@ class GeneratorSignatures:
                 ),
             ),
         )
+
+    def _make_stopping(self, stop: Tensor, stop_length: Tensor) -> Stopping:
+        """Returns the rule that ends a row whose last tokens have a stop text."""
+
+        def is_stopped(token_ids: Tensor) -> Tensor:
+            text, length = self._model.tokenizer.text(token_ids)
+            return find_stops(text, length, stop, stop_length) < length
+
+        # A stop text has at most as many tokens as bytes.
+        return Stopping(ops.max(stop_length) > 0, ops.shape(stop)[1], is_stopped)
 
     def _remaining(self, position: Tensor, cache_length: int) -> Tensor | None:
         """Returns how many positions each row has left, `(B,)` int32; None for any number."""
@@ -274,16 +333,18 @@ class GeneratorSignatures:
         token_ids = pad_rows(rows, sizes["T"])
         length = np.array([len(row) for row in rows], "int32")
         text, text_length = pack_texts(prompts)
-        settings = _parity_settings(len(rows), len(rows), sizes["N"])
+        settings, stops = _parity_settings(len(rows), len(rows), sizes["N"])
         few = slice(0, state_rows)
         prompt, new = self._sizes(sizes)
         logits, state = self._model.prefill(token_ids[few], length[few], prompt + new)
-        token = ops.argmax(logits, axis=-1)
+        token = ops.cast(ops.argmax(logits, axis=-1), "int32")
+        prompts = self._model.mark_prompt(token_ids[few], length[few])
+        previous = Repetition(DEFAULTS[PENALTY], prompts).extend(ops.expand_dims(token, axis=1))
         states = {name: _array(value) for name, value in {"token": token, **state}.items()}
         half = len(length[few]) // 2
-        settings_of_few = _parity_settings(half, len(length[few]) - half, sizes["N"])
+        settings_of_few, _ = _parity_settings(half, len(length[few]) - half, sizes["N"])
         uniforms = settings_of_few.pop("uniforms")
-        first = {name: settings_of_few[name] for name in SAMPLING}
+        first = {name: settings_of_few[name] for name in DEFAULTS}
         return {
             "prefill": {"token_ids": token_ids[few], "length": length[few]},
             "decode": states,
@@ -293,7 +354,12 @@ class GeneratorSignatures:
                 "uniform": uniforms[:, 0],
                 **first,
             },
-            "decode_text": {**states, **settings_of_few, "uniforms": uniforms},
+            "decode_text": {
+                **states,
+                **settings_of_few,
+                "uniforms": uniforms,
+                PREVIOUS: _array(previous),
+            },
             "generate": {
                 "token_ids": np.concatenate([token_ids] * 2),
                 "length": np.concatenate([length] * 2),
@@ -303,6 +369,7 @@ class GeneratorSignatures:
                 "text": np.concatenate([text] * 2),
                 "length": np.concatenate([text_length] * 2),
                 **settings,
+                **stops,
             },
         }
 
@@ -335,6 +402,7 @@ class GeneratorSignatures:
         for i, uniforms in enumerate(inputs["uniforms"]):
             count = min(outputs["length"][i] + 1, new.shape[1])
             of_new = logits[i, length[i] : length[i] + count]
+            of_new = _penalize(of_new, inputs["token_ids"][i, : length[i]], new[i], inputs[PENALTY])
             margins[i, :count] = sampling_margins(
                 of_new, uniforms[:count], temperature, top_k, top_p
             )
@@ -351,18 +419,26 @@ class GeneratorSignatures:
         if inputs["temperature"] == 0:
             return np.full(shape, np.inf)
         token_ids, length = self._read(inputs["text"], inputs["length"], prompt)
-        numbers = (inputs[name] for name in SETTINGS)
-        new, count = map(_array, generated(token_ids, length, inputs["uniforms"], *numbers))
+        settings = map(inputs.get, ("uniforms", PENALTY, *SETTINGS))
+        new, count = map(_array, generated(token_ids, length, *settings))
         rows = self._margins_of_tokens(
             {**inputs, "token_ids": token_ids, "length": length},
             {"token_ids": new, "length": count},
         )
-        return self._to_byte_margins(rows, new, shape)
+        margins = self._to_byte_margins(rows, new, shape)
+        # Whether a text ends at a byte also depends on those after it, which may be a stop text.
+        later = margins
+        for _ in range(1, inputs["stop_length"].max(initial=0)):
+            later = np.pad(later[:, 1:], ((0, 0), (0, 1)), constant_values=np.inf)
+            margins = np.minimum(margins, later)
+        return margins
 
     def _margins_of_first(self, prompt: int, inputs: Arrays, outputs: Arrays) -> np.ndarray:
         """Returns the margins of `prefill_text`: of the token that a byte belongs to."""
         token_ids, length = self._read(inputs["text"], inputs["length"], prompt)
         logits, _ = self._model.masked_prefill(token_ids, length, prompt + 1)
+        previous = self._model.mark_prompt(token_ids, length)
+        logits = apply_repetition_penalty(logits, previous, inputs[PENALTY])
         margins = sampling_margins(_array(logits), inputs["uniform"], *map(inputs.get, SAMPLING))
         return self._to_byte_margins(
             margins[:, None], outputs["token"][:, None], outputs["text"].shape
@@ -378,12 +454,15 @@ class GeneratorSignatures:
         sampling = [inputs[name] for name in SAMPLING]
         token = inputs["token"]
         state = {name: inputs[name] for name in inputs if name in outputs and name != "token"}
+        repetition = Repetition(inputs[PENALTY], state.pop(PREVIOUS))
         new = np.zeros_like(inputs["uniforms"], "int32")
         margins = np.full(new.shape, np.inf)
         remaining = self._remaining(state["position"], cache_length)
         for i in range(min(inputs["max_new_tokens"], new.shape[1])):
             token = token if remaining is None else np.where(remaining > i, token, 0)
             logits, state = step(token, state)
+            previous = repetition.extend(new)
+            logits = apply_repetition_penalty(logits, previous, repetition.penalty)
             uniform = inputs["uniforms"][:, i]
             margins[:, i] = np.where(
                 token > 0, sampling_margins(_array(logits), uniform, *sampling), np.inf
@@ -421,7 +500,8 @@ class GeneratorSignatures:
     def limits(self, sizes: Mapping[str, int]) -> dict[str, int]:
         """Returns the largest size of each dimension, with T tokens of a prompt and N new ones."""
         prompt, new = self._sizes(sizes)
-        return {"T": prompt, "N": new, "L": self._max_bytes(prompt)}
+        of_stops = {"E": MAX_STOPS, "W": MAX_STOP_BYTES}
+        return {"T": prompt, "N": new, "L": self._max_bytes(prompt), **of_stops}
 
     def _max_bytes(self, tokens: int) -> int:
         """Returns an upper bound of the bytes of a text of `tokens` tokens."""
@@ -443,19 +523,43 @@ def _mask_rows(value: Tensor, mask: Tensor) -> Tensor:
     return value * ops.cast(ops.reshape(mask, shape), value.dtype)
 
 
-def _parity_settings(greedy: int, drawn_ones: int, new: int) -> dict[str, np.ndarray]:
-    """Returns settings of `generate`: greedy rows, then sampled rows."""
-    parts = len(PROVEN_SAMPLING)
-    sampled = [PROVEN_SAMPLING[i * parts // drawn_ones] for i in range(drawn_ones)]
-    temperature, top_k, top_p = zip(*[(0.0, 0, 1.0)] * greedy, *sampled, strict=True)
+def _penalize(
+    logits: np.ndarray, prompt: np.ndarray, new: np.ndarray, penalty: float
+) -> np.ndarray:
+    """Returns the logits `(n, V)` of the first n new tokens, each lower for the tokens before."""
+    previous = np.zeros(logits.shape, "int32")
+    previous[:, prompt] = 1
+    for i, token in enumerate(new[: len(logits) - 1]):
+        previous[i + 1 :, token] = 1
+    return _array(apply_repetition_penalty(logits, previous, penalty))
+
+
+def _parity_settings(
+    greedy: int, drawn_ones: int, new: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Returns settings of `generate`, greedy rows, then sampled rows; and their stop texts."""
+    settings = [
+        proven[i * len(proven) // count]
+        for proven, count in ((PROVEN_GREEDY, greedy), (PROVEN_SAMPLING, drawn_ones))
+        for i in range(count)
+    ]
+    temperature, top_k, top_p, penalty, stops = zip(*settings, strict=True)
     rows = greedy + drawn_ones
-    return {
+    stop = np.zeros((rows, MAX_STOPS, MAX_STOP_BYTES), "uint8")
+    stop_length = np.zeros((rows, MAX_STOPS), "int32")
+    for i, texts in enumerate(stops):
+        if texts:
+            content, stop_length[i] = pack_texts(texts)
+            stop[i, :, : content.shape[1]] = content
+    numbers = {
         "max_new_tokens": np.full(rows, new, "int32"),
         "temperature": np.array(temperature, "float32"),
         "top_k": np.array(top_k, "int32"),
         "top_p": np.array(top_p, "float32"),
+        PENALTY: np.array(penalty, "float32"),
         "uniforms": random_uniforms(rows, new, 0),
     }
+    return numbers, {"stop": stop, "stop_length": stop_length}
 
 
 def _array(tensor: Tensor) -> np.ndarray:

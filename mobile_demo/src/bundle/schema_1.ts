@@ -10,7 +10,7 @@ const DIMENSIONS: Record<string, string> = {
 // Schema 1 has no `entry`; what it was depends on the task.
 const ENTRIES: Record<string, {signature: string; interactive: string[]; defaults: string[]}> = {
   classify: {signature: 'classify_text', interactive: ['classify_text'], defaults: []},
-  generate: {signature: 'generate_text', interactive: ['prefill_text', 'decode_text'], defaults: ['temperature', 'top_k', 'top_p']},
+  generate: {signature: 'generate_text', interactive: ['prefill_text', 'decode_text'], defaults: ['temperature', 'top_k', 'top_p', 'repetition_penalty']},
   translate: {signature: 'translate_text', interactive: ['translate_text', 'attend_text'], defaults: []},
 };
 

@@ -47,14 +47,20 @@ export async function runSignature(session: Session, signature: string, values: 
     Object.assign(inputs, text.inputs);
     truncatedBytes += text.truncatedBytes;
   }
-  for (const spec of session.manifest.signatures[signature]!.inputs) {
-    inputs[spec.name] ??= defaultValue(session.manifest, signature, spec);
-  }
-  const outputs = await session.engine.run(signature, inputs);
+  const outputs = await session.engine.run(signature, fillDefaults(session, signature, inputs));
   const data = await readOutputs(outputs, Object.keys(outputs));
   freeTensors(outputs);
   if (data['unread']) data['unread'][0]! += truncatedBytes;
   return data;
+}
+
+/** Returns inputs of a signature with the defaults of those that are left out. */
+export function fillDefaults({manifest}: Session, signature: string, inputs: Inputs): Inputs {
+  const filled = {...inputs};
+  for (const spec of manifest.signatures[signature]!.inputs) {
+    filled[spec.name] ??= defaultValue(manifest, signature, spec);
+  }
+  return filled;
 }
 
 function defaultValue(manifest: Manifest, signature: string, {name, shape, default: value}: TensorSpec): Data | number {

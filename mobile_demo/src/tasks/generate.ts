@@ -1,7 +1,7 @@
 /** The continuation of a prompt, as it is written. */
 import inputs from '../backend/benchmark_inputs.json';
 import type {DeviceTensor, Outputs} from '../engine/engine';
-import {encodeText, freeTensors, readOutputs, type Session} from '../inference/session';
+import {encodeText, fillDefaults, freeTensors, readOutputs, type Session} from '../inference/session';
 import {type Context, type Report, type Task, yieldToEventLoop} from '../inference/task';
 import {randomUniforms} from '../inference/uniforms';
 
@@ -33,7 +33,8 @@ async function* continuePrompt(session: Session, prompt: string, sampling: Sampl
   const maxTokens = Math.min(max_new_tokens, limit);
   const uniforms = randomUniforms(seed, maxTokens);
   const {inputs: text, truncatedBytes} = encodeText(session, 'prefill_text', 'text', prompt);
-  let outputs = await session.engine.run('prefill_text', {...text, ...settings, uniform: uniforms[0]!});
+  const first = fillDefaults(session, 'prefill_text', {...text, ...settings, uniform: uniforms[0]!});
+  let outputs = await session.engine.run('prefill_text', first);
   let unreadBytes = (await readOutputs(outputs, ['unread'])).unread[0]! + truncatedBytes;
   let count = 1;
   try {
@@ -48,13 +49,9 @@ async function* continuePrompt(session: Session, prompt: string, sampling: Sampl
       count = Math.min(session.tokensPerCall, maxTokens - total);
       nextUniforms.set(uniforms.subarray(total, total + count));
       const start = performance.now();
-      const nextOutputs = await session.engine.run('decode_text', {
-        ...stateOf(outputs),
-        ...settings,
-        token: token as Int32Array,
-        max_new_tokens: count,
-        uniforms: nextUniforms,
-      });
+      const values = {...settings, token: token as Int32Array, max_new_tokens: count, uniforms: nextUniforms};
+      const next = fillDefaults(session, 'decode_text', {...stateOf(outputs), ...values});
+      const nextOutputs = await session.engine.run('decode_text', next);
       adaptTokensPerCall(session, count, performance.now() - start);
       freeTensors(outputs);
       outputs = nextOutputs;

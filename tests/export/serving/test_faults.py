@@ -326,6 +326,12 @@ def test_a_stream_is_the_whole_text(server, served):
     assert choices[-1]["finish_reason"] in ("stop", "length")
     known = httpx.get(server.url + "/openai/v1/models").json()
     assert [model["id"] for model in known["data"]] == ["bard"]
+    found = loaded.generate_text(
+        ["To be"], seed=3, temperature=0.9, max_new_tokens=20, repetition_penalty=3.0
+    )
+    penalized = found["text"][0, : found["length"][0]].tobytes().decode("utf-8", "replace")
+    answer = httpx.post(url, json={**asked, "repetition_penalty": 3.0}).json()
+    assert answer["choices"][0]["text"] == penalized != wanted
     part = wanted[4:6]
     stopped = httpx.post(url, json={**asked, "stop": part}).json()["choices"][0]
     assert stopped["text"] == wanted[: wanted.index(part)]

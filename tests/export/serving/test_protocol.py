@@ -48,9 +48,9 @@ def test_every_signature_answers_as_a_loaded_bundle_does(client, served, name):
     loaded = export.load(served / name, "onnx")
     inputs, _ = load_reference(served / name / "parity.npz")
     for signature, spec in loaded.signatures.items():
-        scalars = {tensor.name for tensor in spec.inputs if not tensor.shape}
+        shared = {tensor.name for tensor in spec.inputs if "B" not in tensor.shape}
         given = {
-            key: array[0] if key in scalars else array[:1]
+            key: array[0] if key in shared else array[:1]
             for key, array in inputs[signature].items()
         }
         expected = loaded.run(signature, **given)
@@ -98,7 +98,13 @@ def test_a_seed_and_defaults(client, served):
     parameters = {"parameters": {"seed": 7}}
     given = {"text": text, "temperature": np.float32(0.7)}
     found = asked(module, client, "bard", given, **parameters)
-    assert found["text"].tolist() == [expected["text"][0, : expected["length"][0]].tobytes()]
+    whole = expected["text"][0, : expected["length"][0]].tobytes()
+    assert found["text"].tolist() == [whole]
+    stop = np.array([b"nowhere", b"%c" % next(c for c in whole[3:] if c < 128)], object)
+    expected = loaded.generate_text(["To be"], seed=7, temperature=0.7, stop=stop)
+    assert expected["length"][0] < len(whole)
+    found = asked(module, client, "bard", {**given, "stop": stop}, **parameters)
+    assert found["text"].tolist() == [whole[: expected["length"][0]]]
 
 
 def test_metadata(client):
