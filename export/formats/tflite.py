@@ -29,7 +29,6 @@ EXTRA = "tflite"
 USE = """\
 ```python
 from keras_seq import export
-from keras_seq.messages import hide_messages
 
 export.load("BUNDLE", VARIANT).CALL
 ```
