@@ -14,9 +14,7 @@ from nbclient import NotebookClient
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 CELL_SECONDS = 900
-LOG = re.compile(
-    r"[IWEF]\d{4} [\d:.]+ |WARNING: All log messages before absl|To enable the following"
-)
+LOG = re.compile(r"[IWEF]\d{4} [\d:.]+ |WARNING: All log messages|To enable the following")
 
 
 def run_notebook(path: Path) -> nbformat.NotebookNode:
