@@ -99,11 +99,11 @@ class _Lines:
 
 def draw_history(steps: list[dict[str, Any]], epochs: list[dict[str, Any]]) -> Any:
     """Draws the loss and the other metrics over the steps; returns a Matplotlib figure."""
-    from matplotlib.figure import Figure
+    from keras_seq.training.picture import Picture
 
     measured = sorted({name for line in epochs for name in line if name.startswith("val_")})
     names = ["loss", *(n.removeprefix("val_") for n in measured if n != "val_loss")]
-    figure = Figure(figsize=(5 * len(names), 3.6), layout="constrained")
+    figure = Picture(figsize=(5 * len(names), 3.6), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         for lines, key, style in ((steps, name, "-"), (epochs, f"val_{name}", "o-")):
             points = [(line["step"], line[key]) for line in lines if key in line]

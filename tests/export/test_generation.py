@@ -51,13 +51,14 @@ def made(kind):
     scope="module",
     params=[
         "rnn",
-        *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("lstm", "transformer")),
+        pytest.param("transformer", marks=pytest.mark.slow),
+        pytest.param("lstm", marks=pytest.mark.full),
     ],
 )
 def exported(request, tmp_path_factory):
     model = made(request.param)
     folder = tmp_path_factory.mktemp("bundles") / request.param
-    batch = 2 if request.param == "lstm" else 1  # rows of a TFLite call
+    batch = 2 if request.param == "rnn" else 1  # rows of a TFLite call
     manifest = export.export(
         model, folder, texts=TEXTS, max_length=PROMPT, max_new_tokens=NEW, batch=batch
     )

@@ -48,3 +48,10 @@ def test_resumed_after_a_kill_it_is_as_if_never_stopped(tmp_path):
     assert len(set(starts)) == 2
     events = EventAccumulator(str(tmp_path / "b" / "events")).Reload()
     assert [event.step for event in events.Scalars("loss")] == list(range(1, 9))
+
+
+def test_a_notebook_shows_the_picture():
+    steps = [{"step": step, "loss": 1 / step} for step in (1, 2, 3)]
+    figure = draw_history(steps, [{"step": 3, "loss": 0.3, "val_loss": 0.4}])
+    assert figure._repr_png_().startswith(b"\x89PNG")
+    assert [axes.get_title() for axes in figure.axes] == ["loss"]
