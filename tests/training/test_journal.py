@@ -2,7 +2,7 @@ import json
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from keras_seq.training.journal import Journal
+from keras_seq.training.journal import Journal, draw_history
 
 
 def lines(path):
