@@ -60,7 +60,14 @@ class KerasTextModel(KerasModel):
             raise UserError(
                 f"The model {model.name!r} keeps states from call to call, which texts do not have."
             )
-        known = self._first_trace[1].uses[self.inputs[0].name].vocabulary_size
+        use = self._first_trace[1].uses[self.inputs[0].name]
+        if use.padding != 0 and not isinstance(shape[1], int):
+            raise UserError(
+                f"The model {model.name!r} would read padding as text: texts of a call are padded "
+                "with zeros to one length. Build its Embedding with mask_zero=True, or give it the "
+                "length of the rows it was trained on, keras.Input((length,))."
+            )
+        known = use.vocabulary_size
         if known is not None and known < tokenizer.vocabulary_size:
             raise UserError(
                 f"The tokenizer has {tokenizer.vocabulary_size:,} ids, and an embedding of the "

@@ -116,8 +116,10 @@ def scan(
     turns = steps // STEPS_PER_TURN
     rest = steps - turns * STEPS_PER_TURN
     shapes = [[static, *part.shape] for part in state[:collect]]
+    # The runtime checks the update of a whole turn even where there is none.
+    places = tf.maximum(steps, STEPS_PER_TURN) if static is None else static
     outputs = tuple(
-        tf.zeros(shape if all(shape) else tf.concat([[steps], tf.shape(part)], axis=0), part.dtype)
+        tf.zeros(shape if all(shape) else tf.concat([[places], tf.shape(part)], axis=0), part.dtype)
         for part, shape in zip(state, shapes, strict=False)
     )
 
@@ -170,6 +172,7 @@ def scan(
     start = 0 if reverse else turns * STEPS_PER_TURN
     if static is None:
         state, outputs = walk(start, rest, 1, state, outputs)
+        outputs = tuple(part[:steps] for part in outputs)
     elif rest:
         state, outputs = walk(start, 1, rest, state, outputs)
     outputs = tuple(map(tf.ensure_shape, outputs, shapes))

@@ -24,6 +24,13 @@ def list_texts(texts: Any, name: str = "") -> list[str | bytes]:
         return [texts]
     if not isinstance(texts, Iterable) or isinstance(texts, dict):
         raise UserError(f"{where}give a text or a list of texts. Received: {_describe(texts)}")
+    columns = getattr(texts, "columns", None)
+    if columns is not None:
+        if len(columns) != 1:
+            raise UserError(
+                f"{where}give one column of the table. It has: {', '.join(map(str, columns))}"
+            )
+        texts = texts[columns[0]]
     if isinstance(texts, np.ndarray) and texts.shape[1:] == (1,):
         texts = texts[:, 0]
     items = texts.tolist() if hasattr(texts, "tolist") else list(texts)

@@ -41,7 +41,7 @@ def pad(tokenizer, texts, length):
     ],
 )
 def test_text_goes_in_where_ids_did(tmp_path, tokenizer, length, dtype, options):
-    model = reader(tokenizer, length, dtype)
+    model = reader(tokenizer, length, dtype, mask_zero=length is None)
     export.export(model, tmp_path / "b", tokenizer=tokenizer, **options)
     longest = length or 30
     expected = model(pad(tokenizer, TEXTS, longest))
@@ -82,6 +82,7 @@ def test_random_ids_are_of_the_vocabulary_whatever_dtype_the_input_has(tokenizer
     ("make", "message"),
     [
         (lambda t: (reader(ByteTokenizer(), 8, "int32"), t), "500 ids.*260.*input_dim"),
+        (lambda t: (reader(t, None, "int32"), t), "mask_zero=True"),
         (lambda t: (reader(t, 8, "int32"), "tokenizer.json"), "ByteTokenizer.*Received: str"),
         (
             lambda t: (keras.Sequential([keras.Input((4, 3)), layers.LSTM(2)]), t),

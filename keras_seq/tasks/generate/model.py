@@ -457,13 +457,13 @@ class TextGenerator(SignatureMixin, LanguageModel):
 
 
 def _settings(values: Mapping[str, Any]) -> Sampling:
-    try:
-        return Sampling(**values)
-    except TypeError as error:
+    unknown = [name for name in values if name not in Sampling.__dataclass_fields__]
+    if unknown:
         raise UserError(
-            f"Tokens are chosen by {', '.join(Sampling.__dataclass_fields__)}. Received: "
-            f"{', '.join(values)}"
-        ) from error
+            f"Tokens are chosen by {', '.join(Sampling.__dataclass_fields__)}, as many as "
+            f"max_new_tokens. Received: {', '.join(unknown)}"
+        )
+    return Sampling(**values)
 
 
 def _numbers(settings: Sampling) -> tuple[Any, ...]:

@@ -76,3 +76,16 @@ def test_what_cannot_be_streamed_is_named(tmp_path, layer, word):
     with pytest.raises(UserError, match=word):
         export.export(model, tmp_path / "b", stream=True)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("layer", [layers.LSTM, layers.GRU, keras_seq_layers.RNN])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_any_length_from_one_on_in_tflite(tmp_path, layer, backwards):
+    inputs = keras.Input((None, 4))
+    outputs = layer(3, return_sequences=True, go_backwards=backwards)(inputs)
+    model = keras.Model(inputs, outputs)
+    export.export(model, tmp_path / "b", ["tflite"])
+    loaded = export.load(tmp_path / "b", "tflite")
+    for length in (1, 2, 3, 4, 5, 9, 3):
+        (found,) = loaded.predict(X[:, :length]).values()
+        np.testing.assert_allclose(found, model(X[:, :length]), atol=1e-5)
