@@ -54,3 +54,10 @@ def test_what_is_no_text_is_named(wrong, words):
 def test_numbers_are_no_texts():
     for values in ([1, 2], np.zeros(3), pd.Series([1, 2]), [], None, 5):
         assert not is_text(values)
+
+
+def test_the_only_column_of_a_table_is_its_texts():
+    table = pd.DataFrame({"body": ["a", "b"], "mood": ["x", "y"]})
+    assert list_texts(table[["body"]]) == ["a", "b"]
+    with pytest.raises(UserError, match="one column.*body, mood"):
+        list_texts(table)

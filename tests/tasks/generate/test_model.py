@@ -125,6 +125,8 @@ def test_stop_strings_span_tokens(transformer):
     stop = whole[6:9]
     expected = whole[: whole.index(stop)]
     assert transformer.generate(["the"], 20, temperature=0.9, seed=1, stop=[stop]) == [expected]
+    assert transformer.generate("the", 20, temperature=0.9, seed=1, stop=stop) == expected
+    assert transformer.generate("the", 20, temperature=0.9, seed=1, stop=None) == whole
     pieces = list(transformer.stream("the", 20, temperature=0.9, seed=1, stop=["zzzz", stop]))
     assert "".join(pieces) == expected
     assert all(pieces)
@@ -167,7 +169,7 @@ def test_generation_follows_the_weights():
         ({"repetition_penalty": 0.0}, "repetition_penalty"),
         ({"repetition_penalty": 1e-50}, "repetition_penalty"),
         ({"temperature": 1e300}, "temperature"),
-        ({"stop": "end"}, "stop is a list"),
+        ({"stop": 3}, "stop is a list"),
         ({"stop": [""]}, "stop"),
         ({"seed": -1}, "seed"),
         ({"max_new_tokens": 0}, "max_new_tokens is a whole number, 1 or more. Received: 0"),
