@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from keras_seq.signature import Signature, SignatureSpec, TensorSpec
+from keras_seq.text.utf8 import unpack_array
 from keras_seq.typing import Arrays
 
 
@@ -38,14 +37,6 @@ def to_strings(signature: Any) -> Any:
         return signature.function(**tensors)
 
     return replace(signature, name=name, inputs=inputs, function=function)
-
-
-def unpack_array(content: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """Returns texts `(…, M)` uint8 with their lengths `(…,)` as bytes."""
-    texts = np.empty(length.shape, object)
-    for index in np.ndindex(length.shape):
-        texts[index] = content[index][: length[index]].tobytes()
-    return texts
 
 
 def _to_string(text: TensorSpec) -> TensorSpec:

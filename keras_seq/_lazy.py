@@ -58,6 +58,8 @@ def _paths(module: ModuleType) -> list[str]:
 
 def _import_quietly(path: str) -> ModuleType:
     """Imports a module; what TensorFlow then says about this machine is not the reader's."""
+    if path in sys.modules:
+        return sys.modules[path]
     if "tensorflow" not in sys.modules:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:

@@ -81,11 +81,10 @@ class Runner:
     ) -> None:
         import tensorflow as tf
 
-        known = [
-            d.name.removeprefix("/physical_device:") for d in tf.config.list_physical_devices()
-        ]
         self._device = None  # TensorFlow chooses.
         if device is not None:
+            devices = tf.config.list_physical_devices()
+            known = [found.name.removeprefix("/physical_device:") for found in devices]
             wanted = device.upper().replace("CUDA", "GPU")
             self._device = next((name for name in known if name.startswith(wanted)), None)
             if self._device is None:

@@ -20,7 +20,7 @@ from export.runtime.inputs import (
 from export.runtime.stream import STREAM, Stream
 from keras_seq.errors import UserError
 from keras_seq.signature import UNREAD, SignatureSpec, TensorSpec
-from keras_seq.text.utf8 import list_texts, to_bytes
+from keras_seq.text.utf8 import list_texts, to_bytes, unpack_array
 from keras_seq.typing import Arrays
 
 # What a user can do about an input that is larger than the file's dimension.
@@ -268,10 +268,8 @@ class LoadedBundle:
         """
         length = f"{name}_length"
         texts, lengths = outputs[name], outputs[length if length in outputs else "length"]
-        found = np.empty(lengths.shape, object)
-        for place in np.ndindex(lengths.shape):
-            found[place] = texts[place][: lengths[place]].tobytes().decode("utf-8", "replace")
-        return found.tolist()
+        decode = np.frompyfunc(lambda text: text.decode("utf-8", "replace"), 1, 1)
+        return decode(unpack_array(texts, lengths)).tolist()
 
     def count_tokens(self, text: str) -> int:
         """Returns the number of tokens of a text."""

@@ -202,14 +202,13 @@ class AdmissionMiddleware:
         try:
             with IN_FLIGHT.labels("http").track_inprogress():
                 if unknown:  # Its body is not worth reading.
-                    raise errors.ModelNotFound(unknown)
-                if infers:
+                    self._check_headers(scope)
+                    text = describe_unknown(unknown, self._repository)
+                    await _answer(sending, 404, _format_error(text))
+                elif infers:
                     await self._infer(name, scope, receive, sending)
                 else:
                     await self._pass(scope, receive, sending)
-        except errors.ModelNotFound as error:
-            error.reason = describe_unknown(unknown, self._repository)
-            await _answer(sending, 404, _format_error(str(error)))
         except tuple(STATUS) as error:
             await _answer(sending, STATUS[type(error)], _format_error(str(error)))
         except Exception as error:

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_seq.errors import UserError
 from keras_seq.signature import SignatureSpec, TensorSpec, text_lengths
-from keras_seq.text.utf8 import to_bytes
+from keras_seq.text.utf8 import to_bytes, unpack_array
 from keras_seq.typing import Arrays
 
 DATATYPES = {"float32": "FP32", "int32": "INT32", "uint8": "UINT8", "string": "BYTES"}
@@ -95,15 +95,7 @@ def write_outputs(spec: SignatureSpec, outputs: Arrays) -> dict[str, tuple[str, 
             continue
         array = outputs[tensor.name]
         if tensor.name in texts:
-            written[tensor.name] = ("BYTES", _texts(array, outputs[texts[tensor.name]]))
+            written[tensor.name] = ("BYTES", unpack_array(array, outputs[texts[tensor.name]]))
         else:
             written[tensor.name] = (DATATYPES[tensor.dtype], array if array.ndim else array[None])
     return written
-
-
-def _texts(content: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """Returns texts `(…, M)` uint8 with their lengths as `(…,)` bytes."""
-    contents = np.empty(length.shape, object)
-    for index in np.ndindex(length.shape):
-        contents[index] = content[index][: length[index]].tobytes()
-    return contents

@@ -90,6 +90,14 @@ def pack_texts(texts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
     return rows, lengths
 
 
+def unpack_array(content: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """Returns texts `(…, M)` uint8 with their lengths `(…,)` as an array of bytes."""
+    texts = np.empty(length.shape, object)
+    for index in np.ndindex(length.shape):
+        texts[index] = content[index][: length[index]].tobytes()
+    return texts
+
+
 def unpack_texts(rows: np.ndarray, lengths: np.ndarray) -> list[bytes]:
     """Returns the texts that `pack_texts` packed."""
     return [row[:length].tobytes() for row, length in zip(rows, lengths, strict=True)]

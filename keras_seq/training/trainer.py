@@ -119,6 +119,8 @@ class _TrainingLoop(keras.callbacks.Callback):
         self.epoch_means, self.record_means = _Means(), _Means()
         self.unseen_tokens = 0
         self.visible = verbose and devices.chief
+        self.progress: Progress | None = None
+        self.journal: Journal | None = None
 
     def resume(self) -> bool:
         """Restores the last checkpoint; returns whether anything is left to do."""
@@ -148,9 +150,9 @@ class _TrainingLoop(keras.callbacks.Callback):
         return not self.finished
 
     def close(self) -> None:
-        self.progress.close()
-        if self.journal is not None:
-            self.journal.close()
+        for shown in (self.progress, self.journal):
+            if shown is not None:
+                shown.close()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.unseen_tokens += self.token_counts.pop(self.step, 0)

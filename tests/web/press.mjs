@@ -1,16 +1,10 @@
 // Uses a page in Chromium: node press.mjs URL RANDOM STEPS
 // STEPS is a JSON list of [text, id]: what <input> holds when the button `id` is pressed. Prints, as a JSON list, what
 // <pre> shows after each. Math.random() is RANDOM.
-import {chromium} from 'playwright-core';
+import {withPage} from './browser.mjs';
 
 const [url, random, steps] = process.argv.slice(2);
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
-});
-try {
-  const page = await browser.newPage();
-  page.on('pageerror', (error) => console.error(String(error)));
+await withPage(async (page) => {
   await page.addInitScript((value) => { Math.random = () => value; }, Number(random));
   await page.goto(url);
   const changed = (before) => page.waitForFunction((old) => document.querySelector('pre').textContent !== old, before);
@@ -24,6 +18,4 @@ try {
     answers.push(await page.textContent('pre'));
   }
   console.log(JSON.stringify(answers));
-} finally {
-  await browser.close();
-}
+});

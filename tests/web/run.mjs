@@ -6,7 +6,7 @@ import {createServer} from 'node:http';
 import {dirname, extname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 
-import {chromium} from 'playwright-core';
+import {withPage} from './browser.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const types = {'.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript',
@@ -23,25 +23,20 @@ const server = createServer((request, response) => {
 await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
 const origin = `http://127.0.0.1:${server.address().port}`;
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
-});
 try {
-  const page = await browser.newPage();
-  page.on('pageerror', (error) => console.error(String(error)));
-  await page.goto(`${origin}/page.html`);
-  await page.waitForFunction(() => window.loaded);
-  const answers = [];
-  for (const [i, {format, signature, inputs, weights}] of requests.entries()) {
-    answers.push(await page.evaluate(
-      ([format, url, signature, inputs, weights]) => window[format](url, signature, inputs, weights)
-        .then((outputs) => ({outputs}), (error) => ({error: String(error)})),
-      [format, `${origin}/file/${i}`, signature, inputs, weights && `${origin}/weights/${i}`],
-    ));
-  }
-  console.log(JSON.stringify(answers));
+  await withPage(async (page) => {
+    await page.goto(`${origin}/page.html`);
+    await page.waitForFunction(() => window.loaded);
+    const answers = [];
+    for (const [i, {format, signature, inputs, weights}] of requests.entries()) {
+      answers.push(await page.evaluate(
+        ([format, url, signature, inputs, weights]) => window[format](url, signature, inputs, weights)
+          .then((outputs) => ({outputs}), (error) => ({error: String(error)})),
+        [format, `${origin}/file/${i}`, signature, inputs, weights && `${origin}/weights/${i}`],
+      ));
+    }
+    console.log(JSON.stringify(answers));
+  });
 } finally {
-  await browser.close();
   server.close();
 }

@@ -213,6 +213,9 @@ def test_a_token(served, serving, tmp_path):
     token = tmp_path / "token"
     token.write_text("s3cret\n")
     with serving(served / "mood", options=["--token-file", token]) as server:
+        unknown = httpx.get(server.url + "/v2/models/nobody")
+        assert unknown.status_code == 401  # the names of models are not for everybody
+        assert "mood" not in unknown.text
         path = server.url + "/v2/models/mood/infer"
         assert httpx.post(path, json=body("a")).status_code == 401
         wrong = httpx.post(path, json=body("a"), headers={"Authorization": "Bearer s3cre"})
