@@ -13,6 +13,7 @@ from export.formats.trace import freeze
 from export.keras_layers import float32, patched_keras_layers
 from export.report import ExportReport
 from export.strings import add_strings
+from keras_seq.checking import check_arguments
 from keras_seq.errors import UserError
 from keras_seq.signature import DIMENSIONS, Entry, Signature
 from keras_seq.text.utf8 import list_texts
@@ -24,6 +25,7 @@ PACKAGES = ("keras-seq", "keras", "tensorflow")
 NOT_KEPT = "No bundle was kept. Please report this with the model's configuration."
 
 
+@check_arguments
 def export_model(
     model: Any,
     output: str | Path,

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -20,7 +21,7 @@ from export.keras_layers.random_inputs import (
     make_tensor_spec,
 )
 from keras_seq.data.datasets import is_dataset
-from keras_seq.errors import UserError
+from keras_seq.errors import UserError, describe
 from keras_seq.signature import Signature, TensorSpec
 from keras_seq.typing import Arrays, Tensor
 
@@ -65,6 +66,9 @@ class KerasModel:
         sample: Any = None,
         stream: int | None = None,
     ) -> None:
+        if not isinstance(model, keras.Model):
+            load = " Load it first: keras_seq.load(path)." if isinstance(model, (str, Path)) else ""
+            raise UserError(f"model is a keras.Model. Received: {describe(model)}.{load}")
         self.model = model
         self.sample = _name_sample(model, sample)
         self.call, self.inputs = _declare_inputs(model, self.sample)
@@ -360,6 +364,11 @@ def _name_sample(model: keras.Model, sample: Any) -> dict[str, np.ndarray]:
     if is_dataset(sample):
         sample = next(iter(sample.as_numpy_iterator()))
         sample = sample[0] if isinstance(sample, tuple) else sample  # without labels
+    if not isinstance(sample, Mapping) and _is_empty(sample):
+        raise UserError(
+            "sample is rows of the model's inputs: an array, a tuple or a dictionary of arrays, or "
+            f"a tf.data.Dataset. Received: {describe(sample)}"
+        )
     if isinstance(sample, Mapping):
         return {name: np.asarray(array) for name, array in sample.items()}
     if isinstance(model, (keras.Sequential, states.FUNCTIONAL)):
@@ -373,6 +382,12 @@ def _name_sample(model: keras.Model, sample: Any) -> dict[str, np.ndarray]:
             "arrays. Give them by name."
         )
     return {name: np.asarray(array) for name, array in zip(names, arrays, strict=False)}
+
+
+def _is_empty(sample: Any) -> bool:
+    """Returns whether there are no rows: in a number, a string, an empty list or array."""
+    has_rows = isinstance(sample, (list, tuple)) or np.ndim(sample) > 0
+    return not has_rows or len(sample) == 0
 
 
 def _declare_inputs(

@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 _ROOT = Path(__file__).resolve().parents[1]
 OWN_FOLDERS = tuple(f"{_ROOT / package}/" for package in ("keras_seq", "export"))
@@ -81,19 +82,43 @@ def render_short_traceback(error: BaseException) -> list[str]:
     return [*lines, f"{type(error).__name__}: {error}"]
 
 
+class ArgumentError(UserError, TypeError):
+    """A function was called with an argument of another type, or one that it does not have."""
+
+
 class OutOfMemoryError(UserError):
     """There is too little memory. End the process: its state may be inconsistent."""
 
 
+def describe(value: Any) -> str:
+    """Returns a value in a few words, for what a message says it received."""
+    if value is None:
+        return "None"
+    columns = getattr(value, "columns", None)
+    if columns is not None:
+        return f"a table with the columns {', '.join(map(str, columns))}"
+    if hasattr(value, "shape") and hasattr(value, "dtype") and len(value.shape):
+        return f"{type(value).__name__} {value.dtype} {list(value.shape)}"
+    kind = type(value).__name__
+    if isinstance(value, (list, tuple, set, dict)):
+        if not value:
+            return f"an empty {kind}"
+        first = next(iter(value))
+        return f"a {kind} of {len(value)}, the first one {describe(first)}"
+    text = repr(value) if isinstance(value, (str, bytes)) else str(value)
+    text = text if len(text) <= 40 else f"{text[:40]}…"
+    return f"{text} ({kind})"
+
+
 def require_positive(**sizes: object) -> None:
-    """Raises ValueError if one of `sizes` is not a whole number of 1 or more."""
+    """Raises UserError if one of `sizes` is not a whole number of 1 or more."""
     for name, value in sizes.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{name} is a whole number, 1 or more. Received: {value!r}")
+            raise UserError(f"{name} is a whole number, 1 or more. Received: {value!r}")
 
 
 def require_share(**shares: float) -> None:
-    """Raises ValueError if one of `shares` is not in [0, 1)."""
+    """Raises UserError if one of `shares` is not in [0, 1)."""
     for name, value in shares.items():
         if not 0 <= value < 1:
-            raise ValueError(f"{name} is a share in [0, 1). Received: {value!r}")
+            raise UserError(f"{name} is a share in [0, 1). Received: {value!r}")

@@ -11,6 +11,7 @@ import typing
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Self
 
+from keras_seq.checking import require_type
 from keras_seq.errors import UserError
 
 
@@ -91,6 +92,7 @@ class Options:
             choices, check = field.metadata.get("choices"), field.metadata.get("check")
             if value is None:
                 continue
+            require_type(field.name, value, field.type)
             if choices and value not in choices:
                 raise UserError(f"{field.name} is one of {', '.join(choices)}. Received: {value}")
             if check and not check[1](value):

@@ -5,11 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from keras_seq.errors import UserError
+from keras_seq.checking import describe_unknown
+from keras_seq.errors import ArgumentError, UserError, describe
 from keras_seq.signature import DIMENSIONS, SignatureSpec, TensorSpec
 from keras_seq.text.utf8 import list_texts, pack_texts, to_bytes, truncate, truncate_left
 from keras_seq.typing import Arrays
 from keras_seq.uniforms import random_uniforms
+
+SMALL = 1e-3  # A bound below it stands for "not 0".
 
 
 def name_inputs(
@@ -20,7 +23,8 @@ def name_inputs(
     Lengths of texts, states and inputs with a default always have a name.
 
     Raises:
-        UserError: If there are more than the signature takes, or one is given twice.
+        UserError: If there are more than the signature takes, one is given twice, or there is none
+            of a name.
     """
     returned = {tensor.name for tensor in spec.outputs} - spec.texts.keys()
     named = {*spec.texts.values(), *returned, *(name.removeprefix("next_") for name in returned)}
@@ -34,7 +38,35 @@ def name_inputs(
     twice = [name for name in names[: len(values)] if name in inputs]
     if twice:
         raise UserError(f"{spec.name}: {twice[0]} is given twice, with a name and without.")
+    for name in inputs:
+        if name not in {tensor.name for tensor in spec.inputs}:
+            raise ArgumentError(f"{spec.name}: {_describe_unknown(name, list_names(spec))}")
     return {**dict(zip(names, values, strict=False)), **inputs}
+
+
+def _describe_unknown(name: str, known: Sequence[str]) -> str:
+    if name in DIMENSIONS.values():
+        return f"{name} is fixed in the files: it is chosen when they are exported."
+    return describe_unknown(name, known, "input")
+
+
+def list_names(spec: SignatureSpec) -> list[str]:
+    """Returns the inputs as a caller in Python gives them: texts bring their lengths along, and a
+    seed makes random numbers.
+    """
+    lengths = spec.texts.values()
+    names = ("seed" if t.default == "random" else t.name for t in spec.inputs)
+    return [name for name in names if name not in lengths]
+
+
+def require_inputs(spec: SignatureSpec, inputs: Mapping[str, Any]) -> None:
+    """Raises ArgumentError if an input is missing that has no default."""
+    required = {t.name for t in spec.inputs if t.default is None} - {*spec.texts.values()}
+    if not required <= inputs.keys():
+        raise ArgumentError(
+            f"{spec.name} takes {', '.join(list_names(spec))}. Received: "
+            f"{', '.join(inputs) or 'nothing'}"
+        )
 
 
 def encode_texts(
@@ -87,7 +119,7 @@ def fill_defaults(
     """Adds the defaults of inputs that were left out.
 
     Raises:
-        UserError: If `seed` is not a whole number.
+        UserError: If `seed` is not a whole number, or nothing is random.
     """
     filled = dict(inputs)
     missing = [t for t in spec.inputs if t.default is not None and t.name not in filled]
@@ -97,6 +129,8 @@ def fill_defaults(
             dtype = object if tensor.dtype == "string" else tensor.dtype
             filled[tensor.name] = np.full([1] * len(tensor.shape), value, dtype)
     random = [tensor for tensor in missing if tensor.default == "random"]
+    if seed is not None and not any(tensor.default == "random" for tensor in spec.inputs):
+        raise UserError(f"{spec.name} draws no random numbers. Leave out: seed={seed!r}")
     if random and seed is not None and not (isinstance(seed, (int, np.integer)) and seed >= 0):
         raise UserError(f"seed is a whole number, 0 or more. Received: {seed!r}")
     for tensor in random:
@@ -113,13 +147,10 @@ def to_array(tensor: TensorSpec, value: Any) -> np.ndarray:
     """
     if tensor.dtype == "string":
         return np.array([to_bytes(text) for text in list_texts(value, tensor.name)], object)
-    array = np.asarray(value)
+    array = _read_array(tensor, value)
     kinds = "iub" if np.dtype(tensor.dtype).kind in "iu" else "iubf"
     if array.dtype.kind not in kinds and array.size:
-        raise UserError(
-            f"{tensor.name} is {tensor.dtype} {list(tensor.shape)}. Received: {array.dtype} "
-            f"{list(array.shape)}"
-        )
+        raise _refuse(tensor, value)
     if array.ndim != len(tensor.shape):
         raise UserError(
             f"{tensor.name} has {len(tensor.shape)} dimensions {list(tensor.shape)}. Received: "
@@ -133,6 +164,18 @@ def to_array(tensor: TensorSpec, value: Any) -> np.ndarray:
                 f"{array.min()} to {array.max()}"
             )
     return array.astype(tensor.dtype)
+
+
+def _read_array(tensor: TensorSpec, value: Any) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except ValueError as error:  # of rows that differ in length
+        raise _refuse(tensor, value) from error
+
+
+def _refuse(tensor: TensorSpec, value: Any) -> ArgumentError:
+    wanted = f"{tensor.dtype} {list(tensor.shape)}" if tensor.shape else f"a number, {tensor.dtype}"
+    return ArgumentError(f"{tensor.name} is {wanted}. Received: {describe(value)}")
 
 
 def check_values(spec: SignatureSpec, arrays: Arrays, dimensions: Mapping[str, int]) -> None:
@@ -166,15 +209,19 @@ def _check_range(
         array.min() >= minimum and array.max() <= maximum and array.max() < np.inf
     )
     if not inside:
-        allowed = (
-            f"{minimum:,} or more" if maximum == np.inf else f"from {minimum:,} to {maximum:,}"
-        )
+        allowed = _name_range(minimum, maximum)
         if isinstance(tensor.maximum, str):
             allowed += f", the size {name_dimension(tensor.maximum)}"
         if not array.max() < np.inf:
             allowed = f"a finite number, {allowed}"
         received = f"{array.min():,}" + (f" to {array.max():,}" if array.size > 1 else "")
         raise UserError(f"{signature}: {tensor.name} is {allowed}. Received: {received}")
+
+
+def _name_range(minimum: float, maximum: float) -> str:
+    if 0 < minimum < SMALL:
+        return "above 0" + (f", at most {maximum:,}" if maximum < np.inf else "")
+    return f"{minimum:,} or more" if maximum == np.inf else f"from {minimum:,} to {maximum:,}"
 
 
 def name_dimension(letter: str) -> str:

@@ -15,10 +15,12 @@ from export.runtime.inputs import (
     fill_defaults,
     name_dimension,
     name_inputs,
+    require_inputs,
     to_array,
 )
 from export.runtime.stream import STREAM, Stream
-from keras_seq.errors import UserError
+from keras_seq.checking import check_arguments
+from keras_seq.errors import UserError, describe, require_positive
 from keras_seq.signature import UNREAD, SignatureSpec, TensorSpec
 from keras_seq.text.utf8 import list_texts, to_bytes, unpack_array
 from keras_seq.typing import Arrays
@@ -32,6 +34,7 @@ REMEDIES = {
 }
 
 
+@check_arguments
 def load(
     path: str | Path,
     format: str | None = None,
@@ -56,6 +59,10 @@ def load(
     Raises:
         UserError: If the bundle is damaged or lacks the format, or the runtime is not installed.
     """
+    if threads is not None:
+        require_positive(threads=threads)
+    if format is not None and format not in formats.NAMES:
+        raise UserError(f"The formats are {', '.join(formats.NAMES)}. Received: {format!r}")
     path = Path(path)
     manifest = bundle.read_manifest(path)
     available = [name for name in formats.NAMES if bundle.find_variant(manifest, name, precision)]
@@ -71,7 +78,8 @@ def load(
         format = installed[0] if installed else ""
     if format not in available:
         variants = ", ".join(f"{v['format']} {v['precision']}" for v in manifest["variants"])
-        raise UserError(f"{path} has: {variants}. Received: {format!r} in {precision}")
+        wanted = f"{format or 'any format'} in {precision}"
+        raise UserError(f"{path} has: {variants}. Received: {wanted}")
     module = formats.module(format)
     if not formats.is_installed(format):
         raise UserError(f"The runtime for {format} is missing: {formats.install_command(format)}")
@@ -184,12 +192,9 @@ class LoadedBundle:
         """
         spec = self._spec(signature)
         inputs = name_inputs(spec, values, inputs)
-        received = ", ".join(inputs) or "nothing"
+        require_inputs(spec, inputs)
         inputs, unread = encode_texts(spec, inputs, self._limits)
         inputs = fill_defaults(spec, inputs, self._limits, seed)
-        names = [tensor.name for tensor in spec.inputs]
-        if sorted(inputs) != sorted(names):
-            raise UserError(f"{signature} takes {', '.join(names)}. Received: {received}")
         arrays = {tensor.name: to_array(tensor, inputs[tensor.name]) for tensor in spec.inputs}
         check_values(spec, arrays, self._measure(spec, arrays))
         return arrays, unread
@@ -259,6 +264,7 @@ class LoadedBundle:
             token_ids[i, : len(row)] = row
         return token_ids
 
+    @check_arguments
     def read_texts(self, outputs: Arrays, name: str = "text") -> list[Any]:
         """Returns the texts of a call's outputs: one for each row, or a list of them.
 
@@ -266,11 +272,17 @@ class LoadedBundle:
             outputs: What a signature that writes texts returned, such as `generate_text`.
             name: Name of the output, uint8 `(B, …, M)`.
         """
-        length = f"{name}_length"
-        texts, lengths = outputs[name], outputs[length if length in outputs else "length"]
+        length = next((key for key in (f"{name}_length", "length") if key in outputs), None)
+        if name not in outputs or length is None:
+            raise UserError(
+                f"read_texts reads what a call returned, with {name!r} and its lengths. Received: "
+                f"{describe(outputs)}"
+            )
+        texts, lengths = outputs[name], outputs[length]
         decode = np.frompyfunc(lambda text: text.decode("utf-8", "replace"), 1, 1)
         return decode(unpack_array(texts, lengths)).tolist()
 
+    @check_arguments
     def count_tokens(self, text: str) -> int:
         """Returns the number of tokens of a text."""
         return len(self._tokenizer.encode(text).ids)

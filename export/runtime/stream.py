@@ -1,10 +1,11 @@
 """A signature that takes one step at a time, with its state kept between calls."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from export.runtime.inputs import name_inputs
+from export.runtime.inputs import name_inputs, require_inputs
 from keras_seq.signature import TensorSpec
 from keras_seq.typing import Arrays
 
@@ -25,6 +26,8 @@ class Stream:
         self._loaded = loaded
         self._spec = loaded.signatures[STREAM]
         self.reset()
+        inputs = tuple(t for t in self._spec.inputs if t.name not in self._states)
+        self._step = replace(self._spec, inputs=inputs)
 
     def reset(self) -> None:
         """Begins a new sequence: states of zeros."""
@@ -43,7 +46,8 @@ class Stream:
             **inputs: Inputs by name. Each is `(B, 1, …)` as in the signature; or without the step,
                 `(B, …)`; or where the batch is 1, without both: a vector, or a number.
         """
-        inputs = name_inputs(self._spec, values, inputs)
+        inputs = name_inputs(self._step, values, inputs)
+        require_inputs(self._step, inputs)
         tensors = {tensor.name: tensor for tensor in self._spec.inputs}
         steps = {
             name: _add_axes(value, tensors[name]) if name in tensors else value

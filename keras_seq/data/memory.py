@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_seq.data.datasets import is_dataset, read_dataset
-from keras_seq.errors import UserError
+from keras_seq.errors import UserError, describe
 from keras_seq.text.utf8 import is_text, list_texts
 
 
@@ -53,7 +53,7 @@ def _columns(data: Any, names: Sequence[str]) -> list[Any]:
         return [*zip(*rows, strict=True)]
     raise UserError(
         f"Data in memory is {' and '.join(names)}: a table with these columns, or a tuple of "
-        f"columns. Received: {type(data).__name__}"
+        f"columns. Received: {describe(data)}"
     )
 
 

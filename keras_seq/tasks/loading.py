@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from keras_seq import presets
+from keras_seq.checking import check_arguments
 from keras_seq.errors import UserError
 from keras_seq.tasks.registry import import_models
 from keras_seq.tasks.upgrade import upgrade_file
@@ -18,6 +19,7 @@ from keras_seq.training.run import Run
 MODEL_FILES = (".keras", ".h5", ".hdf5")
 
 
+@check_arguments
 def load_model(path: str | Path, compile: bool = True) -> keras.Model:
     """Loads a model as `keras.saving.load_model`, with errors that say what to do.
 

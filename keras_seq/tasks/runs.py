@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from keras_seq.checking import check_arguments
 from keras_seq.data.memory import write_examples
 from keras_seq.data.source import DataSource
 from keras_seq.errors import UserError
@@ -19,6 +20,7 @@ from keras_seq.training.run import Run
 from keras_seq.training.session import Session
 from keras_seq.training.settings import TrainingSettings
 
+DEFAULT_DATA = "default"  # the task's public data set
 DATA_FILE = "data.jsonl"  # in the run folder: data that was in memory
 
 
@@ -47,9 +49,10 @@ class TrainedRun(Run):
         return f"TrainedRun({str(self.path)!r}: {self.config['task']}, {figures})"
 
 
+@check_arguments
 def train(
     task: str,
-    data: Any = None,
+    data: Any = DEFAULT_DATA,
     *,
     output: str | Path | None = None,
     resume: str | Path | None = None,
@@ -62,7 +65,7 @@ def train(
     Args:
         task: Name of the task, such as "classify".
         data: Name of a public data set, a path, or data in memory (`write_examples` says in what
-            forms), which the run folder then holds. By default the task's public data set.
+            forms), which the run folder then holds. "default" is the task's public data set.
         output: Run folder to make; by default `runs/TASK-BACKBONE-TIME`.
         resume: Run folder to continue instead, with its own data and settings. A larger `epochs`
             lets a finished run go on.
@@ -84,8 +87,13 @@ def train(
     of_data, of_settings = _split_options(record, options)
     settings = choose_settings(record, of_settings)
     run = TrainedRun.new(output, f"{record.name}-{settings.backbone}", devices.chief)
-    if data is None or isinstance(data, (str, Path)):
-        source = record.data(str(data or record.default_data), **of_data).resolve()
+    if data is None:
+        raise UserError(
+            f"data is None. Give data, or leave it out to learn from {record.default_data}."
+        )
+    if isinstance(data, (str, Path)):
+        name = record.default_data if data == DEFAULT_DATA else str(data)
+        source = record.data(name, **of_data).resolve()
         Session(record, source.load(), settings, run, source, devices, verbose).train()
         return run
     source = record.data(DATA_FILE, **of_data)
@@ -108,7 +116,7 @@ def _resume(
     devices: Devices,
     verbose: bool,
 ) -> TrainedRun:
-    others = [name for name in options if name != "epochs"] + ["data"] * (data is not None)
+    others = [name for name in options if name != "epochs"] + ["data"] * (data is not DEFAULT_DATA)
     if others:
         raise UserError(
             f"A resumed run keeps its own data and settings; only epochs may grow. Received: "

@@ -7,14 +7,16 @@ from functools import cached_property
 from typing import Any
 
 import keras
+import numpy as np
 
 # Imported so that Keras knows every class that a model's file may name.
 import keras_seq.backbones
 import keras_seq.text.byte_tokenizer
 import keras_seq.text.sentencepiece  # noqa: F401
+from keras_seq.checking import check_given, describe_unknown
 from keras_seq.data.datasets import is_dataset, read_dataset
 from keras_seq.embeddings import TokenEmbedding
-from keras_seq.errors import UserError
+from keras_seq.errors import ArgumentError, UserError, describe
 from keras_seq.options import require_applicable
 from keras_seq.signature import Entry, Signature
 from keras_seq.tasks.registry import get_task
@@ -25,6 +27,7 @@ from keras_seq.training.losses import CrossEntropy
 from keras_seq.training.settings import MODEL
 from keras_seq.typing import Arrays
 
+KERAS_NAMES = {"name", "trainable", "dtype", "autocast"}  # arguments of keras.Model
 OWN_NAMES = {"backbone", "tokenizer"}  # arguments that models have anyway
 LEARNING_RATE = 1e-3  # for a backbone that settings say nothing of
 
@@ -64,6 +67,7 @@ class TextModel(keras.Model):
     """
 
     task: str
+    targets: str = ""  # what belongs to texts, such as "labels", where something does
     learnt: Sequence[str] = ()  # arguments that are learnt from the texts where they are not given
     returns_logits = True
     splits_digits = False  # Whether a learnt vocabulary has each digit as a piece of its own.
@@ -85,6 +89,10 @@ class TextModel(keras.Model):
         fields = dataclasses.fields(settings) if by_name else ()
         names = {field.name for field in fields if field.metadata["group"] == MODEL} - OWN_NAMES
         given = {name: value for name, value in arguments.items() if value is not None}
+        known = sorted({*arguments, *names, *OWN_NAMES})
+        for name in kwargs:
+            if name not in {*known, *KERAS_NAMES}:
+                raise ArgumentError(describe_unknown(name, known))
         options = {name: kwargs.pop(name) for name in [*kwargs] if name in names}
         super().__init__(**kwargs)
         if by_name:
@@ -93,6 +101,7 @@ class TextModel(keras.Model):
             require_applicable(settings, options)
         else:
             given["backbone"] = backbone
+        check_given(type(self).assemble, given)
         self._learning_rate = settings.learning_rate if by_name else LEARNING_RATE
         self._plan = _Plan(settings, by_name, tokenizer, given)
         if tokenizer is not None and set(self.learnt) <= given.keys():
@@ -134,8 +143,9 @@ class TextModel(keras.Model):
         x, y = read_dataset(x) if is_dataset(x) else (x, y)
         if not is_text(x):
             raise UserError(
-                f"The {type(self).__name__} learns its vocabulary from texts. Received: "
-                f"{type(x).__name__}. Give texts, or give the model a tokenizer."
+                f"The {type(self).__name__} learns its vocabulary from texts: "
+                f"{self._spell_call('fit')}. Received: {describe(x)}. Give texts, or give the "
+                "model a tokenizer."
             )
         texts = list_texts(x)
         for name in self.learnt:
@@ -251,6 +261,7 @@ class TextModel(keras.Model):
             **kwargs: Other arguments of `keras.Model.fit`. Without a call of `compile`, that is
                 called first.
         """
+        self.require_data("fit", x, y)
         self.adapt(x, y, kwargs.get("validation_split") or 0.0)
         if not self.compiled:
             self.compile()
@@ -269,11 +280,41 @@ class TextModel(keras.Model):
     def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
         """Computes the loss and the metrics as `keras.Model.evaluate`, also on texts."""
         # Keras also calls this method in `fit`, with data that is prepared already.
-        if x is not None:
-            x, y, weight = self.prepare(x, y)
-            if kwargs.get("sample_weight") is None:
-                kwargs["sample_weight"] = weight
+        self.require_data("evaluate", x, y)
+        x, y, weight = self.prepare(x, y)
+        if kwargs.get("sample_weight") is None:
+            kwargs["sample_weight"] = weight
         return super().evaluate(x, y, **kwargs)
+
+    def require_data(self, method: str, x: Any, y: Any = None) -> None:
+        """Raises UserError if `x` is no data for a method, or lacks what belongs to it."""
+        rows = x if isinstance(x, (list, np.ndarray)) and not is_text(x) else None
+        is_flat = rows is not None and len(rows) and not np.ndim(rows[0])
+        is_single = not is_text(x) and (x is None or np.isscalar(x) or isinstance(x, (dict, set)))
+        if is_single or is_flat:
+            raise UserError(
+                f"{self._spell_call(method)} takes texts, or rows of token ids. Received: "
+                f"{describe(x)}"
+            )
+        if method == "predict" or not (is_text(x) or rows is not None):
+            return
+        if y is None and self.targets:
+            raise UserError(
+                f"{self._spell_call(method)} takes texts and their {self.targets}. Received: "
+                f"{describe(x)} alone"
+            )
+        count = len(list_texts(x)) if is_text(x) else len(x)
+        others = y if y is None or not is_text(y) else list_texts(y)
+        if hasattr(others, "__len__") and len(others) != count:
+            raise UserError(
+                f"{self._spell_call(method)}: each text has one of the {self.targets}. Received: "
+                f"{count} and {len(others)}"
+            )
+
+    def _spell_call(self, method: str) -> str:
+        """Returns how a method is called: "fit(texts, labels)"."""
+        both = self.targets and method != "predict"
+        return f"{method}(texts, {self.targets})" if both else f"{method}(texts)"
 
     def prepare(self, x: Any, y: Any = None) -> tuple[Any, Any, Any]:
         """Converts texts to what `keras.Model.fit` takes: `x`, `y` and weights.

@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 
+from keras_seq.checking import check_arguments
 from keras_seq.errors import UserError
 from keras_seq.text.hugging_face import to_tokenizer_json
 from keras_seq.text.segmentation import UnigramTables, token_ids
@@ -63,6 +64,7 @@ class SentencePieceTokenizer(Tokenizer):
         UserError: If it is not a SentencePiece model, or one that changes texts.
     """
 
+    @check_arguments
     def __init__(self, model: bytes) -> None:
         import sentencepiece
 
@@ -80,9 +82,10 @@ class SentencePieceTokenizer(Tokenizer):
             )
 
     @classmethod
+    @check_arguments
     def train(
         cls,
-        texts: Sequence[str],
+        texts: Any,
         vocabulary_size: int = 8000,
         seed: int = 0,
         split_digits: bool = False,
@@ -101,6 +104,11 @@ class SentencePieceTokenizer(Tokenizer):
         """
         import sentencepiece
 
+        if vocabulary_size <= FIRST_PIECE:
+            raise UserError(
+                f"vocabulary_size is {FIRST_PIECE + 1} or more: the bytes, four special ids and "
+                f"the pieces. Received: {vocabulary_size}"
+            )
         sample = _sample(list_texts(texts), TRAINING_CHARACTERS, seed)
         if split_digits:
             sample = [DIGIT.sub(rf"{BOUNDARY}\g<0>{BOUNDARY}", text) for text in sample]

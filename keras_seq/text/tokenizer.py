@@ -1,11 +1,14 @@
 """The base of the tokenizers: bytes to ids and back, in Python and inside a graph."""
 
+import numbers
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
 from keras import ops
 
+from keras_seq.checking import check_arguments
+from keras_seq.errors import UserError, describe
 from keras_seq.text.joining import PieceTables, join_pieces
 from keras_seq.text.tables import take
 from keras_seq.text.utf8 import list_texts, to_bytes
@@ -55,20 +58,25 @@ class Tokenizer:
         """
         raise NotImplementedError
 
+    @check_arguments
     def decode(self, token_ids: Iterable[Sequence[int]]) -> list[str]:
         """Returns the text of each row of ids. Bytes that are not UTF-8 become U+FFFD."""
         return [text.decode("utf-8", "replace") for text in self.decode_bytes(token_ids)]
 
+    @check_arguments
     def decode_bytes(self, token_ids: Iterable[Sequence[int]]) -> list[bytes]:
         """Returns the bytes of each row of ids: the exact inverse of `encode`.
 
         Raises:
-            ValueError: If an id is not one of the tokenizer's.
+            UserError: If an id is not one of the tokenizer's.
         """
-        rows = [list(row) for row in token_ids]
+        rows = [*token_ids]
+        if not all(isinstance(row, Iterable) for row in rows):
+            raise UserError(f"token_ids are rows of ids, [[5, 7]]. Received: {describe(token_ids)}")
+        rows = [[*row] for row in rows]
         for i in (i for row in rows for i in row):
-            if int(i) != i or not 0 <= i < self.vocabulary_size:
-                raise ValueError(f"Token ids are 0 to {self.vocabulary_size - 1}. Received: {i}")
+            if not isinstance(i, numbers.Integral) or not 0 <= i < self.vocabulary_size:
+                raise UserError(f"Token ids are 0 to {self.vocabulary_size - 1}. Received: {i!r}")
         return [b"".join(self._pieces[int(i)] for i in row) for row in rows]
 
     @cached_property

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_seq.errors import UserError
+from keras_seq.errors import UserError, describe
 
 
 def list_texts(texts: Any, name: str = "") -> list[str | bytes]:
@@ -23,7 +23,7 @@ def list_texts(texts: Any, name: str = "") -> list[str | bytes]:
     if isinstance(texts, (str, bytes)):
         return [texts]
     if not isinstance(texts, Iterable) or isinstance(texts, dict):
-        raise UserError(f"{where}give a text or a list of texts. Received: {_describe(texts)}")
+        raise UserError(f"{where}give a text or a list of texts. Received: {describe(texts)}")
     columns = getattr(texts, "columns", None)
     if columns is not None:
         if len(columns) != 1:
@@ -39,7 +39,7 @@ def list_texts(texts: Any, name: str = "") -> list[str | bytes]:
     for i, item in enumerate(items):
         if not isinstance(item, (str, bytes)):
             raise UserError(
-                f"{where}a text is a str or bytes. Received as item {i}: {_describe(item)}"
+                f"{where}a text is a str or bytes. Received as item {i}: {describe(item)}"
             )
     return items
 
@@ -53,11 +53,6 @@ def is_text(values: Any) -> bool:
     if isinstance(values, np.ndarray):
         return values.dtype.kind in "USO"
     return isinstance(values, (list, tuple)) and any(isinstance(v, (str, bytes)) for v in values)
-
-
-def _describe(value: Any) -> str:
-    """Returns a value and its type in a few words."""
-    return f"{str(value)[:40]} ({type(value).__name__})"
 
 
 def to_bytes(text: str | bytes) -> bytes:

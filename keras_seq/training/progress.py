@@ -32,6 +32,10 @@ class Progress:
         """Tokens per second of training, without the first step, which is compiled."""
         return self.clock.tokens / max(self.clock.seconds, 1e-9)
 
+    def describe_speed(self) -> str:
+        """Returns the tokens per second in words; nothing where no step was timed."""
+        return f"{self.tokens_per_second:,.0f} tokens/s" if self.clock.seconds else ""
+
     @property
     def epoch_seconds(self) -> float:
         """Seconds that the steps of an epoch take."""
@@ -80,7 +84,7 @@ class Progress:
         left = self.clock.seconds_per_step * (self.total - self.step)
         left += self.clock.pause_seconds * -(-(self.total - self.step) // self.steps_per_epoch)
         if self.clock.seconds:
-            numbers += [f"{self.tokens_per_second:,.0f} tokens/s", f"{format_duration(left)} left"]
+            numbers += [self.describe_speed(), f"{format_duration(left)} left"]
         return ", ".join(numbers)
 
 

@@ -300,11 +300,9 @@ class _TrainingLoop(keras.callbacks.Callback):
             self.journal.add_epoch(
                 self.step, epoch, {**results, "learning_rate": self._learning_rate()}
             )
-        shown = ", ".join(f"{name.replace('_', ' ')} {v:.4f}" for name, v in results.items())
-        self.progress.line(
-            f"epoch {epoch} of {self.settings.epochs}: {shown}, "
-            f"{self.progress.tokens_per_second:,.0f} tokens/s"
-        )
+        shown = [f"{name.replace('_', ' ')} {v:.4f}" for name, v in results.items()]
+        told = ", ".join(filter(None, [*shown, self.progress.describe_speed()]))
+        self.progress.line(f"epoch {epoch} of {self.settings.epochs}: {told}")
         if stopped_early and self.step < self.total:
             self.progress.line(
                 f"No better result in {self.waited} epochs: training stops (--patience)."

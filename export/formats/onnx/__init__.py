@@ -17,6 +17,7 @@ STATIC = False
 RULES = True
 STRINGS = False
 PROVIDER = "ExecutionProvider"
+REMOTE = ("AzureExecutionProvider",)  # calls a service: no device of this machine
 PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
 REQUIRES = "onnxruntime"
 EXTRA = "onnx"
@@ -66,13 +67,16 @@ def _choose_providers(device: str) -> list[tuple[str, dict[str, Any]]]:
     import onnxruntime
 
     available = {
-        name.removesuffix(PROVIDER).lower(): name for name in onnxruntime.get_available_providers()
+        name.removesuffix(PROVIDER).lower(): name
+        for name in onnxruntime.get_available_providers()
+        if name not in REMOTE
     }
     kind, _, number = device.lower().partition(":")
     if kind not in available or not (number.isdigit() or ":" not in device):
+        advice = " For an NVIDIA GPU: pip install onnxruntime-gpu, then device='cuda'."
         raise UserError(
             f"This onnxruntime has the devices {', '.join(sorted(available))}. Received: "
-            f"{device!r}. For an NVIDIA GPU: pip install onnxruntime-gpu"
+            f"{device!r}.{advice if kind[:3] in ('gpu', 'cud') and 'cuda' not in available else ''}"
         )
     options = {"device_id": number} if number else {}
     others = [] if kind == "cpu" else [(f"CPU{PROVIDER}", {})]

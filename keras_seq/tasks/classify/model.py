@@ -61,6 +61,7 @@ class TextClassifier(SignatureMixin, TextModel):
     task = "classify"
     entry = Entry("classify_text")
     signatures_class = ClassifierSignatures
+    targets = "labels"
     learnt = ("labels",)
     returns_logits = False
     default_metrics = ("accuracy",)
@@ -120,17 +121,14 @@ class TextClassifier(SignatureMixin, TextModel):
 
     def learn(self, name: str, texts: list[Any], y: Any) -> Any:
         """Returns the labels that occur, sorted."""
-        if y is None:
-            raise UserError(
-                "A classifier learns from texts and labels. Received: texts alone. Give both: "
-                "fit(texts, labels)"
-            )
+        y = _name_booleans(y)
         labels = [str(label) for label in (list_texts(y) if is_text(y) else np.asarray(y).ravel())]
         classes = LabelledTexts(labels, labels).classes()
         if not is_text(y) and classes != tuple(map(str, range(len(classes)))):
             raise UserError(
-                f"Labels that are numbers are 0 to {len(classes) - 1}. Received: "
-                f"{', '.join(classes[:5])}. Give them as names: [str(label) for label in labels]"
+                "Labels that are numbers are whole and count up from 0: 0, 1, 2 and so on. "
+                f"Received: {', '.join(classes[:5])}. Give such as these as names: "
+                "[str(label) for label in labels]"
             )
         return classes
 
@@ -159,6 +157,7 @@ class TextClassifier(SignatureMixin, TextModel):
 
     def predict(self, x: Any, **kwargs: Any) -> np.ndarray:
         """Returns probabilities `(N, C)` float32 of texts or token ids."""
+        self.require_data("predict", x)
         x = self.preprocess(x)[0]
         if isinstance(x, (list, np.ndarray)) and len(x) == 0:
             return np.zeros((0, len(self.labels)), "float32")
@@ -176,6 +175,7 @@ class TextClassifier(SignatureMixin, TextModel):
             return self._preprocess_dataset(x)
         if is_text(x):
             x = tokenize_to_matrix(self.tokenizer, list_texts(x), self.max_length)
+        y = _name_booleans(y)
         if is_text(y):
             y = list_texts(y)
             index = {label: i for i, label in enumerate(self.labels)}
@@ -226,3 +226,11 @@ class TextClassifier(SignatureMixin, TextModel):
             "pooling": self.pooling,
             "dropout": self.dropout_rate,
         }
+
+
+def _name_booleans(y: Any) -> Any:
+    """Returns labels that are True or False by these names, and other labels as they are."""
+    array = np.asarray(y) if isinstance(y, (list, tuple)) or hasattr(y, "to_numpy") else y
+    if not isinstance(array, np.ndarray) or array.dtype.kind != "b":
+        return y
+    return array.ravel().astype(str)

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_seq.backbones.backbone import length_mask
+from keras_seq.checking import check_arguments, describe_unknown
 from keras_seq.compiling import JIT_CALLS, compile_function
 from keras_seq.data.datasets import holds_texts, is_dataset, read_dataset
 from keras_seq.decoding import (
@@ -24,7 +25,7 @@ from keras_seq.decoding import (
     with_repetition_penalty,
 )
 from keras_seq.embeddings import token_mask
-from keras_seq.errors import UserError
+from keras_seq.errors import ArgumentError, UserError
 from keras_seq.tasks.generate.signatures import ENTRY, GeneratorSignatures
 from keras_seq.tasks.language_modeling.model import LanguageModel, mask_special_tokens
 from keras_seq.tasks.text_model import SignatureMixin
@@ -147,6 +148,7 @@ class TextGenerator(SignatureMixin, LanguageModel):
         logits, state = self.prefill(token_ids, length, cache_length)
         return mask_special_tokens(logits), state
 
+    @check_arguments
     def generate(
         self,
         prompts: Any,
@@ -206,6 +208,7 @@ class TextGenerator(SignatureMixin, LanguageModel):
         ids, count = (ops.convert_to_numpy(x)[: len(rows)] for x in outputs)
         return [row[:n].tolist() for row, n in zip(ids, count, strict=True)]
 
+    @check_arguments
     def beam_search(
         self,
         prompts: Any,
@@ -281,6 +284,7 @@ class TextGenerator(SignatureMixin, LanguageModel):
 
         return compile_function(self, run, jit)
 
+    @check_arguments
     def stream(
         self,
         prompt: str | bytes,
@@ -457,12 +461,10 @@ class TextGenerator(SignatureMixin, LanguageModel):
 
 
 def _settings(values: Mapping[str, Any]) -> Sampling:
-    unknown = [name for name in values if name not in Sampling.__dataclass_fields__]
-    if unknown:
-        raise UserError(
-            f"Tokens are chosen by {', '.join(Sampling.__dataclass_fields__)}, as many as "
-            f"max_new_tokens. Received: {', '.join(unknown)}"
-        )
+    known = Sampling.__dataclass_fields__
+    for name in values:
+        if name not in known:
+            raise ArgumentError(describe_unknown(name, ["max_new_tokens", "truncate", *known]))
     return Sampling(**values)
 
 

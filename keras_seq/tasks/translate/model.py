@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_seq.backbones import EncoderDecoder
+from keras_seq.checking import check_arguments
 from keras_seq.compiling import JIT_CALLS, compile_function
 from keras_seq.console import show_progress
 from keras_seq.data.datasets import holds_texts, is_dataset, read_dataset
@@ -69,6 +70,7 @@ class Translator(SignatureMixin, TextModel):
 
     task = "translate"
     entry = Entry("translate_text", ("translate_text", "attend_text"))
+    targets = "translations"
     splits_digits = True
     r_drop = 0.0  # α of `compute_loss`; set it to train with.
     signatures_class = TranslatorSignatures
@@ -112,11 +114,6 @@ class Translator(SignatureMixin, TextModel):
 
     def learn_tokenizer(self, settings: Any, texts: list[Any], y: Any) -> Tokenizer:
         """Returns a tokenizer for texts and their translations."""
-        if y is None:
-            raise UserError(
-                "A translator learns from texts and translations. Received: no translations. Give "
-                "both: fit(texts, translations)"
-            )
         texts = [*texts, *list_texts(y)[: len(texts)]]
         return super().learn_tokenizer(settings, texts, None)
 
@@ -242,6 +239,7 @@ class Translator(SignatureMixin, TextModel):
         translations = [row[0].text for row in self.hypotheses(texts, **options)]
         return translations[0] if isinstance(texts, (str, bytes)) else translations
 
+    @check_arguments
     def hypotheses(
         self,
         texts: Any,
@@ -355,6 +353,7 @@ class Translator(SignatureMixin, TextModel):
         signature = ((2, "int32"), (0, "int32"), (0, "int32"), (0, "float32"))
         return compile_function(self, run, jit, signature=signature)
 
+    @check_arguments
     def attention(self, text: str | bytes, translation: str | bytes) -> Arrays:
         """Returns the cross-attention between the tokens of a translation and those of its text.
 
