@@ -150,7 +150,7 @@ def to_array(tensor: TensorSpec, value: Any) -> np.ndarray:
     array = _read_array(tensor, value)
     kinds = "iub" if np.dtype(tensor.dtype).kind in "iu" else "iubf"
     if array.dtype.kind not in kinds and array.size:
-        raise _refuse(tensor, value)
+        raise _refuse(tensor, array if array.ndim else value)
     if array.ndim != len(tensor.shape):
         raise UserError(
             f"{tensor.name} has {len(tensor.shape)} dimensions {list(tensor.shape)}. Received: "

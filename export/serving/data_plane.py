@@ -1,5 +1,6 @@
 """kserve's data plane, with errors that say what was received and what to send."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -51,6 +52,11 @@ def describe_unknown(name: str, repository: Any) -> str:
         f"Model with name {name} does not exist. Here are: {', '.join(repository.bundles)}; and "
         "each of their signatures as BUNDLE.SIGNATURE: GET /v2/models"
     )
+
+
+def find_by_class(table: Mapping[type, Any], error: Exception) -> Any:
+    """Returns the entry of an error's class, or of the nearest class it is derived from."""
+    return next(table[kind] for kind in type(error).__mro__ if kind in table)
 
 
 def _describe_fault(body: bytes) -> str:

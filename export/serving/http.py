@@ -22,7 +22,7 @@ from starlette.exceptions import HTTPException
 
 from export.serving.batching import BusyError, LateError
 from export.serving.completions import register_completions
-from export.serving.data_plane import StrictDataPlane, describe_unknown
+from export.serving.data_plane import StrictDataPlane, describe_unknown, find_by_class
 from export.serving.records import IN_FLIGHT, record
 from export.serving.repository import ReloadExtension, Repository
 from export.serving.settings import Settings
@@ -84,7 +84,7 @@ def application(repository: Repository, settings: Settings) -> "AdmissionMiddlew
 
 def _add_handlers(app: FastAPI) -> None:
     async def answer(_: Request, error: Exception) -> JSONResponse:
-        status = STATUS[type(error)]
+        status = find_by_class(STATUS, error)
         headers = {"Retry-After": "1"} if status == 503 else None
         return JSONResponse({"error": str(error)}, status, headers)
 
@@ -210,7 +210,7 @@ class AdmissionMiddleware:
                 else:
                     await self._pass(scope, receive, sending)
         except tuple(STATUS) as error:
-            await _answer(sending, STATUS[type(error)], _format_error(str(error)))
+            await _answer(sending, find_by_class(STATUS, error), _format_error(str(error)))
         except Exception as error:
             if status:  # An answer has begun.
                 raise

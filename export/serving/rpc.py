@@ -12,7 +12,7 @@ from kserve.protocol.grpc.interceptors import ExceptionToStatusInterceptor
 from kserve.protocol.grpc.servicer import InferenceServicer
 
 from export.serving.batching import BusyError, LateError
-from export.serving.data_plane import StrictDataPlane
+from export.serving.data_plane import StrictDataPlane, find_by_class
 from export.serving.records import IN_FLIGHT, record
 from export.serving.repository import ReloadExtension, Repository
 from export.serving.settings import Settings
@@ -58,8 +58,8 @@ class ErrorInterceptor(ExceptionToStatusInterceptor):
 
     async def handle_exception(self, ex: Exception, request: Any, context: Any, name: str) -> None:
         """Ends the call with the error's sentence."""
-        if type(ex) in CODES:
-            await context.abort(CODES[type(ex)], str(ex))
+        if isinstance(ex, tuple(CODES)):
+            await context.abort(find_by_class(CODES, ex), str(ex))
         await super().handle_exception(ex, request, context, name)
 
 

@@ -100,10 +100,12 @@ def test_what_cannot_be_leaves_no_folder(tmp_path):
     for options, words in (
         ({"data": (TEXTS, LABELS[:-1])}, "text 80, label 79"),
         ({"data": {"text": TEXTS}}, "no column 'label'. It has: text"),
-        ({"data": 7}, "text and label.*Received: int"),
+        ({"data": 7}, "text and label.*Received: 7"),
         ({"data": (TEXTS, ["a"] * 80)}, "two classes"),
         ({"data": (TEXTS, LABELS), "epoch": 3}, "epoch is no option of the task classify. Options: .*epochs"),
         ({"data": (TEXTS, LABELS), "backbone": "gru"}, "lstm, rnn, transformer. Received: 'gru'"),
+        ({"data": None}, "data is None. Give data"),
+        ({"data": (TEXTS, LABELS), "epochs": "3"}, "epochs is a whole number. Received: '3'"),
         ({"data": "nowhere"}, "neither a data set nor a file"),
     ):  # fmt: skip
         with pytest.raises(UserError, match=words):

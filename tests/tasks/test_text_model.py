@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
@@ -130,12 +131,46 @@ def test_a_translator_fits_texts_as_what_preprocess_makes_of_them():
         (lambda: keras_seq.TextClassifier("lstm", num_heads=2), "has no num heads"),
         (lambda: keras_seq.TextClassifier("lstm", epochs=2), "epochs"),
         (lambda: keras_seq.TextClassifier(RecurrentBackbone(8), num_layers=2), "num_layers"),
-        (lambda: keras_seq.TextClassifier("rnn").fit(np.zeros((2, 3)), [0, 1]), "texts. Received: ndarray"),
-        (lambda: keras_seq.TextClassifier("rnn").fit(TEXTS), "texts and labels. Received: texts alone"),
-        (lambda: keras_seq.Translator("rnn").fit(TEXTS), "translations"),
-        (lambda: keras_seq.TextClassifier("rnn").fit(TEXTS[:2], [3, 5]), "are 0 to 1. Received: 3, 5. Give them as names"),
+        (lambda: keras_seq.TextClassifier("rnn", hiden_dim=3), "Did you mean hidden_dim"),
+        (lambda: keras_seq.TextClassifier("rnn", hidden_dim="16"), "hidden_dim is a whole number. Received: '16'"),
+        (lambda: keras_seq.TextClassifier("rnn", labels="ab"), "labels is a list. Received: 'ab'"),
+        (lambda: keras_seq.TextClassifier("rnn").fit(np.zeros((2, 3)), [0, 1]), r"texts: fit\(texts, labels\). Received: ndarray"),
+        (lambda: keras_seq.TextClassifier("rnn").fit(TEXTS), r"fit\(texts, labels\).* alone"),
+        (lambda: keras_seq.TextClassifier("rnn").fit([], []), "Received: an empty list"),
+        (lambda: keras_seq.TextClassifier("rnn").fit(TEXTS, [0, 1, 0]), "Received: [0-9]+ and 3"),
+        (lambda: keras_seq.Translator("rnn").fit(TEXTS), r"fit\(texts, translations\).* alone"),
+        (lambda: keras_seq.Translator("rnn").fit([("a", "b")]), r"fit\(texts, translations\).*a list of 1, the first one a tuple"),
+        (lambda: keras_seq.TextGenerator("rnn").fit(None), r"fit\(texts\) takes texts.*Received: None"),
+        (lambda: keras_seq.TextGenerator("rnn").fit(7), "Received: 7"),
+        (lambda: keras_seq.TextClassifier("rnn").fit(TEXTS[:2], [3, 5]), "count up from 0.*Received: 3, 5. Give such as these as names"),
+        (lambda: keras_seq.TextClassifier("rnn").fit(TEXTS[:2], [0.5, 0.0]), "are whole and.*Received: 0.0, 0.5"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_named(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+@pytest.mark.parametrize("wrong", [None, 5, {}, [1, 2], np.zeros(3)])
+def test_what_is_no_data_is_refused_by_every_method(wrong):
+    model = keras_seq.TextClassifier("rnn", "bytes", labels=["bad", "good"], hidden_dim=4)
+    calls = {
+        "fit(texts, labels)": lambda: model.fit(wrong, [0, 1]),
+        "evaluate(texts, labels)": lambda: model.evaluate(wrong, [0, 1]),
+        "predict(texts)": lambda: model.predict(wrong),
+    }
+    for call, make in calls.items():
+        with pytest.raises(UserError) as caught:
+            make()
+        assert str(caught.value).startswith(f"{call} takes texts, or rows of token ids. Received: ")
+    with pytest.raises(UserError, match=r"evaluate\(texts, labels\) takes texts and their labels"):
+        model.evaluate(TEXTS)
+
+
+def test_labels_may_be_true_and_false():
+    answers = [i % 2 == 0 for i in range(len(TEXTS))]
+    for y in (answers, np.array(answers), pd.Series(answers)):
+        model = keras_seq.TextClassifier("rnn", "bytes", hidden_dim=4)
+        model.fit(TEXTS, y, verbose=0)
+        assert model.labels == ["False", "True"]
+        np.testing.assert_array_equal(model.preprocess(TEXTS, y)[1], np.array(answers, int))

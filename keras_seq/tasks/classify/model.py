@@ -204,7 +204,7 @@ class TextClassifier(SignatureMixin, TextModel):
         if not holds_texts(dataset):
             return dataset, None
         spec = dataset.element_spec
-        if isinstance(spec, tuple) and len(spec) > 1 and spec[1].dtype == tf.string:
+        if isinstance(spec, tuple) and len(spec) > 1 and spec[1].dtype in (tf.string, tf.bool):
             return self.preprocess(*read_dataset(dataset))
         if (spec[0] if isinstance(spec, tuple) else spec).shape.rank == 0:
             raise UserError("Give a batched dataset of texts: dataset.batch(32)")

@@ -109,9 +109,11 @@ def test_any_batch_and_length(bundles):
 @pytest.mark.parametrize("format", formats.NAMES)
 def test_wrong_calls_say_what_was_received(bundles, format):
     loaded = export.load(bundles["lstm"], format)
-    with pytest.raises(UserError, match="token_ids.*ids"):
+    with pytest.raises(
+        UserError, match="classify: There is no input 'ids'. The input is token_ids"
+    ):
         loaded.classify(ids=[[1]])
-    with pytest.raises(UserError, match="int32.*float64"):
+    with pytest.raises(UserError, match=r"int32 .*float64 \[1, 1\]"):
         loaded.classify(token_ids=[[1.5]])
     with pytest.raises(UserError, match=r"2 dimensions.*\[3\]"):
         loaded.classify(token_ids=[1, 2, 3])
@@ -130,6 +132,19 @@ def test_wrong_calls_say_what_was_received(bundles, format):
         loaded.classify_text(text=np.ones((1, 5000), "uint8"), length=[3])
     with pytest.raises(UserError, match="Unicode only.*classify_text"):
         loaded.tokenize([b"\xff a"])
+    with pytest.raises(UserError, match="classify_text takes text. Received: nothing"):
+        loaded.classify_text()
+    with pytest.raises(UserError, match="classify_text draws no random numbers.*seed=3"):
+        loaded.classify_text(["a film"], seed=3)
+    with pytest.raises(UserError, match="num_beams is fixed in the files"):
+        loaded.classify_text(["a film"], num_beams=3)
+    for wrong in ({}, {"text": 1}, loaded.classify_text(["a film"])):
+        with pytest.raises(UserError, match="read_texts reads what a call returned.*Received: a"):
+            loaded.read_texts(wrong)
+    with pytest.raises(UserError, match="threads is a whole number, 1 or more. Received: 0"):
+        export.load(bundles["lstm"], format, threads=0)
+    with pytest.raises(UserError, match="The formats are .*onnx.*Received: 'onxx'"):
+        export.load(bundles["lstm"], "onxx")
     with pytest.raises(UserError, match="takes text without a name.*length=….*Received: 2"):
         loaded.classify_text(["a film"], ["another"])
     for wrong in ("10,000,000", "-1"):
@@ -186,7 +201,7 @@ def test_a_format_in_two_precisions(served, tmp_path, capsys):
     np.testing.assert_array_equal(first, second)
     assert main(["check", str(folder)]) == 0
     assert "onnx int8" in capsys.readouterr().out
-    with pytest.raises(UserError, match="onnx float32, onnx int8. Received: 'onnx' in int4"):
+    with pytest.raises(UserError, match="onnx float32, onnx int8. Received: onnx in int4"):
         export.load(folder, "onnx", precision="int4")
 
 

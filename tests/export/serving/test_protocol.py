@@ -154,7 +154,7 @@ ONE = np.array([b"x"], object)
 REFUSED = {
     "another model": ("happiness", {"text": ONE}, "does not exist", ("404", "NOT_FOUND")),
     "another input": ("mood", {"words": ONE}, "classify_text takes text. Received: 'words'", None),
-    "a missing input": ("mood", {}, "classify_text takes text, length. Received: nothing", None),
+    "a missing input": ("mood", {}, "classify_text takes text. Received: nothing", None),
     "another dtype": (
         "mood",
         {"text": np.ones(1, "int32")},
