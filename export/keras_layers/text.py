@@ -298,7 +298,7 @@ def _refusal(layer: Any, why: str, instead: str) -> UserError:
     )
 
 
-PATCHES = (
+RULES = (
     (keras.layers.TextVectorization, "call", vectorize),
     (LOOKUP, "call", look_up),
 )

@@ -58,7 +58,7 @@ def place_recurrence(
     """As `keras_seq.layers.recurrence.run_loop`, in one operator of the graph."""
     attributes = _attributes(cell, reverse)
     if attributes is None:
-        return run_loop(cell, inputs, state, mask, reverse=reverse, sequence=sequence)
+        return run_forwards(cell, inputs, state, mask, reverse=reverse, sequence=sequence)
     order = GATES[attributes["operator"]]
 
     lengths = None
@@ -118,6 +118,26 @@ def place_recurrence(
     last = tf.shape(mask)[1] - 1
     outputs = tf.gather(outputs, tf.clip_by_value(index, 0, last), batch_dims=1)
     return tf.where((before > 0)[:, :, None], outputs, state[0][:, None, :]), state_out
+
+
+def run_forwards(
+    cell: Any,
+    inputs: Tensor,
+    state: tuple[Tensor, ...],
+    mask: Tensor | None = None,
+    *,
+    reverse: bool = False,
+    sequence: bool = True,
+) -> tuple[Tensor | None, tuple[Tensor, ...]]:
+    """As `run_loop`, on flipped inputs in reverse.
+
+    tf2onnx keeps the outputs of a loop in the order of its turns, wherever they are written.
+    """
+    if not reverse:
+        return run_loop(cell, inputs, state, mask, sequence=sequence)
+    mask = None if mask is None else mask[:, ::-1]
+    outputs, state = run_loop(cell, inputs[:, ::-1], state, mask, sequence=sequence)
+    return None if outputs is None else outputs[:, ::-1], state
 
 
 def _is_zeros(tensor: Tensor) -> bool:

@@ -1,0 +1,39 @@
+"""`keras.ops.argmax` and `argmin` as one operator each."""
+
+from typing import Any
+
+import tensorflow as tf
+from keras import ops
+
+from export.keras_layers.patching import replace_function
+from keras_seq.typing import Tensor
+
+
+def find_extreme(
+    find: Any, x: Tensor, axis: int | None, keepdims: bool, dtype: str = "int32"
+) -> Tensor:
+    """Returns the index of an extreme value along `axis`, of the flat tensor if that is None."""
+    x = tf.convert_to_tensor(x)
+    if x.dtype == tf.bool:
+        x = tf.cast(x, tf.int32)
+    flat = tf.reshape(x, [-1]) if axis is None or not x.shape.rank else x
+    index = find(flat, axis=axis or 0, output_type=dtype)
+    if not keepdims:
+        return index
+    return tf.reshape(index, [1] * x.shape.rank) if axis is None else ops.expand_dims(index, axis)
+
+
+def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """As `keras.ops.argmax`, which tells -0.0 from 0.0 by its bits; no runtime has bits."""
+    return find_extreme(tf.argmax, x, axis, keepdims)
+
+
+def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """As `keras.ops.argmin`; see `argmax`."""
+    return find_extreme(tf.argmin, x, axis, keepdims)
+
+
+RULES = (
+    *replace_function("numpy", "argmax", argmax),
+    *replace_function("numpy", "argmin", argmin),
+)
