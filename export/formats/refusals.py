@@ -18,7 +18,7 @@ class Reason:
 
     Attributes:
         operators: Pattern of TensorFlow's operators that compute it.
-        what: What the layer does, after "it".
+        what: What it has no operator for.
         instead: What to do, a sentence.
     """
 
@@ -31,50 +31,50 @@ OUTSIDE = "Do that before or after the model."
 REASONS = (
     Reason(
         r".*String.*|ReduceJoin|AsString|DecodeRaw|RegexReplace|StaticRegexReplace|.*Unicode.*",
-        "works on strings",
+        "strings",
         "Read text with TextVectorization or StringLookup, or give the model ids.",
     ),
     Reason(
         r".*Table.*",
-        "looks up values in a table of TensorFlow",
+        "tables of TensorFlow",
         "Use StringLookup, IntegerLookup, or keras.ops.take on ids.",
     ),
     Reason(
         r".*TensorList.*|TensorArray.*",
-        "keeps a list of tensors (a TensorArray)",
+        "a list of tensors (a TensorArray)",
         "Write the loop with keras.ops.scan, or keras.ops.slice_update on one tensor.",
     ),
     Reason(
         r".*R?FFT.*|Complex.*|Real|Imag|Conj|Angle",
-        "computes with complex numbers",
+        "complex numbers",
         "Compute real values from keras.ops.rfft, keras.ops.stft or STFTSpectrogram, or do that "
         "before the model.",
     ),
     Reason(
         r"Svd|Qr|Cholesky.*|Eig|SelfAdjointEig.*|Lu|Matrix(?!Diag|BandPart|SetDiag).*|"
         r"LogMatrixDeterminant|BatchMatrix.*",
-        "factorises or inverts a matrix",
+        "factorising or inverting a matrix",
         OUTSIDE,
     ),
     Reason(
         r"(Stateless)?(Parameterized|Truncated)?(Random|Multinomial).*|.*Rng.*",
-        "draws random numbers",
+        "random numbers",
         "Take them as an input of the model.",
     ),
     Reason(
         r"Bitwise.*|Bitcast|LeftShift|RightShift|Invert|PopulationCount",
-        "works on the bits of numbers",
+        "the bits of numbers",
         "Use arithmetic and comparisons instead.",
     ),
     Reason(
         r"Unique.*|Where|DenseBincount|Bincount|Ragged.*|.*Sparse.*|DynamicPartition",
-        "makes a tensor whose size depends on values",
+        "tensors whose size depends on values",
         "Use a function whose result has a fixed size, such as keras.ops.one_hot or "
         "keras.ops.where with three arguments.",
     ),
     Reason(
         r"(Conv|MaxPool|AvgPool|DepthwiseConv).*",
-        "has a convolution or pooling of a kind that",
+        "a convolution or pooling of this kind",
         "Build it with other strides, dilation or padding.",
     ),
 )
@@ -105,37 +105,47 @@ def refuse(
         operators: TensorFlow's names of the operators.
         names: Names of the nodes, where they are known.
     """
-    causes: dict[str, set[str]] = {}
-    for traced in functions:
-        for node in find_nodes(traced):
-            if node.op in operators or node.name in names:
-                causes.setdefault(describe_layer(traced.graph, node.name), set()).add(node.op)
-    # What no layer made we made ourselves, of what layers ask for.
-    found = {layer: ops for layer, ops in causes.items() if layer} or causes
-    active = {layer: ops - PASSING for layer, ops in found.items() if ops - PASSING} or found
-    if not active:
+    nodes = [(traced.graph, node) for traced in functions for node in find_nodes(traced)]
+    refused = [(g, node) for g, node in nodes if node.op in operators or node.name in names]
+    causes = _group_by_layer(refused)
+    if not causes:  # The converter names no operator, so a likely one.
+        causes = _group_by_layer([(g, node) for g, node in nodes if _find_reason({node.op})])
+    if not causes:
         return UserError(
             f"The model cannot be exported to {format}, which has not all of its operators built "
-            f"in. Export to the other formats only (--format), or leave out its layers one by one "
+            "in. Export to the other formats only (--format), or leave out its layers one by one "
             "to find the one that it cannot hold."
         )
-    layer, made = next(iter(sorted(active.items())))
-    return UserError(explain(format, layer or "the model", made))
+    return UserError(_explain(format, *min(causes.items())))
 
 
-def explain(format: str, layer: str, operators: Collection[str]) -> str:
+def _group_by_layer(nodes: Sequence[tuple[Any, Any]]) -> dict[str, set[str]]:
+    """Returns the operators of each layer, of `(graph, node)`."""
+    causes: dict[str, set[str]] = {}
+    for graph, node in nodes:
+        causes.setdefault(describe_layer(graph, node.name), set()).add(node.op)
+    # What no layer made we made ourselves, of what layers ask for.
+    causes = {layer: ops for layer, ops in causes.items() if layer} or causes
+    return {layer: ops - PASSING for layer, ops in causes.items() if ops - PASSING} or causes
+
+
+def _find_reason(operators: Collection[str]) -> Reason | None:
+    """Returns the first reason that is of one of the operators."""
+    return next((r for r in REASONS for o in operators if re.fullmatch(r.operators, o)), None)
+
+
+def _explain(format: str, layer: str, operators: Collection[str]) -> str:
     """Returns the sentences that refuse `operators` of a layer."""
-    reason = next(
-        (r for r in REASONS for name in sorted(operators) if re.fullmatch(r.operators, name)), None
-    )
-    needs = ", ".join(sorted(operators))
-    what, instead = f"needs {needs}", "Build it from other layers or functions of keras.ops"
+    reason = _find_reason(operators)
+    lacking = ", ".join(sorted(operators))
+    instead = "Build it from other layers or functions of keras.ops"
     if reason is not None:
-        what, instead = f"{reason.what} ({needs})", reason.instead.removesuffix(".")
+        lacking = f"{reason.what} ({lacking})"
+        instead = reason.instead.removesuffix(".")
+    layer = layer or "the model"
     return (
-        f"{layer[0].upper()}{layer[1:]} cannot be exported to {format}: it {what}, for which "
-        f"{format} has no built-in operator. {instead}, or export to the other formats only "
-        "(--format)."
+        f"{layer[0].upper()}{layer[1:]} cannot be exported to {format}, which has no built-in "
+        f"operator for {lacking}. {instead}, or export to the other formats only (--format)."
     )
 
 
