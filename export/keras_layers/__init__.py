@@ -7,7 +7,8 @@ an attribute, and what stands for it. The rules by subject:
 - `recurrent`: the loop of every recurrent layer, by our `recurrence`, which each format lowers in
   its own way; no dropout masks;
 - `time_distributed`: one call on all time steps;
-- `text`: `TextVectorization` and `StringLookup`, by a program on bytes;
+- `vectorization` and `lookups`: `TextVectorization`, `StringLookup` and `IntegerLookup`, by a
+  program on bytes and comparisons;
 - `categories`: encodings of categories and bins, by comparisons;
 - `ordering`: the place of the largest and smallest value;
 - `random_numbers`: seeds that no state counts;
@@ -24,12 +25,13 @@ import keras
 
 from export.keras_layers import (
     categories,
+    lookups,
     ordering,
     random_numbers,
     recurrent,
     scopes,
-    text,
     time_distributed,
+    vectorization,
 )
 from export.keras_layers.patching import patch_attributes
 from export.keras_layers.precision import float32
@@ -41,7 +43,8 @@ RULES = tuple(
     for subject in (
         recurrent,
         time_distributed,
-        text,
+        vectorization,
+        lookups,
         categories,
         ordering,
         random_numbers,
