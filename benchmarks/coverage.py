@@ -56,7 +56,7 @@ def main() -> int:
     for kind in [arguments.kind] if arguments.kind else KINDS:
         counts[kind] = {format: Counter() for format in formats.NAMES}
         for case, build in list_cases(kind, arguments.names):
-            for format, outcome in try_case(build).items():
+            for format, outcome in try_case(build, name=case).items():
                 counts[kind][format][outcome.kind] += 1
                 if outcome.kind != RIGHT:
                     print(f"{outcome.kind:8}{case}, {format}: {outcome.message}", flush=True)
@@ -91,7 +91,7 @@ def list_cases(kind: str, names: Sequence[str] = ()) -> Iterator[tuple[str, Any]
             yield label, lambda name=name: build_op(name)
 
 
-def try_case(build: Any, formats: Sequence[str] = ()) -> dict[str, Outcome]:
+def try_case(build: Any, formats: Sequence[str] = (), name: str = "") -> dict[str, Outcome]:
     """Returns the outcome of a case in each format; in none where Keras has no such model."""
     import keras
 
@@ -103,7 +103,8 @@ def try_case(build: Any, formats: Sequence[str] = ()) -> dict[str, Outcome]:
     try:
         model = build()
     except Exception as error:
-        print(f"        Keras: {str(error).splitlines()[0][:150]}", file=sys.stderr)
+        reason = " ".join(str(error).split())
+        print(f"no model {name}: {reason[:250]}", file=sys.stderr, flush=True)
         return {}
     outcomes = {}
     for format in formats or NAMES:

@@ -27,6 +27,26 @@ STRINGS = False
 PACKAGES = ("ai-edge-litert",)
 REQUIRES = "ai_edge_litert"
 EXTRA = "tflite"
+# Functions of Keras whose operators TFLite has not; see `Lowering.lacks`.
+LACKS = frozenset(
+    [
+        "arccos",
+        "arccosh",
+        "arcsin",
+        "arcsinh",
+        "arctan",
+        "arctanh",
+        "erf",
+        "erfc",
+        "erfinv",
+        "fft",
+        "fft2",
+        "gelu",
+        "irfft",
+        "rfft",
+        "stft",
+    ]
+)
 # Operators of files that a standard runtime does not open, or that keep a state.
 FOREIGN = r"FLEX|CUSTOM|VARIABLE|VAR_HANDLE|(READ|ASSIGN)_VARIABLE|CALL_ONCE|HASHTABLE"
 USE = """\
@@ -53,7 +73,13 @@ def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) 
     from keras_seq.layers.recurrence import run_loop
 
     (folder / FOLDER).mkdir(parents=True)
-    rules = Lowering(functools.partial(run_loop, scan=scan), update_cache_slice)
+    rules = Lowering(
+        functools.partial(run_loop, scan=scan),
+        update_cache_slice,
+        scan=scan,
+        rfft=transform,
+        lacks=LACKS,
+    )
     functions = {signature.name: trace(signature, sizes, rules) for signature in signatures}
     with tempfile.TemporaryDirectory() as traced:
         saved_model.write_functions(functions, Path(traced))
@@ -76,6 +102,16 @@ def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) 
             f"The TFLite file needs {', '.join(foreign)}, which no standard LiteRT runtime has. "
             "Build the model from layers whose operators TFLite has built in."
         )
+
+
+def transform(x: Tensor, size: int) -> tuple[Tensor, Tensor] | None:
+    """Returns the Fourier transform of real numbers; the operator knows powers of two alone."""
+    import tensorflow as tf
+
+    if size & (size - 1):
+        return None
+    spectrum = tf.signal.rfft(x)
+    return tf.math.real(spectrum), tf.math.imag(spectrum)
 
 
 def update_cache_slice(cache: Tensor, new: Tensor, cache_position: Any) -> Tensor:

@@ -11,6 +11,8 @@ an attribute, and what stands for it. The rules by subject:
   program on bytes and comparisons;
 - `categories`: encodings of categories and bins, by comparisons;
 - `ordering`: the place of the largest and smallest value;
+- `loops`: `keras.ops.scan` and `map`, by the loop of our layers;
+- `fourier` and `elementary`: functions that a runtime lacks, made of others;
 - `random_numbers`: seeds that no state counts;
 - `scopes`: the names of layers, for messages.
 
@@ -25,7 +27,10 @@ import keras
 
 from export.keras_layers import (
     categories,
+    elementary,
+    fourier,
     lookups,
+    loops,
     ordering,
     random_numbers,
     recurrent,
@@ -47,6 +52,9 @@ RULES = tuple(
         lookups,
         categories,
         ordering,
+        loops,
+        fourier,
+        elementary,
         random_numbers,
         scopes,
     )

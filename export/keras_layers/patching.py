@@ -16,6 +16,8 @@ from typing import Any
 
 import keras
 
+from keras_seq.layers.lowering import get_lowering
+
 # A class or a module of Keras, the attribute, and what stands for it.
 Rule = tuple[type | ModuleType, str, Any]
 
@@ -51,6 +53,17 @@ def replace_function(module: str, name: str, value: Any) -> tuple[Rule, ...]:
     """
     stock = get_backend_function(module, name)
     return tuple((owner, bound, value) for owner, bound in _bindings().get(id(stock), ()))
+
+
+def replace_where_lacking(module: str, name: str, value: Any) -> tuple[Rule, ...]:
+    """Does so for the formats alone whose runtimes lack `name`; see `Lowering.lacks`."""
+    stock = get_backend_function(module, name)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        function = value if name in get_lowering().lacks else stock
+        return function(*args, **kwargs)
+
+    return replace_function(module, name, call)
 
 
 @functools.cache

@@ -45,6 +45,20 @@ def convert_erfc(context: Any, node: Any, name: str, _: Any) -> None:
     _replace_node(context, node, "Sub", [one.output[0], erf.output[0]])
 
 
+def convert_expm1(context: Any, node: Any, name: str, _: Any) -> None:
+    """expm1(x) = exp(x) - 1, which tf2onnx does not know."""
+    power = context.make_node("Exp", node.input[:])
+    one = context.make_const(f"{name}/one", np.ones((), "float32"))
+    _replace_node(context, node, "Sub", [power.output[0], one.output[0]])
+
+
+def convert_log1p(context: Any, node: Any, name: str, _: Any) -> None:
+    """log1p(x) = log(1 + x), which tf2onnx knows as a pattern alone."""
+    one = context.make_const(f"{name}/one", np.ones((), "float32"))
+    total = context.make_node("Add", [node.input[0], one.output[0]])
+    _replace_node(context, node, "Log", [total.output[0]])
+
+
 def convert_slice_update(context: Any, node: Any, name: str, _: Any) -> None:
     """Concatenates the part before a slice, the slice, and the part after it.
 
@@ -97,6 +111,8 @@ def _is_constant(node: Any) -> bool:
 HANDLERS = {
     "PyFunc": (convert_placeholder, []),
     "Erfc": (convert_erfc, []),
+    "Expm1": (convert_expm1, []),
+    "Log1p": (convert_log1p, []),
     "SelectV2": (convert_select, []),
     "Less": (convert_comparison, []),
     "Greater": (convert_comparison, []),

@@ -20,6 +20,7 @@ from export.formats.trace import PLACEHOLDER
 from keras_seq.layers.cells import GRUCell, LSTMCell, RNNCell
 from keras_seq.layers.lowering import Lowering
 from keras_seq.layers.recurrence import run_loop
+from keras_seq.layers.scan import scan
 from keras_seq.typing import Tensor
 
 # Keras's order of the gates (i, f, g, o and z, r, g) in ONNX's order.
@@ -41,9 +42,21 @@ OPERATORS = {
 }
 
 
+# Functions of Keras whose operators ONNX has not; see `Lowering.lacks`.
+LACKS = frozenset({"erfinv", "fft", "fft2", "irfft", "rfft", "stft"})
+
+
 def make_lowering() -> Lowering:
     """Returns the rules for one signature: caches of its steps share their indices."""
-    return Lowering(place_recurrence, ScatterRule(), growing_caches=True, fuse_projections=True)
+    return Lowering(
+        place_recurrence,
+        ScatterRule(),
+        growing_caches=True,
+        fuse_projections=True,
+        scan=scan_forwards,
+        rfft=place_transform,
+        lacks=LACKS,
+    )
 
 
 def place_recurrence(
@@ -138,6 +151,31 @@ def run_forwards(
     mask = None if mask is None else mask[:, ::-1]
     outputs, state = run_loop(cell, inputs[:, ::-1], state, mask, sequence=sequence)
     return None if outputs is None else outputs[:, ::-1], state
+
+
+def scan_forwards(
+    step: Any, state: tuple[Tensor, ...], xs: Any, *, reverse: bool = False, collect: int = 1
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """As `keras_seq.layers.scan.scan`, on flipped inputs in reverse; see `run_forwards`."""
+    if not reverse:
+        return scan(step, state, xs, collect=collect)
+    outputs, state = scan(step, state, tuple(x[::-1] for x in xs), collect=collect)
+    return tuple(part[::-1] for part in outputs), state
+
+
+def place_transform(x: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Returns the Fourier transform of real numbers `(…, n)`, in one operator of the graph."""
+    shape, bins = tf.shape(x), size // 2 + 1
+    flat = tf.reshape(x, [-1, size, 1])
+    attributes = {"operator": "DFT", "onesided": 1, "axis": 1, "inputs": ["input"]}
+    (found,) = tf.raw_ops.PyFunc(
+        input=[flat], token=PLACEHOLDER + json.dumps(attributes), Tout=[tf.float32]
+    )
+    found = tf.ensure_shape(found, [None, bins, 2])  # real and imaginary parts
+    outer = tf.concat([shape[:-1], [bins]], axis=0)
+    real, imaginary = (tf.reshape(found[..., part], outer) for part in range(2))
+    static = [*x.shape[:-1], bins]
+    return tf.ensure_shape(real, static), tf.ensure_shape(imaginary, static)
 
 
 def _is_zeros(tensor: Tensor) -> bool:

@@ -1,0 +1,72 @@
+"""`keras.ops.scan` and `keras.ops.map` in the loops of our own layers.
+
+Keras keeps what a loop carries, and what it gives, in TensorArrays. A format has its own form of
+`keras_seq.layers.scan.scan`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+from keras import tree
+
+from export.keras_layers.patching import replace_function
+from keras_seq.layers import scan as scans
+from keras_seq.layers.lowering import get_lowering
+from keras_seq.typing import Tensor
+
+
+def scan(
+    f: Callable[[Any, Any], tuple[Any, Any]],
+    init: Any,
+    xs: Any = None,
+    length: int | None = None,
+    reverse: bool = False,
+    unroll: Any = 1,
+) -> tuple[Any, Any]:
+    """As `keras.ops.scan`, whose outputs have the structure of what it carries.
+
+    Returns:
+        `(carry, ys)`.
+    """
+    first = [tf.convert_to_tensor(part) for part in tree.flatten(init)]
+    steps = [tf.convert_to_tensor(part) for part in tree.flatten(xs)] if xs is not None else []
+    if length is not None:
+        steps = [part[: int(length)] for part in steps]
+    count = len(first)
+
+    def step(state: tuple, x: tuple) -> tuple:
+        packed = tree.pack_sequence_as(xs, x[: len(steps)]) if steps else None
+        carry, ys = f(tree.pack_sequence_as(init, state[count:]), packed)
+        given = [] if ys is None else [tf.convert_to_tensor(part) for part in tree.flatten(ys)]
+        carried = [tf.convert_to_tensor(part) for part in tree.flatten(carry)]
+        return (*given, *state[len(given) : count], *carried)
+
+    run = get_lowering().scan or scans.scan
+    counted = tuple(steps) or (tf.zeros([int(length)]),)
+    state = (*map(tf.zeros_like, first), *first)
+    outputs, last = run(step, state, counted, reverse=reverse, collect=count)
+    return (
+        tree.pack_sequence_as(init, list(last[count:])),
+        tree.pack_sequence_as(init, list(outputs)),
+    )
+
+
+def map_steps(f: Callable[[Any], Any], xs: Any) -> Any:
+    """As `keras.ops.map`: a loop that carries nothing."""
+    steps = [tf.convert_to_tensor(part) for part in tree.flatten(xs)]
+    example = f(tree.pack_sequence_as(xs, [part[0] for part in steps]))
+    zeros = tuple(map(tf.zeros_like, tree.flatten(example)))
+
+    def step(state: tuple[Tensor, ...], x: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return tuple(map(tf.convert_to_tensor, tree.flatten(f(tree.pack_sequence_as(xs, x)))))
+
+    run = get_lowering().scan or scans.scan
+    outputs, _ = run(step, zeros, tuple(steps), collect=len(zeros))
+    return tree.pack_sequence_as(example, list(outputs))
+
+
+RULES = (
+    *replace_function("core", "scan", scan),
+    *replace_function("core", "map", map_steps),
+)
