@@ -62,6 +62,11 @@ REASONS = (
         "Take them as an input of the model.",
     ),
     Reason(
+        r"Float8.*",
+        "numbers of 8 bits with a point (float8)",
+        'Quantize the model with quantize("int8")',
+    ),
+    Reason(
         r"Bitwise.*|Bitcast|LeftShift|RightShift|Invert|PopulationCount",
         "the bits of numbers",
         "Use arithmetic and comparisons instead.",
@@ -81,6 +86,15 @@ REASONS = (
 
 # Operators that hand on values of any kind: a converter refuses them for what others made.
 PASSING = {"Identity", "IdentityN", "NoOp", "Placeholder", "Const", "Reshape", "SelectV2", "Pack"}
+
+
+FLOAT8 = {24, 25}  # TensorFlow's numbers of the two dtypes
+
+
+def _name_operator(node: Any) -> str:
+    """Returns the operator of a node, "Float8Cast" for a cast that a format lacks."""
+    dtypes = {node.attr[name].type for name in ("SrcT", "DstT") if name in node.attr}
+    return f"Float8{node.op}" if dtypes & FLOAT8 else node.op
 
 
 def find_nodes(traced: Any) -> Iterator[Any]:
@@ -109,7 +123,9 @@ def refuse(
     refused = [(g, node) for g, node in nodes if node.op in operators or node.name in names]
     causes = _group_by_layer(refused)
     if not causes:  # The converter names no operator, so a likely one.
-        causes = _group_by_layer([(g, node) for g, node in nodes if _find_reason({node.op})])
+        causes = _group_by_layer(
+            [(g, node) for g, node in nodes if _find_reason({_name_operator(node)})]
+        )
     if not causes:
         return UserError(
             f"The model cannot be exported to {format}, which has not all of its operators built "
@@ -123,7 +139,7 @@ def _group_by_layer(nodes: Sequence[tuple[Any, Any]]) -> dict[str, set[str]]:
     """Returns the operators of each layer, of `(graph, node)`."""
     causes: dict[str, set[str]] = {}
     for graph, node in nodes:
-        causes.setdefault(describe_layer(graph, node.name), set()).add(node.op)
+        causes.setdefault(describe_layer(graph, node.name), set()).add(_name_operator(node))
     # What no layer made we made ourselves, of what layers ask for.
     causes = {layer: ops for layer, ops in causes.items() if layer} or causes
     return {layer: ops - PASSING for layer, ops in causes.items() if ops - PASSING} or causes

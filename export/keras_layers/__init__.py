@@ -13,6 +13,7 @@ an attribute, and what stands for it. The rules by subject:
 - `ordering`: the place of the largest and smallest value;
 - `loops`: `keras.ops.scan` and `map`, by the loop of our layers;
 - `fourier` and `elementary`: functions that a runtime lacks, made of others;
+- `quantized`: products of int8 numbers, in float32;
 - `random_numbers`: seeds that no state counts;
 - `scopes`: the names of layers, for messages.
 
@@ -32,6 +33,7 @@ from export.keras_layers import (
     lookups,
     loops,
     ordering,
+    quantized,
     random_numbers,
     recurrent,
     scopes,
@@ -52,6 +54,7 @@ RULES = tuple(
         lookups,
         categories,
         ordering,
+        quantized,
         loops,
         fourier,
         elementary,
