@@ -11,7 +11,8 @@ an attribute, and what stands for it. The rules by subject:
   program on bytes and comparisons;
 - `categories`: encodings of categories and bins, by comparisons;
 - `ordering`: the place of the largest and smallest value;
-- `loops`: `keras.ops.scan` and `map`, by the loop of our layers;
+- `products`: products and diagonals of tensors;
+- `loops`: `keras.ops.scan`, `map` and `switch`, by the loop of our layers;
 - `fourier` and `elementary`: functions that a runtime lacks, made of others;
 - `quantized`: products of int8 numbers, in float32;
 - `random_numbers`: seeds that no state counts;
@@ -33,6 +34,7 @@ from export.keras_layers import (
     lookups,
     loops,
     ordering,
+    products,
     quantized,
     random_numbers,
     recurrent,
@@ -54,6 +56,7 @@ RULES = tuple(
         lookups,
         categories,
         ordering,
+        products,
         quantized,
         loops,
         fourier,

@@ -1,10 +1,10 @@
-"""`keras.ops.scan` and `keras.ops.map` in the loops of our own layers.
+"""Loops and branches of `keras.ops` in what every format has.
 
-Keras keeps what a loop carries, and what it gives, in TensorArrays. A format has its own form of
+Keras keeps what a scan carries, and what it gives, in TensorArrays. A format has its own form of
 `keras_seq.layers.scan.scan`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -66,7 +66,24 @@ def map_steps(f: Callable[[Any], Any], xs: Any) -> Any:
     return tree.pack_sequence_as(example, list(outputs))
 
 
+def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
+    """As `keras.ops.switch`, in branches of two."""
+    index = tf.clip_by_value(tf.cast(index, tf.int32), 0, len(branches) - 1)
+
+    def choose(first: int) -> Any:
+        if first == len(branches) - 1:
+            return branches[first](*operands)
+        return tf.cond(
+            tf.equal(index, first),
+            lambda: branches[first](*operands),
+            lambda: choose(first + 1),
+        )
+
+    return choose(0)
+
+
 RULES = (
+    *replace_function("core", "switch", switch),
     *replace_function("core", "scan", scan),
     *replace_function("core", "map", map_steps),
 )

@@ -1,4 +1,4 @@
-"""`keras.ops.argmax` and `argmin` as one operator each."""
+"""The places of values among others: `argmax` and `argmin` as one operator each, and ranks."""
 
 from typing import Any
 
@@ -33,7 +33,26 @@ def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
     return find_extreme(tf.argmin, x, axis, keepdims)
 
 
+def in_top_k(targets: Any, predictions: Any, k: int) -> Tensor:
+    """As `keras.ops.in_top_k`: fewer than `k` predictions are larger than the target's."""
+    predictions = tf.convert_to_tensor(predictions)
+    is_target = tf.equal(tf.cast(targets, tf.int32)[:, None], tf.range(predictions.shape[-1]))
+    value = tf.reduce_sum(tf.where(is_target, predictions, 0.0), axis=1, keepdims=True)
+    larger = tf.reduce_sum(tf.cast(predictions > value, tf.int32), axis=1)
+    return tf.reduce_any(is_target, axis=1) & (larger < k)
+
+
+def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> Tensor:
+    """As `keras.ops.searchsorted`: the number of values that come before."""
+    values = tf.convert_to_tensor(values)[..., None]
+    bounds = tf.cast(sorted_sequence, values.dtype)
+    before = bounds < values if side == "left" else bounds <= values
+    return tf.reduce_sum(tf.cast(before, tf.int32), axis=-1)
+
+
 RULES = (
+    *replace_function("math", "in_top_k", in_top_k),
+    *replace_function("numpy", "searchsorted", searchsorted),
     *replace_function("numpy", "argmax", argmax),
     *replace_function("numpy", "argmin", argmin),
 )

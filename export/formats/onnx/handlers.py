@@ -68,6 +68,9 @@ def convert_slice_update(context: Any, node: Any, name: str, _: Any) -> None:
     # The slice moves along one axis: on any other it begins at a constant and spans everything.
     begins = node.inputs[2].inputs if node.inputs[2].type == "Concat" else [node.inputs[2]]
     moving = [axis for axis, begin in enumerate(begins) if not _is_constant(begin)]
+    if not moving:  # A constant place, on the axis where the update is smaller.
+        sizes = zip(context.get_shape(whole), context.get_shape(update), strict=True)
+        moving = [axis for axis, (size, part) in enumerate(sizes) if size != part][:1] or [0]
     if len(moving) != 1:
         raise ValueError(f"{name} does not update a part of one axis that moves: {moving}")
     axis = moving[0]
