@@ -112,6 +112,7 @@ REQUIRED: dict[str, dict[str, Any]] = {
 
 BOTH = [False, True]
 RECURRENT = ("SimpleRNN", "LSTM", "GRU")
+GATED = ("LSTM", "GRU")
 
 # Other values of an argument, for every class that has it.
 VALUES: dict[str, list[Any]] = {
@@ -196,7 +197,7 @@ OWN: dict[str, dict[str, list[Any]]] = {
     "EinsumDense": {"output_shape": []},
     "GroupNormalization": {"groups": [1, 4, -1]},
     "HashedCrossing": {"output_mode": ["one_hot"]},
-    "Hashing": {"output_mode": ["one_hot", "multi_hot", "count"]},
+    "Hashing": {"output_mode": ["one_hot", "multi_hot", "count"], "mask_value": ["x"]},
     "IntegerLookup": {"output_mode": ["one_hot", "multi_hot", "count"], "mask_token": [0]},
     "MelSpectrogram": {"fft_length": [64]},
     "Normalization": {"axis": []},
@@ -223,11 +224,14 @@ ATTENDING = ("AdditiveAttention", "Attention")
 def layer_cases(name: str) -> Iterator[Case]:
     """Yields the models of a class: each value of each argument once, and pairs of recurrent ones'.
 
-    A layer that knows masks gets one in half of them.
+    A layer that reads masks gets one in each case, and pairs of the recurrent ones once, with a
+    mask in LSTM and GRU. An activation needs none.
     """
-    for label, options in _list_options(name):
-        yield f"{name}({label})", _bind(name, options, masked=False)
-        if _takes_masks(name):
+    for label, options, is_pair in _list_options(name):
+        masked = _takes_masks(name) and "activation=" not in label.split(", ")[0]
+        if not (is_pair and name in GATED):
+            yield f"{name}({label})", _bind(name, options, masked=False)
+        if masked and (name in GATED or not is_pair):
             yield f"{name}({label}) masked", _bind(name, options, masked=True)
 
 
@@ -243,16 +247,16 @@ def _takes_masks(name: str) -> bool:
     return name in kinds
 
 
-def _list_options(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _list_options(name: str) -> Iterator[tuple[str, dict[str, Any], bool]]:
     required = REQUIRED[name]
-    yield "", dict(required)
+    yield "", dict(required), False
     singles = []
     parameters = _parameters(getattr(layers, name))
     for argument, values in (VALUES | OWN.get(name, {})).items():
         if argument in parameters:
             singles += [(argument, value) for value in values]
     for argument, value in singles:
-        yield f"{argument}={_spell(value)}", {**required, argument: value}
+        yield f"{argument}={_spell(value)}", {**required, argument: value}, False
     if name in (*RECURRENT, "RNN", "ConvLSTM1D"):
         # Pairs of all arguments; of the activations each once is enough.
         pairs = itertools.combinations(
@@ -261,7 +265,7 @@ def _list_options(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
         for (first, a), (second, b) in pairs:
             if first != second:
                 label = f"{first}={_spell(a)}, {second}={_spell(b)}"
-                yield label, {**required, first: a, second: b}
+                yield label, {**required, first: a, second: b}, True
 
 
 def _spell(value: Any) -> str:

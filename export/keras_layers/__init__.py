@@ -10,6 +10,7 @@ an attribute, and what stands for it. The rules by subject:
 - `vectorization` and `lookups`: `TextVectorization`, `StringLookup` and `IntegerLookup`, by a
   program on bytes and comparisons;
 - `categories`: encodings of categories and bins, by comparisons;
+- `convolution`: convolutions in groups and with gaps;
 - `ordering`: the place of the largest and smallest value;
 - `products`: products and diagonals of tensors;
 - `loops`: `keras.ops.scan`, `map` and `switch`, by the loop of our layers;
@@ -25,10 +26,9 @@ user writes as a cell, walk their steps; in a function of the backend all that c
 import contextlib
 from collections.abc import Iterator
 
-import keras
-
 from export.keras_layers import (
     categories,
+    convolution,
     elementary,
     fourier,
     lookups,
@@ -42,6 +42,7 @@ from export.keras_layers import (
     time_distributed,
     vectorization,
 )
+from export.keras_layers.failures import plain_errors
 from export.keras_layers.patching import patch_attributes
 from export.keras_layers.precision import float32
 
@@ -55,6 +56,7 @@ RULES = tuple(
         vectorization,
         lookups,
         categories,
+        convolution,
         ordering,
         products,
         quantized,
@@ -73,15 +75,3 @@ def patched_keras_layers() -> Iterator[None]:
     """Makes stock layers compute by our functions inside the `with` block, in every thread."""
     with patch_attributes(RULES), plain_errors():
         yield
-
-
-@contextlib.contextmanager
-def plain_errors() -> Iterator[None]:
-    """Lets errors inside layers pass as they are; Keras writes the layer's arguments into them."""
-    before = keras.config.is_traceback_filtering_enabled()
-    keras.config.disable_traceback_filtering()
-    try:
-        yield
-    finally:
-        if before:
-            keras.config.enable_traceback_filtering()
