@@ -199,9 +199,10 @@ OWN: dict[str, dict[str, list[Any]]] = {
     "HashedCrossing": {"output_mode": ["one_hot"]},
     "Hashing": {"output_mode": ["one_hot", "multi_hot", "count"], "mask_value": ["x"]},
     "IntegerLookup": {"output_mode": ["one_hot", "multi_hot", "count"], "mask_token": [0]},
-    "MelSpectrogram": {"fft_length": [64]},
+    "MelSpectrogram": {"fft_length": [64], "top_db": [20.0]},
     "Normalization": {"axis": []},
     "Permute": {"dims": [(1, 2)]},
+    "RMSNormalization": {"axis": []},
     "ReLU": {"threshold": [0.3]},
     "Rescaling": {"scale": [2.0]},
     "STFTSpectrogram": {"padding": ["same"]},
@@ -210,11 +211,11 @@ OWN: dict[str, dict[str, list[Any]]] = {
     "StringLookup": {
         "output_mode": ["one_hot", "multi_hot", "count"], "mask_token": ["x"],
         "num_oov_indices": [0, 2],
+        "invert": [],
     },
-    "TextVectorization": {
-        "output_mode": ["multi_hot", "count"], "output_sequence_length": [None],
-    },
+    "TextVectorization": {"output_mode": [], "output_sequence_length": [None]},
     "TimeDistributed": {"layer": []},
+    "ZeroPadding1D": {"padding": [(1, 2)]},
 }  # fmt: skip
 
 MERGING = ("Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract")
@@ -242,7 +243,7 @@ def _bind(name: str, options: dict[str, Any], masked: bool) -> Callable[[], kera
 def _takes_masks(name: str) -> bool:
     kinds = (
         *RECURRENT, "RNN", "Bidirectional", "MultiHeadAttention", "GlobalAveragePooling1D",
-        "Softmax", "TimeDistributed", "GroupQueryAttention", *ATTENDING,
+        "TimeDistributed", "GroupQueryAttention", *ATTENDING,
     )  # fmt: skip
     return name in kinds
 
@@ -257,6 +258,10 @@ def _list_options(name: str) -> Iterator[tuple[str, dict[str, Any], bool]]:
             singles += [(argument, value) for value in values]
     for argument, value in singles:
         yield f"{argument}={_spell(value)}", {**required, argument: value}, False
+    if name == "TextVectorization":  # Numbers of words have no length.
+        for mode in ("multi_hot", "count"):
+            rest = {key: value for key, value in required.items() if "length" not in key}
+            yield f"output_mode={mode!r}", {**rest, "output_mode": mode}, False
     if name in (*RECURRENT, "RNN", "ConvLSTM1D"):
         # Pairs of all arguments; of the activations each once is enough.
         pairs = itertools.combinations(

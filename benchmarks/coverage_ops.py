@@ -103,7 +103,6 @@ UNARY = [
     "hard_silu",
     "hard_swish",
     "hard_tanh",
-    "identity",
     "isfinite",
     "isinf",
     "isnan",
@@ -380,7 +379,10 @@ USES: dict[str, Callable[..., Any]] = {
     "scatter_update": lambda x, y, i: time_major(
         ops.scatter_update(time_major(x), PATTERN, time_major(y[:, :3]))
     ),
-    "searchsorted": lambda x, y, i: ops.searchsorted(ops.convert_to_tensor([-1.0, 0.0, 0.5]), x),
+    "searchsorted": lambda x, y, i: ops.reshape(
+        ops.searchsorted(ops.convert_to_tensor([-1.0, 0.0, 0.5]), ops.reshape(x, (-1,))),
+        (-1, STEPS, WIDTH),
+    ),
     "segment_max": lambda x, y, i: time_major(
         ops.segment_max(time_major(x), np.array([0, 0, 1, 1, 1, 2]), 3)
     ),
@@ -439,7 +441,8 @@ USES: dict[str, Callable[..., Any]] = {
     "vectorized_map": lambda x, y, i: ops.vectorized_map(lambda a: a * 2 + 1, x),
     "view": lambda x, y, i: ops.view(x, "int32"),
     "view_as_real": lambda x, y, i: ops.view_as_real(ops.view_as_complex(x[..., :2])),
-    "vsplit": lambda x, y, i: ops.vsplit(x, 2),
+    "identity": lambda x, y, i: ops.matmul(x, ops.identity(WIDTH)),
+    "vsplit": lambda x, y, i: [time_major(part) for part in ops.vsplit(time_major(x), 2)],
     "vstack": lambda x, y, i: time_major(ops.vstack([time_major(x), time_major(y)])),
     "where": lambda x, y, i: ops.where(x > 0, x, y),
     "while_loop": lambda x, y, i: ops.while_loop(

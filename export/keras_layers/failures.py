@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import keras
 
 from export.formats.layers import record_scopes
-from export.keras_layers import scopes
+from export.keras_layers import loops, ordering, products, scopes
 from export.keras_layers.patching import patch_attributes
 from keras_seq.errors import UserError
 
@@ -23,14 +23,18 @@ def plain_errors() -> Iterator[None]:
             keras.config.enable_traceback_filtering()
 
 
+# Functions of Keras that fail in a graph of open sizes, and ours don't.
+TRACEABLE = (*loops.RULES, *ordering.RULES, *products.RULES)
+
+
 @contextlib.contextmanager
 def explain_failure(model: keras.Model) -> Iterator[None]:
-    """Names the layer in which tracing a model with stock layers fails inside the `with` block.
+    """Names the layer in which tracing a model fails inside the `with` block.
 
     Raises:
         UserError: Instead of any other error.
     """
-    with plain_errors(), patch_attributes(scopes.RULES), record_scopes() as record:
+    with plain_errors(), patch_attributes((*scopes.RULES, *TRACEABLE)), record_scopes() as record:
         try:
             yield
         except UserError:

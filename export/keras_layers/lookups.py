@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from export.keras_layers.patching import LOOKUP
@@ -19,6 +20,8 @@ def look_up(self: Any, inputs: Tensor) -> Tensor:
     Raises:
         UserError: If the layer gives strings, or tells unknown terms apart by a hash.
     """
+    if self.invert and self.vocabulary_dtype != "string":
+        return _find_terms(self, inputs)
     if self.invert:
         raise refuse_layer(self, "it gives strings", "ids as its output, and look them up later")
     if inputs.dtype.is_integer:
@@ -30,6 +33,14 @@ def look_up(self: Any, inputs: Tensor) -> Tensor:
         raise _refuse_hash(self)
     ids, _ = find_words(get_vocabulary(self), *text_bytes, "", None, 1)
     return encode_ids(self, tf.reshape(ids, (-1, *inputs.shape[1:])))
+
+
+def _find_terms(lookup: Any, ids: Tensor) -> Tensor:
+    """Returns the integers of ids; the one of an unknown id is `oov_token`."""
+    with tf.init_scope():
+        terms = np.array([*lookup.get_vocabulary(), lookup.oov_token], "int64")
+    is_known = (ids >= 0) & (ids < len(terms))
+    return tf.gather(terms, tf.where(is_known, tf.cast(ids, tf.int32), len(terms) - 1))
 
 
 def _find_integers(lookup: Any, inputs: Tensor) -> Tensor:

@@ -10,10 +10,12 @@ from typing import Any
 import tensorflow as tf
 from keras import tree
 
-from export.keras_layers.patching import replace_function
+from export.keras_layers.patching import get_backend_function, replace_function
 from keras_seq.layers import scan as scans
 from keras_seq.layers.lowering import get_lowering
 from keras_seq.typing import Tensor
+
+_associative_scan = get_backend_function("core", "associative_scan")
 
 
 def scan(
@@ -66,6 +68,36 @@ def map_steps(f: Callable[[Any], Any], xs: Any) -> Any:
     return tree.pack_sequence_as(example, list(outputs))
 
 
+def associative_scan(
+    f: Callable[[Any, Any], Any], elems: Any, reverse: bool = False, axis: int = 0
+) -> Any:
+    """As `keras.ops.associative_scan`, in steps of ever more places (Hillis and Steele 1986)."""
+    parts = [tf.convert_to_tensor(part) for part in tree.flatten(elems)]
+    axis = axis % len(parts[0].shape)
+    length = parts[0].shape[axis]
+    if length is None:
+        return _associative_scan(f, elems, reverse, axis)
+
+    def cut(part: Tensor, start: int, end: int) -> Tensor:
+        return part[(slice(None),) * axis + (slice(start, end),)]
+
+    parts = [tf.reverse(part, [axis]) if reverse else part for part in parts]
+    width = 1
+    while width < length:
+        before, after = (
+            tree.pack_sequence_as(
+                elems, [cut(part, start, start + length - width) for part in parts]
+            )
+            for start in (0, width)
+        )
+        joined = tree.flatten(f(before, after))
+        pairs = zip(parts, joined, strict=True)
+        parts = [tf.concat([cut(old, 0, width), new], axis) for old, new in pairs]
+        width *= 2
+    parts = [tf.reverse(part, [axis]) if reverse else part for part in parts]
+    return tree.pack_sequence_as(elems, parts)
+
+
 def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
     """As `keras.ops.switch`, in branches of two."""
     index = tf.clip_by_value(tf.cast(index, tf.int32), 0, len(branches) - 1)
@@ -83,6 +115,7 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
 
 
 RULES = (
+    *replace_function("core", "associative_scan", associative_scan),
     *replace_function("core", "switch", switch),
     *replace_function("core", "scan", scan),
     *replace_function("core", "map", map_steps),

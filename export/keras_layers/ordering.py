@@ -50,7 +50,28 @@ def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> Tenso
     return tf.reduce_sum(tf.cast(before, tf.int32), axis=-1)
 
 
+def isin(x1: Any, x2: Any, assume_unique: bool = False, invert: bool = False) -> Tensor:
+    """As `keras.ops.isin`: each value compared with all others."""
+    x1, x2 = ops.convert_to_tensor(x1), ops.reshape(x2, (-1,))
+    found = tf.reduce_any(tf.equal(x1[..., None], tf.cast(x2, x1.dtype)), axis=-1)
+    return tf.logical_not(found) if invert else found
+
+
+def argpartition(x: Any, kth: int, axis: int = -1) -> Tensor:
+    """As `keras.ops.argpartition`: the places of the smallest values, then all others."""
+    x = ops.moveaxis(ops.convert_to_tensor(x), axis, -1)
+    size = x.shape[-1]
+    count = kth % size + 1
+    smallest = tf.math.top_k(-x, count)[1]
+    place = tf.range(size)
+    among = tf.reduce_any(tf.equal(smallest[..., None, :], place[:, None]), axis=-1)
+    others = tf.math.top_k(-(place + tf.where(among, size, 0)), size - count)[1]
+    return ops.moveaxis(tf.concat([smallest, others], axis=-1), -1, axis)
+
+
 RULES = (
+    *replace_function("numpy", "argpartition", argpartition),
+    *replace_function("numpy", "isin", isin),
     *replace_function("math", "in_top_k", in_top_k),
     *replace_function("numpy", "searchsorted", searchsorted),
     *replace_function("numpy", "argmax", argmax),

@@ -29,6 +29,14 @@ def cross(
     return product[..., 2] if sizes == (2, 2) else ops.moveaxis(product, -1, axisc)
 
 
+def inner(x1: Any, x2: Any) -> Tensor:
+    """As `keras.ops.inner`, a sum along the last axes."""
+    x1, x2 = ops.convert_to_tensor(x1), ops.convert_to_tensor(x2)
+    if not len(x1.shape) or not len(x2.shape):
+        return ops.multiply(x1, x2)
+    return ops.tensordot(x1, x2, axes=[[-1], [-1]])
+
+
 def cumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Tensor:
     """As `keras.ops.cumprod`, by products of ever more values."""
     x = ops.convert_to_tensor(x, dtype=dtype)
@@ -53,6 +61,7 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
 
 
 RULES = (
+    *replace_function("numpy", "inner", inner),
     *replace_function("numpy", "cross", cross),
     *replace_where_lacking("numpy", "cumprod", cumprod),
     *replace_where_lacking("numpy", "diagonal", diagonal),

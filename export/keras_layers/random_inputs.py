@@ -85,7 +85,7 @@ class Observed:
             self.words += [str(term) for term in terms]
             if lookup.num_oov_indices == 0 and not lookup.invert:
                 use.terms = [term for term in use.terms or terms if term in set(terms)]
-            elif lookup.vocabulary_dtype != "string" and not use.terms:
+            elif lookup.vocabulary_dtype != "string" and not lookup.invert and not use.terms:
                 use.terms = [*terms, 0, 1]
 
         with patch_attributes(

@@ -59,6 +59,11 @@ def convert_log1p(context: Any, node: Any, name: str, _: Any) -> None:
     _replace_node(context, node, "Log", [total.output[0]])
 
 
+def refuse_node(context: Any, node: Any, name: str, _: Any) -> None:
+    """Refuses an operator of which tf2onnx makes others that compute something else."""
+    raise ValueError(f"{node.type} is not what ONNX makes of it.")
+
+
 def convert_slice_update(context: Any, node: Any, name: str, _: Any) -> None:
     """Concatenates the part before a slice, the slice, and the part after it.
 
@@ -112,6 +117,7 @@ def _is_constant(node: Any) -> bool:
 
 
 HANDLERS = {
+    "CTCGreedyDecoder": (refuse_node, []),
     "PyFunc": (convert_placeholder, []),
     "Erfc": (convert_erfc, []),
     "Expm1": (convert_expm1, []),
