@@ -23,6 +23,9 @@ ACTIVATIONS = [
     and name not in ("get", "serialize", "deserialize", "threshold")  # which takes two numbers
 ]
 
+# The others halve the numbers, or let them grow without bound from step to step.
+OF_CELLS = [name for name in ACTIVATIONS if name not in ("glu", "exponential")]
+
 # Classes that read no sequence of numbers, ids or words, or that are no layer to build a model of.
 OTHERS = {
     "Layer", "InputSpec", "InputLayer", "Wrapper", "Pipeline", "FlaxLayer", "JaxLayer",
@@ -186,9 +189,9 @@ VALUES: dict[str, list[Any]] = {
 # Values that only some classes take.
 OWN: dict[str, dict[str, list[Any]]] = {
     "Activation": {"activation": ACTIVATIONS},
-    "GRU": {"activation": ACTIVATIONS, "recurrent_activation": ACTIVATIONS},
-    "LSTM": {"activation": ACTIVATIONS, "recurrent_activation": ACTIVATIONS},
-    "SimpleRNN": {"activation": ACTIVATIONS},
+    "GRU": {"activation": OF_CELLS, "recurrent_activation": OF_CELLS},
+    "LSTM": {"activation": OF_CELLS, "recurrent_activation": OF_CELLS},
+    "SimpleRNN": {"activation": OF_CELLS},
     "CategoryEncoding": {"output_mode": ["one_hot", "multi_hot", "count"]},
     "Conv1D": {"padding": ["same", "valid", "causal"]},
     "ConvLSTM1D": {"padding": ["same"]},

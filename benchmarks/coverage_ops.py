@@ -353,6 +353,12 @@ USES: dict[str, Callable[..., Any]] = {
     "diagonal": lambda x, y, i: ops.diagonal(x, axis1=1, axis2=2),
     "rot90": lambda x, y, i: ops.rot90(x, axes=(1, 2)),
     "trace": lambda x, y, i: ops.trace(x, axis1=1, axis2=2),
+    "floor_divide": lambda x, y, i: [
+        ops.floor_divide(x, y),
+        ops.floor_divide(whole(x), counts(y)),
+        ops.floor_divide(whole(x), 3),
+    ],
+    "mod": lambda x, y, i: [ops.mod(x, y), ops.mod(whole(x), counts(y)), ops.mod(whole(x), -3)],
     "ndim": lambda x, y, i: x * ops.ndim(x),
     "one_hot": lambda x, y, i: ops.one_hot(i, 5),
     "ones": lambda x, y, i: x + ops.ones((4,)),
@@ -475,12 +481,12 @@ SELDOM = {
 class Apply(keras.layers.Layer):
     """A layer that applies a function."""
 
-    def __init__(self, function: Callable[..., Any], name: str) -> None:
+    def __init__(self, function: Callable[..., Any], name: str = "mine") -> None:
         super().__init__(name=name)
         self.function = function
 
-    def call(self, x: Any, y: Any, i: Any) -> Any:
-        return self.function(x, y, i)
+    def call(self, *inputs: Any) -> Any:
+        return self.function(*inputs)
 
     def compute_output_spec(self, *inputs: Any) -> Any:
         """Returns what a call on `ROWS` rows shows: Keras cannot infer all shapes itself."""

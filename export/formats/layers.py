@@ -69,3 +69,11 @@ def keep_scopes(graph: Any, scopes: Scopes) -> None:
 def describe_layer(graph: Any, name: str) -> str:
     """Returns the layer that made the operator `name` of a traced graph; see `Scopes`."""
     return _traces[graph].describe(name) if graph in _traces else ""
+
+
+def describe_current_layer() -> str:
+    """Returns the layer that is traced now; "" where none is."""
+    import tensorflow as tf
+
+    scopes = _current.get()
+    return scopes.describe(tf.get_current_name_scope()) if scopes is not None else ""

@@ -5,7 +5,9 @@ from typing import Any
 import tensorflow as tf
 from keras import ops
 
+from export.formats.layers import describe_current_layer
 from export.keras_layers.patching import replace_function
+from keras_seq.errors import UserError
 from keras_seq.typing import Tensor
 
 
@@ -58,15 +60,17 @@ def isin(x1: Any, x2: Any, assume_unique: bool = False, invert: bool = False) ->
 
 
 def argpartition(x: Any, kth: int, axis: int = -1) -> Tensor:
-    """As `keras.ops.argpartition`: the places of the smallest values, then all others."""
-    x = ops.moveaxis(ops.convert_to_tensor(x), axis, -1)
-    size = x.shape[-1]
-    count = kth % size + 1
-    smallest = tf.math.top_k(-x, count)[1]
-    place = tf.range(size)
-    among = tf.reduce_any(tf.equal(smallest[..., None, :], place[:, None]), axis=-1)
-    others = tf.math.top_k(-(place + tf.where(among, size, 0)), size - count)[1]
-    return ops.moveaxis(tf.concat([smallest, others], axis=-1), -1, axis)
+    """Refuses `keras.ops.argpartition`, which rounds numbers and mixes the rows of a batch.
+
+    Raises:
+        UserError: Always.
+    """
+    layer = describe_current_layer() or "the model"
+    raise UserError(
+        f"{layer[0].upper()}{layer[1:]} cannot be exported: keras.ops.argpartition rounds numbers "
+        "to integers, and its answer for a row depends on the other rows. Use keras.ops.argsort or "
+        "keras.ops.top_k."
+    )
 
 
 RULES = (

@@ -59,6 +59,29 @@ def convert_log1p(context: Any, node: Any, name: str, _: Any) -> None:
     _replace_node(context, node, "Log", [total.output[0]])
 
 
+def convert_floor_mod(context: Any, node: Any, name: str, _: Any) -> None:
+    """The rest of a division, with the sign of the divisor. tf2onnx rounds integers to zero."""
+    x, y = node.input
+    if context.get_dtype(x) in INTEGERS:
+        _replace_node(context, node, "Mod", [x, y])
+        return
+    quotient = context.make_node("Floor", context.make_node("Div", [x, y]).output)
+    product = context.make_node("Mul", [quotient.output[0], y])
+    _replace_node(context, node, "Sub", [x, product.output[0]])
+
+
+def convert_floor_division(context: Any, node: Any, name: str, _: Any) -> None:
+    """A division rounded down. tf2onnx rounds integers to zero."""
+    x, y = node.input
+    if context.get_dtype(x) not in INTEGERS:
+        quotient = context.make_node("Div", [x, y])
+        _replace_node(context, node, "Floor", quotient.output)
+        return
+    rest = context.make_node("Mod", [x, y])
+    multiple = context.make_node("Sub", [x, rest.output[0]])
+    _replace_node(context, node, "Div", [multiple.output[0], y])
+
+
 def refuse_node(context: Any, node: Any, name: str, _: Any) -> None:
     """Refuses an operator of which tf2onnx makes others that compute something else."""
     raise ValueError(f"{node.type} is not what ONNX makes of it.")
@@ -116,7 +139,11 @@ def _is_constant(node: Any) -> bool:
     return node.is_const()
 
 
+INTEGERS = (TensorProto.INT8, TensorProto.INT16, TensorProto.INT32, TensorProto.INT64)
+
 HANDLERS = {
+    "FloorDiv": (convert_floor_division, []),
+    "FloorMod": (convert_floor_mod, []),
     "CTCGreedyDecoder": (refuse_node, []),
     "PyFunc": (convert_placeholder, []),
     "Erfc": (convert_erfc, []),

@@ -194,14 +194,17 @@ def _attributes(cell: Any, reverse: bool) -> dict[str, Any] | None:
     names = [getattr(cell, role).__name__ for role in roles]
     if not ACTIVATIONS.keys() >= set(names):
         return None
-    kinds, alpha, beta = zip(*(ACTIVATIONS[name] for name in names), strict=True)
+    used = [ACTIVATIONS[name] for name in names]
+    # The node takes the numbers in the order of the activations that have any.
+    numbers = [(alpha, beta) for _, alpha, beta in used if alpha]
     attributes = {
         "operator": operator,
         "hidden_size": int(cell.units),
         "direction": "reverse" if reverse else "forward",
-        "activations": kinds,
+        "activations": [kind for kind, _, _ in used],
     }
-    if any(alpha):
+    if numbers:
+        alpha, beta = zip(*numbers, strict=True)
         attributes |= {"activation_alpha": alpha, "activation_beta": beta}
     if operator == "GRU":
         attributes["linear_before_reset"] = int(cell.reset_after)
