@@ -336,7 +336,9 @@ def _inputs(name: str, options: dict[str, Any]) -> list[keras.KerasTensor]:
         return [keras.Input((1,), dtype="string", name="text")]
     if name == "HashedCrossing":
         return [keras.Input((1,), dtype="int32", name=n) for n in ("a", "b")]
-    if name in ("Embedding", "ReversibleEmbedding", "IntegerLookup", "CategoryEncoding"):
+    if name == "IntegerLookup":
+        return [keras.Input((6,), dtype="int32", name="codes")]
+    if name in ("Embedding", "ReversibleEmbedding", "CategoryEncoding"):
         one = options.get("output_mode") == "one_hot"
         return [keras.Input((1 if one else 6,), dtype="int32", name="ids")]
     if name == "MelSpectrogram":

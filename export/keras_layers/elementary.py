@@ -4,10 +4,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
+from keras.src.ops import nn
 
 from export.keras_layers.patching import replace_where_lacking
 from keras_seq.typing import Tensor
+
+_normalize = nn._normalize
 
 
 def _to_float(x: Any) -> Tensor:
@@ -132,7 +136,17 @@ def gelu(x: Any, approximate: bool = True) -> Tensor:
     return x * (1 + erf(x / math.sqrt(2))) / 2
 
 
-RULES = tuple(
+def normalize(x: Any, axis: int = -1, order: int = 2, epsilon: float | None = None) -> Tensor:
+    """As `keras.ops.normalize`: rsqrt of zero is no number in TFLite."""
+    if order != 2:
+        return _normalize(x, axis=axis, order=order, epsilon=epsilon)
+    x = _to_float(x)
+    smallest = keras.config.epsilon() if epsilon is None else epsilon
+    total = tf.reduce_sum(tf.square(x), axis=axis, keepdims=True)
+    return x / tf.maximum(tf.sqrt(total), smallest)
+
+
+FUNCTIONS = tuple(
     rule
     for module, functions in {
         "numpy": (
@@ -144,3 +158,8 @@ RULES = tuple(
     for function in functions
     for rule in replace_where_lacking(module, function.__name__, function)
 )  # fmt: skip
+
+RULES = (
+    (nn, "_normalize", normalize),
+    *FUNCTIONS,
+)
