@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras import tree
 
 from export.keras_layers import states, text
+from export.keras_layers.failures import explain_failure
 from export.keras_layers.names import make_unique, name_layers
 from export.keras_layers.random_inputs import (
     Observed,
@@ -288,13 +289,8 @@ class KerasModel:
     def _first_trace(self) -> tuple[Any, Observed]:
         """`predict` traced with open sizes, and what its layers do with the inputs."""
         observed = Observed.from_names([tensor.name for tensor in self._tensors])
-        try:
-            with observed.watch_layers():
-                return self._trace({}), observed
-        except Exception as error:
-            raise UserError(
-                f"The model {self.model.name!r} cannot be traced: {str(error).strip()[:1500]}"
-            ) from error
+        with observed.watch_layers(), explain_failure(self.model):
+            return self._trace({}), observed
 
     @cached_property
     def _outputs(self) -> tuple[TensorSpec, ...]:

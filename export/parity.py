@@ -90,7 +90,7 @@ def _trace_shapes(signature: Signature, parts: Sequence[Arrays]) -> Callable[...
     """Returns the function as a graph for these inputs; sizes that they share are fixed.
 
     Stock layers may be wrong where sizes are open (`TimeDistributed`), and a `tf.function` would be
-    traced again for each shape.
+    traced again for each shape. What Keras can only compute step by step it computes so.
     """
     import keras
     import tensorflow as tf
@@ -101,7 +101,16 @@ def _trace_shapes(signature: Signature, parts: Sequence[Arrays]) -> Callable[...
         for other in others:
             shape = shape.most_specific_compatible_shape(other)
         specs[name] = tf.TensorSpec(shape, keras.ops.convert_to_tensor(value).dtype, name=name)
-    return tf.function(signature.function, autograph=False).get_concrete_function(**specs)
+    names = list(specs)
+
+    def call(*tensors: Any) -> dict[str, Any]:
+        return signature.function(**dict(zip(names, tensors, strict=True)))
+
+    try:
+        traced = tf.function(call, autograph=False).get_concrete_function(*specs.values())
+    except Exception:  # Keras has functions that no graph holds, and ours do.
+        return signature.function
+    return lambda **tensors: traced(*(tensors[name] for name in names))
 
 
 def compare(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from export.formats import add_precision, saved_model
+from export.formats.refusals import find_names, refuse
 from keras_seq.errors import UserError
 from keras_seq.messages import hide_messages
 from keras_seq.signature import Signature
@@ -26,6 +27,34 @@ STRINGS = False
 PACKAGES = ("ai-edge-litert",)
 REQUIRES = "ai_edge_litert"
 EXTRA = "tflite"
+# Functions of Keras whose operators TFLite has not; see `Lowering.lacks`.
+LACKS = frozenset(
+    [
+        "arccos",
+        "arccosh",
+        "arcsin",
+        "arcsinh",
+        "arctan",
+        "arctanh",
+        "conv_transpose",
+        "cosh",
+        "cumprod",
+        "diagonal",
+        "erf",
+        "erfc",
+        "erfinv",
+        "fft",
+        "fft2",
+        "gelu",
+        "irfft",
+        "rfft",
+        "sinh",
+        "stft",
+        "tan",
+    ]
+)
+# Operators of files that a standard runtime does not open, or that keep a state.
+FOREIGN = r"FLEX|CUSTOM|VARIABLE|VAR_HANDLE|(READ|ASSIGN)_VARIABLE|CALL_ONCE|HASHTABLE"
 USE = """\
 ```python
 from keras_seq import export
@@ -50,7 +79,13 @@ def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) 
     from keras_seq.layers.recurrence import run_loop
 
     (folder / FOLDER).mkdir(parents=True)
-    rules = Lowering(functools.partial(run_loop, scan=scan), update_cache_slice)
+    rules = Lowering(
+        functools.partial(run_loop, scan=scan),
+        update_cache_slice,
+        scan=scan,
+        rfft=transform,
+        lacks=LACKS,
+    )
     functions = {signature.name: trace(signature, sizes, rules) for signature in signatures}
     with tempfile.TemporaryDirectory() as traced:
         saved_model.write_functions(functions, Path(traced))
@@ -65,16 +100,24 @@ def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) 
             with hide_messages("tensorflow", keep_on_error=False):
                 content = converter.convert()
         except Exception as error:
-            raise UserError(_explain(str(error), Path(traced))) from error
+            raise _refuse(str(error), list(functions.values())) from error
     (folder / FOLDER / FILE).write_bytes(content)
-    foreign = [
-        name for name in operators(folder) if name.startswith(("FLEX", "CUSTOM", "VARIABLE"))
-    ]
+    foreign = [name for name in operators(folder) if re.match(FOREIGN, name)]
     if foreign:
         raise UserError(
             f"The TFLite file needs {', '.join(foreign)}, which no standard LiteRT runtime has. "
             "Build the model from layers whose operators TFLite has built in."
         )
+
+
+def transform(x: Tensor, size: int) -> tuple[Tensor, Tensor] | None:
+    """Returns the Fourier transform of real numbers; the operator knows powers of two alone."""
+    import tensorflow as tf
+
+    if size & (size - 1):
+        return None
+    spectrum = tf.signal.rfft(x)
+    return tf.math.real(spectrum), tf.math.imag(spectrum)
 
 
 def update_cache_slice(cache: Tensor, new: Tensor, cache_position: Any) -> Tensor:
@@ -179,22 +222,11 @@ def scan(
     return outputs, state
 
 
-def _explain(message: str, traced: Path) -> str:
-    """Returns an error message that names the layers whose operators the converter refuses."""
+def _refuse(message: str, functions: Sequence[Any]) -> UserError:
+    """Returns the refusal of what the converter refuses in `message`."""
     refused = set(re.findall(r"tf\.(\w+)' op is neither", message))
-    # The name of a node is the names of its layers, from the outermost, and its own.
-    nodes = [node for node in saved_model.nodes(traced) if node.op in refused]
-    causes = {(" in ".join(reversed(node.name.split("/")[1:-1])), node.op) for node in nodes}
-    if not causes:
-        return (
-            "The model does not convert to TFLite with built-in operators only. The converter "
-            f"says: {message.strip()[:2000]}"
-        )
-    named = ", ".join(f"the layer {layer} has {op}" for layer, op in sorted(causes))
-    return (
-        f"The model does not convert to TFLite, which lacks these operators: {named}. "
-        "Build the layer from other operators, or export to the other formats only (--format)."
-    )
+    names = set() if refused else find_names(message, functions)
+    return refuse("TFLite", functions, refused, names)
 
 
 def operators(folder: Path) -> Counter[str]:

@@ -5,12 +5,17 @@ from typing import Any
 
 import tensorflow as tf
 
+from export.formats.layers import describe_layer, keep_scopes, record_scopes
+from export.formats.refusals import find_nodes, refuse_nodes
 from keras_seq.errors import UserError
 from keras_seq.layers.lowering import Lowering, use_lowering
 from keras_seq.signature import Signature
 
 # Operators that call back into Python, which no file can hold.
 PYTHON_FUNCTIONS = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
+# Operators that change a variable, and that draw random numbers.
+ASSIGNMENTS = r"Assign\w*VariableOp|ResourceScatter\w+|ResourceStridedSliceAssign"
+RANDOM = r"(Stateless)?(Parameterized|Truncated)?(Random|Multinomial)(?!GetKey|GetAlg)\w*"
 
 # How the token of a PyFunc begins that we place ourselves and take out again; see `onnx.rules`.
 PLACEHOLDER = "keras_seq:"
@@ -26,7 +31,7 @@ def trace(signature: Signature, sizes: dict[str, int], lowering: Lowering | None
 
     Raises:
         ValueError: If the outputs are not those that the signature names.
-        UserError: If the model calls a Python function.
+        UserError: If the model calls a Python function, changes a variable or draws random numbers.
     """
 
     def call(*inputs: Any) -> dict[str, Any]:
@@ -48,9 +53,22 @@ def trace(signature: Signature, sizes: dict[str, int], lowering: Lowering | None
         )
         for tensor in signature.bind(sizes).inputs
     ]
-    with use_lowering(lowering or Lowering()):
-        traced = tf.function(call, autograph=False).get_concrete_function(*specs)
-    _refuse_python_functions(traced.graph)
+    with use_lowering(lowering or Lowering()), record_scopes() as scopes:
+        try:
+            traced = tf.function(call, autograph=False).get_concrete_function(*specs)
+        except Exception as error:
+            layer = scopes.describe(scopes.failed or "")
+            if isinstance(error, UserError) or not layer:
+                raise
+            reason = str(error).strip().split("\n")[0][:300]
+            raise UserError(
+                f"{layer[0].upper()}{layer[1:]} cannot be exported: traced with the shapes "
+                f"{', '.join(map(str, specs))} it raises {type(error).__name__}: {reason}"
+            ) from error
+    keep_scopes(traced.graph, scopes)
+    _refuse_python_functions(traced)
+    refuse_nodes(traced, ASSIGNMENTS, _explain_assignment)
+    refuse_nodes(traced, RANDOM, _explain_random_numbers)
     return traced
 
 
@@ -65,16 +83,27 @@ def freeze(signature: Signature) -> Signature:
     return replace(signature, function=call, traced=traced)
 
 
-def _refuse_python_functions(graph: Any) -> None:
-    definition = graph.as_graph_def()
-    functions = (node for f in definition.library.function for node in f.node_def)
-    for node in (*definition.node, *functions):
+def _refuse_python_functions(traced: Any) -> None:
+    for node in find_nodes(traced):
         token = node.attr["token"].s.decode() if node.op in PYTHON_FUNCTIONS else PLACEHOLDER
         if not token.startswith(PLACEHOLDER):
-            # The name of a node is the names of its layers, from the outermost, and its own.
-            layers = " in ".join(reversed(node.name.split("/")[:-1])) or node.name
+            layer = describe_layer(traced.graph, node.name) or f"the operator {node.name}"
             raise UserError(
-                f"The model calls a Python function (tf.py_function or tf.numpy_function) in the "
-                f"layer {layers}, and no file can hold Python code. Write the function with "
-                "keras.ops, or leave it out of the model."
+                "The model calls a Python function (tf.py_function or tf.numpy_function) in "
+                f"{layer}, and no file can hold Python code. Write the function with keras.ops, or "
+                "leave it out of the model."
             )
+
+
+def _explain_assignment(layer: str, operator: str) -> str:
+    return (
+        f"{layer} cannot be exported: it changes a variable at every call, and a file keeps no "
+        "state between calls. Make the state an input and an output of the model."
+    )
+
+
+def _explain_random_numbers(layer: str, operator: str) -> str:
+    return (
+        f"{layer} cannot be exported: it draws random numbers in inference, so no two answers are "
+        "the same. Draw them only where training is True, or make them an input of the model."
+    )

@@ -28,7 +28,8 @@ def _to_snake_case(name: str) -> str:
 
 def make_unique(names: Iterable[str], taken: Iterable[str]) -> list[str]:
     """Returns names that every format can spell, none of them twice."""
-    used, unique = set(taken), []
+    # Functions that take inputs by name are often methods.
+    used, unique = {"self", *taken}, []
     for original in names:
         plain = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "_" for c in original)
         plain = plain if plain[:1].isalpha() else f"x{plain}"

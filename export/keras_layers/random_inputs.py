@@ -9,8 +9,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from export.keras_layers.patching import LOOKUP, patch_attributes
+from export.keras_layers.patching import LOOKUP, Rule, patch_attributes
 from export.keras_layers.provenance import find_origin
+from export.keras_layers.text import find_bytes, name_texts
+from export.keras_layers.vocabulary import get_vocabulary
 from keras_seq.signature import TensorSpec
 from keras_seq.typing import Tensor
 
@@ -25,10 +27,13 @@ class InputUse:
         vocabulary_size: Ids that the smallest embedding or encoding of it knows; None if there is
             none.
         padding: Value of masked steps; None if none are masked.
+        terms: Values to choose from: those that a lookup knows, and others unless they are an
+            error to it.
     """
 
     vocabulary_size: int | None = None
     padding: float | None = None
+    terms: list[Any] | None = None
 
     def limit_ids(self, vocabulary_size: int) -> None:
         self.vocabulary_size = min(vocabulary_size, self.vocabulary_size or vocabulary_size)
@@ -50,14 +55,14 @@ class Observed:
     def watch_layers(self) -> Iterator[None]:
         """Notes what the layers of any model that is traced inside the `with` block do."""
 
-        def watch(layer: type, note: Callable[[Any, InputUse], None]) -> tuple[type, str, Any]:
+        def watch(layer: type, note: Callable[[Any, InputUse], None]) -> Rule:
             stock = layer.__dict__["call"]
 
             def call(layer: Any, inputs: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-                # A placeholder has the name of its argument.
-                name = getattr(getattr(find_origin(inputs), "op", None), "name", "")
-                if name in self.uses:
-                    note(layer, self.uses[name])
+                # A placeholder has the name of its argument, and a string comes of its bytes.
+                source, _ = find_bytes(inputs) or (find_origin(inputs), None)
+                name = getattr(getattr(source, "op", None), "name", "")
+                note(layer, self.uses.get(name, InputUse()))
                 return stock(layer, inputs, *args, **kwargs)
 
             return layer, "call", call
@@ -73,23 +78,23 @@ class Observed:
         def note_masking(layer: Any, use: InputUse) -> None:
             use.padding = float(layer.mask_value)
 
-        def watch_words(layer: type) -> tuple[type, str, Any]:
-            stock = layer.__dict__["call"]
-
-            def call(layer: Any, *args: Any, **kwargs: Any) -> Tensor:
-                with tf.init_scope():
-                    self.words += [str(word) for word in layer.get_vocabulary()]
-                return stock(layer, *args, **kwargs)
-
-            return layer, "call", call
+        def note_words(layer: Any, use: InputUse) -> None:
+            # The table behind a TextVectorization has no public name.
+            lookup = getattr(layer, "_lookup_layer", layer)
+            terms = get_vocabulary(lookup).terms
+            self.words += [str(term) for term in terms]
+            if lookup.num_oov_indices == 0 and not lookup.invert:
+                use.terms = [term for term in use.terms or terms if term in set(terms)]
+            elif lookup.vocabulary_dtype != "string" and not lookup.invert and not use.terms:
+                use.terms = [*terms, 0, 1]
 
         with patch_attributes(
             [
                 watch(keras.layers.Embedding, note_embedding),
                 watch(keras.layers.CategoryEncoding, note_encoding),
                 watch(keras.layers.Masking, note_masking),
-                watch_words(keras.layers.TextVectorization),
-                watch_words(LOOKUP),
+                watch(keras.layers.TextVectorization, note_words),
+                watch(LOOKUP, note_words),
             ]
         ):
             yield
@@ -128,20 +133,24 @@ def draw_inputs(
 ) -> dict[str, np.ndarray]:
     """Returns `count` random rows for each input, with open dimensions of the sizes `sizes`."""
     generator = np.random.default_rng(seed)
-    arrays = {}
+    arrays, texts = {}, name_texts(inputs)
+    words = np.array(observed.words)
     for tensor in inputs:
         shape = [count, *(sizes.get(n, n) for n in tensor.shape[1:])]
+        name = tensor.name if tensor.name not in texts else texts[tensor.name][0].name
+        use = observed.uses.get(name, InputUse())
+        if use.terms:
+            array = generator.choice(use.terms, shape)
+            arrays[tensor.name] = array.astype(object if tensor.dtype == "string" else tensor.dtype)
+            continue
         if tensor.dtype == "string":
             # Every other row is a single word: lookups of whole texts know no others.
-            texts = [
-                " ".join(
-                    generator.choice(observed.words, 1 if i % 2 else generator.integers(0, 30))
-                )
+            rows = [
+                " ".join(generator.choice(words, 1 if i % 2 else generator.integers(0, 30)))
                 for i in range(int(np.prod(shape)))
             ]
-            arrays[tensor.name] = np.array(texts, object).reshape(shape)
+            arrays[tensor.name] = np.array(rows, object).reshape(shape)
             continue
-        use = observed.uses.get(tensor.name, InputUse())
         if tensor.dtype == "bool":
             array = generator.random(shape) < 0.5
         elif np.dtype(tensor.dtype).kind in "iu" or use.vocabulary_size is not None:

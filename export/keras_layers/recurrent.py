@@ -131,7 +131,28 @@ class UserCell:
         return output, tuple(tree.flatten(new_state))
 
 
-PATCHES = tuple(
-    (layer, "inner_loop", inner_loop)
-    for layer in (keras.layers.RNN, keras.layers.LSTM, keras.layers.GRU)
+def skip_dropout_masks(self: keras.layers.RNN, cell: Any, inputs: Tensor, states: Any) -> None:
+    """As `RNN._maybe_config_dropout_masks`, which draws masks that inference never reads."""
+
+
+def make_dropout_mask(self: Any, step_input: Tensor) -> Any:
+    """As `DropoutRNNCell.get_dropout_mask` where nothing is dropped: a mask of ones."""
+    count = getattr(self, "dropout_mask_count", None)
+    mask = ops.ones_like(step_input)
+    return mask if count is None else [mask] * count
+
+
+# What cells with dropout inherit; it has no public name.
+DROPOUT_CELL = next(
+    base for base in keras.layers.LSTMCell.__mro__ if "get_dropout_mask" in vars(base)
+)
+
+RULES = (
+    *(
+        (layer, "inner_loop", inner_loop)
+        for layer in (keras.layers.RNN, keras.layers.LSTM, keras.layers.GRU)
+    ),
+    (keras.layers.RNN, "_maybe_config_dropout_masks", skip_dropout_masks),
+    (DROPOUT_CELL, "get_dropout_mask", make_dropout_mask),
+    (DROPOUT_CELL, "get_recurrent_dropout_mask", make_dropout_mask),
 )

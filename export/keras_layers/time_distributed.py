@@ -29,4 +29,4 @@ def _join_steps(x: Tensor) -> Tensor:
     return ops.reshape(x, (-1, *ops.shape(x)[2:]))
 
 
-PATCHES = ((keras.layers.TimeDistributed, "call", call),)
+RULES = ((keras.layers.TimeDistributed, "call", call),)

@@ -142,6 +142,7 @@ class LoadedBundle:
     def run(
         self,
         signature: str,
+        /,
         *values: Any,
         seed: int | None = None,
         **inputs: Any,
@@ -151,7 +152,8 @@ class LoadedBundle:
         Args:
             signature: Its name.
             *values: Inputs without their names, in the order of the signature: texts, ids, a sound.
-            seed: Seed of random inputs that are left out: the same seed gives the same answer.
+            seed: Seed of random inputs that are left out: the same seed gives the same answer. It
+                is the input of that name where the signature has one.
             **inputs: Arrays, or what NumPy makes arrays of, by the names of the inputs; for a text
                 a list of strings. A text that is too long is cut, with a warning: a prompt loses
                 its beginning, any other text its end. Inputs with a default may be left out.
@@ -178,6 +180,7 @@ class LoadedBundle:
     def prepare(
         self,
         signature: str,
+        /,
         *values: Any,
         seed: int | None = None,
         **inputs: Any,
@@ -191,6 +194,8 @@ class LoadedBundle:
             UserError: As `run`.
         """
         spec = self._spec(signature)
+        if seed is not None and "seed" in (tensor.name for tensor in spec.inputs):
+            inputs, seed = {**inputs, "seed": seed}, None
         inputs = name_inputs(spec, values, inputs)
         require_inputs(spec, inputs)
         inputs, unread = encode_texts(spec, inputs, self._limits)
@@ -328,7 +333,9 @@ class LoadedBundle:
         for size, limit in self._limits.items():
             limit = min(limit, self._sizes.get(size, limit))
             if sizes.get(size, 0) > limit:
-                remedy = REMEDIES.get(size, "train and export with a larger --max-length")
+                remedy = REMEDIES.get(
+                    size.split("_")[0], "train and export with a larger --max-length"
+                )
                 raise UserError(
                     f"{spec.name}: {name_dimension(size)} is at most {limit}. Received: "
                     f"{sizes[size]}. Cut the input, or {remedy}."

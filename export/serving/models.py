@@ -136,7 +136,7 @@ class ServedSignature(Model):
             BusyError: If the queue is full.
             LateError: If its turn does not come in time.
         """
-        arrays, unread = self.bundle.loaded.prepare(self.signature, seed=seed, **inputs)
+        arrays, unread = self.bundle.loaded.prepare(self.signature, **{"seed": seed, **inputs})
         spec = self.spec
         rows = count_rows(spec, arrays)
         outputs = await self._batcher.submit(

@@ -10,7 +10,7 @@ No layer knows which format it is traced for.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -28,12 +28,20 @@ class Lowering:
         fuse_projections: Compute several small products as one, for runtimes in which every
             operator takes time of its own. It costs more than it saves where weights are variables,
             or where a compiler fuses operators.
+        scan: Function like `scan.scan`, which is the default.
+        rfft: Function of a tensor `(…, n)` and n that returns real and imaginary parts
+            `(…, n // 2 + 1)` of its Fourier transform; None for an n that the runtime cannot do.
+        lacks: Names of the functions of `keras.ops` that the runtime has no operators for, to be
+            made of others.
     """
 
     recurrence: Callable[..., Any] | None = None
     update_cache: Callable[..., Any] | None = None
     growing_caches: bool = False
     fuse_projections: bool = False
+    scan: Callable[..., Any] | None = None
+    rfft: Callable[..., Any] | None = None
+    lacks: Collection[str] = ()
 
 
 DEFAULT = Lowering()

@@ -1,7 +1,6 @@
 """A set of byte strings as a double-array trie: two integer tables that any runtime can walk."""
 
-import heapq
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +8,7 @@ import numpy as np
 from keras_seq.text.tables import narrow
 
 NONE = -1
-SEARCH_WIDTH = 4096  # starts that are tried together
+SEARCH_WIDTH = 1024  # starts that are tried together
 
 
 @dataclass(frozen=True)
@@ -36,49 +35,64 @@ class Trie:
     @classmethod
     def build(cls, values: Mapping[bytes, int]) -> "Trie":
         """Builds the trie of the keys of `values`, whose values are 0 or more."""
-        tree: dict = {}
-        for key, value in values.items():
-            node = tree
-            for byte in key:
-                node = node.setdefault(byte, {})
-            node[NONE] = value
-        # More than is ever used; untouched zeros take no memory.
-        capacity = SEARCH_WIDTH + 256 * (2 + sum(map(len, values)))
-        base, parent, value = (np.zeros(capacity, "int32") for _ in range(3))
-        value[0] = tree.pop(NONE, NONE) - NONE
-        used = np.zeros(capacity, bool)
-        used[0] = True
-        free, end, pending = 1, 1, [(-len(tree), 0, tree)]
-        while pending:
-            # Nodes with many children first: the others fit into the gaps.
-            _, slot, children = heapq.heappop(pending)
-            if not children:
-                continue
-            bytes_ = np.array(sorted(children))
-            while used[free]:
-                free += 1
-            start = _find_start(used, bytes_, max(0, free - bytes_[0]))
-            base[slot], slots_of_children = start, start + bytes_
-            used[slots_of_children] = True
-            parent[slots_of_children] = slot - NONE
-            end = max(end, int(slots_of_children[-1]) + 1)
-            for byte, child_slot in zip(bytes_.tolist(), slots_of_children.tolist(), strict=True):
-                child = children[byte]
-                value[child_slot] = child.pop(NONE, NONE) - NONE
-                heapq.heappush(pending, (-len(child), child_slot, child))
-        slots = end + 256  # so that no byte leads out of the tables
+        children, ends = _make_nodes(values)
+        slots = _place_nodes(children)
+        size = int(slots.max()) + 257  # so that no byte leads out of the tables
+        base, parent, value = np.zeros(size, "int32"), *np.full((2, size), NONE, "int32")
+        value[slots] = ends
+        for slot, nodes in zip(slots.tolist(), children, strict=True):
+            for byte, node in nodes.items():
+                base[slot] = slots[node] - byte
+                parent[slots[node]] = slot
         longest = max(map(len, values), default=0)
-        parent, value = (table[:slots] + NONE for table in (parent, value))
-        return cls(narrow(base[:slots]), narrow(parent), narrow(value), longest, end)
+        return cls(narrow(base), narrow(parent), narrow(value), longest, size - 256)
 
 
-def _find_start(used: np.ndarray, bytes_: np.ndarray, start: int) -> int:
-    """Returns the first start from `start` on at which the slot of every byte is free."""
-    if not used[start + bytes_].any():
-        return start
-    while True:
-        starts = np.arange(start, start + SEARCH_WIDTH)
-        fits = ~used[starts[:, None] + bytes_].any(axis=1)
-        if fits.any():
-            return int(starts[fits.argmax()])
-        start += SEARCH_WIDTH
+def _make_nodes(values: Mapping[bytes, int]) -> tuple[list[dict[int, int]], list[int]]:
+    """Returns the children of each node by byte, and the value of the key that ends there or -1."""
+    children: list[dict[int, int]] = [{}]
+    ends = [NONE]
+    for key, value in values.items():
+        node = 0
+        for byte in key:
+            child = children[node].setdefault(byte, len(children))
+            if child == len(children):
+                children.append({})
+                ends.append(NONE)
+            node = child
+        ends[node] = value
+    return children, ends
+
+
+def _place_nodes(children: Sequence[Mapping[int, int]]) -> np.ndarray:
+    """Returns the slot of each node: those of one parent are at one start plus their bytes.
+
+    Nodes of many children come first, from the first place that fits. A place that was searched in
+    vain is not searched again for as many children, so the time grows with the number of nodes.
+    What they leave free goes to the children of nodes that have only one.
+    """
+    slots = np.zeros(len(children), "int64")
+    # More than is ever used; untouched ones take no memory.
+    free = np.ones(4 * SEARCH_WIDTH + 256 * (2 + len(children)), bool)
+    free[0] = False
+    several = sorted((n for n in children if len(n) > 1), key=len, reverse=True)
+    start = count = 0
+    for nodes in several:
+        if len(nodes) != count:
+            start, count = 0, len(nodes)
+        while True:
+            fits = np.ones(SEARCH_WIDTH, bool)
+            for byte in nodes:
+                fits &= free[start + byte : start + byte + SEARCH_WIDTH]
+            first = int(fits.argmax())
+            if fits[first]:
+                break
+            start += SEARCH_WIDTH
+        for byte, node in nodes.items():
+            slots[node] = start + first + byte
+            free[start + first + byte] = False
+    single = [pair for nodes in children if len(nodes) == 1 for pair in nodes.items()]
+    places = 256 + np.flatnonzero(free[256 : 256 + len(children)])  # so that no start is negative
+    for (_, node), place in zip(single, places.tolist(), strict=False):
+        slots[node] = place
+    return slots

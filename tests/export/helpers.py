@@ -1,9 +1,17 @@
 """What several tests of bundles use."""
 
 import json
+import re
 import shutil
 
-from export import bundle
+import numpy as np
+import pytest
+from keras import tree
+
+import export
+from export import bundle, formats
+from export.formats import module as find_format
+from keras_seq.errors import UserError
 from keras_seq.signature import DIMENSIONS
 
 LETTERS = {word: letter for letter, word in DIMENSIONS.items()}
@@ -44,3 +52,34 @@ def copy_with_schema_1(source, folder):
     old["sha256"] = bundle._own_sha256(old)
     (folder / "manifest.json").write_text(json.dumps(old), "utf-8")
     return manifest
+
+
+def assert_exports(model, folder, inputs, *, formats=formats.NAMES, atol=1e-5, **options):
+    """Exports a model and compares every format with the model itself on `inputs`, by name."""
+    export.export(model, folder, formats, **options)
+    arrays = list(inputs.values())
+    expected = model([np.asarray(a) for a in arrays] if len(arrays) > 1 else arrays[0])
+    if not isinstance(expected, dict):
+        outputs = export.load(folder, formats[0]).signatures["predict"].outputs
+        expected = dict(zip((t.name for t in outputs), tree.flatten(expected), strict=True))
+    for format in formats:
+        found = export.load(folder, format).predict(**inputs)
+        for name, value in expected.items():
+            for i, part in enumerate(tree.flatten(value)):
+                key = name if part is value else f"{name}_{i}"
+                message = f"{format} {key}"
+                np.testing.assert_allclose(found[key], part, atol=atol, rtol=1e-4, err_msg=message)
+    if "tflite" in formats:
+        operators = find_format("tflite").operators(folder)
+        assert not [name for name in operators if "VAR" in name or name.startswith("CALL_ONCE")]
+
+
+def assert_refused(model, folder, words, formats, **options):
+    """Exports a model to each format alone; checks that one sentence of ours refuses it."""
+    for format in formats:
+        with pytest.raises(UserError, match=words) as error:
+            export.export(model, folder / format, [format], **options)
+        text = str(error.value)
+        assert not re.search(r"\x1b|Traceback|loc\(|Exception encountered|tf2onnx", text), text
+        assert len(text) < 600
+        assert not (folder / format).exists()

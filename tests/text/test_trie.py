@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -34,3 +36,19 @@ def test_large_values_take_wider_tables():
     for key in (b"0", b"7", b"39999", b"12345"):
         assert found(trie, key) == keys[key]
     assert found(trie, b"40000") == -1
+
+
+def test_the_time_to_build_grows_with_the_keys():
+    """Ten times the keys take about ten times as long, not a hundred times."""
+
+    def measure(count):
+        keys = {f"{7919 * i % count:x}-{i % 97}".encode(): i for i in range(count)}
+        start = time.process_time()
+        trie = Trie.build(keys)
+        seconds = time.process_time() - start
+        for key in list(keys)[::997]:
+            assert found(trie, key) == keys[key]
+        assert len(trie.base) < 1.2 * len({key[:i] for key in keys for i in range(9)}) + 600
+        return seconds
+
+    assert measure(50_000) < 40 * max(measure(5_000), 0.02)

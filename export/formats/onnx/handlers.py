@@ -45,6 +45,48 @@ def convert_erfc(context: Any, node: Any, name: str, _: Any) -> None:
     _replace_node(context, node, "Sub", [one.output[0], erf.output[0]])
 
 
+def convert_expm1(context: Any, node: Any, name: str, _: Any) -> None:
+    """expm1(x) = exp(x) - 1, which tf2onnx does not know."""
+    power = context.make_node("Exp", node.input[:])
+    one = context.make_const(f"{name}/one", np.ones((), "float32"))
+    _replace_node(context, node, "Sub", [power.output[0], one.output[0]])
+
+
+def convert_log1p(context: Any, node: Any, name: str, _: Any) -> None:
+    """log1p(x) = log(1 + x), which tf2onnx knows as a pattern alone."""
+    one = context.make_const(f"{name}/one", np.ones((), "float32"))
+    total = context.make_node("Add", [node.input[0], one.output[0]])
+    _replace_node(context, node, "Log", [total.output[0]])
+
+
+def convert_floor_mod(context: Any, node: Any, name: str, _: Any) -> None:
+    """The rest of a division, with the sign of the divisor. tf2onnx rounds integers to zero."""
+    x, y = node.input
+    if context.get_dtype(x) in INTEGERS:
+        _replace_node(context, node, "Mod", [x, y])
+        return
+    quotient = context.make_node("Floor", context.make_node("Div", [x, y]).output)
+    product = context.make_node("Mul", [quotient.output[0], y])
+    _replace_node(context, node, "Sub", [x, product.output[0]])
+
+
+def convert_floor_division(context: Any, node: Any, name: str, _: Any) -> None:
+    """A division rounded down. tf2onnx rounds integers to zero."""
+    x, y = node.input
+    if context.get_dtype(x) not in INTEGERS:
+        quotient = context.make_node("Div", [x, y])
+        _replace_node(context, node, "Floor", quotient.output)
+        return
+    rest = context.make_node("Mod", [x, y])
+    multiple = context.make_node("Sub", [x, rest.output[0]])
+    _replace_node(context, node, "Div", [multiple.output[0], y])
+
+
+def refuse_node(context: Any, node: Any, name: str, _: Any) -> None:
+    """Refuses an operator of which tf2onnx makes others that compute something else."""
+    raise ValueError(f"{node.type} is not what ONNX makes of it.")
+
+
 def convert_slice_update(context: Any, node: Any, name: str, _: Any) -> None:
     """Concatenates the part before a slice, the slice, and the part after it.
 
@@ -54,6 +96,9 @@ def convert_slice_update(context: Any, node: Any, name: str, _: Any) -> None:
     # The slice moves along one axis: on any other it begins at a constant and spans everything.
     begins = node.inputs[2].inputs if node.inputs[2].type == "Concat" else [node.inputs[2]]
     moving = [axis for axis, begin in enumerate(begins) if not _is_constant(begin)]
+    if not moving:  # A constant place, on the axis where the update is smaller.
+        sizes = zip(context.get_shape(whole), context.get_shape(update), strict=True)
+        moving = [axis for axis, (size, part) in enumerate(sizes) if size != part][:1] or [0]
     if len(moving) != 1:
         raise ValueError(f"{name} does not update a part of one axis that moves: {moving}")
     axis = moving[0]
@@ -94,9 +139,16 @@ def _is_constant(node: Any) -> bool:
     return node.is_const()
 
 
+INTEGERS = (TensorProto.INT8, TensorProto.INT16, TensorProto.INT32, TensorProto.INT64)
+
 HANDLERS = {
+    "FloorDiv": (convert_floor_division, []),
+    "FloorMod": (convert_floor_mod, []),
+    "CTCGreedyDecoder": (refuse_node, []),
     "PyFunc": (convert_placeholder, []),
     "Erfc": (convert_erfc, []),
+    "Expm1": (convert_expm1, []),
+    "Log1p": (convert_log1p, []),
     "SelectV2": (convert_select, []),
     "Less": (convert_comparison, []),
     "Greater": (convert_comparison, []),

@@ -20,6 +20,7 @@ from export.formats.trace import PLACEHOLDER
 from keras_seq.layers.cells import GRUCell, LSTMCell, RNNCell
 from keras_seq.layers.lowering import Lowering
 from keras_seq.layers.recurrence import run_loop
+from keras_seq.layers.scan import scan
 from keras_seq.typing import Tensor
 
 # Keras's order of the gates (i, f, g, o and z, r, g) in ONNX's order.
@@ -41,9 +42,21 @@ OPERATORS = {
 }
 
 
+# Functions of Keras whose operators ONNX has not; see `Lowering.lacks`.
+LACKS = frozenset({"erfinv", "fft", "fft2", "irfft", "rfft", "stft"})
+
+
 def make_lowering() -> Lowering:
     """Returns the rules for one signature: caches of its steps share their indices."""
-    return Lowering(place_recurrence, ScatterRule(), growing_caches=True, fuse_projections=True)
+    return Lowering(
+        place_recurrence,
+        ScatterRule(),
+        growing_caches=True,
+        fuse_projections=True,
+        scan=scan_forwards,
+        rfft=place_transform,
+        lacks=LACKS,
+    )
 
 
 def place_recurrence(
@@ -58,7 +71,7 @@ def place_recurrence(
     """As `keras_seq.layers.recurrence.run_loop`, in one operator of the graph."""
     attributes = _attributes(cell, reverse)
     if attributes is None:
-        return run_loop(cell, inputs, state, mask, reverse=reverse, sequence=sequence)
+        return run_forwards(cell, inputs, state, mask, reverse=reverse, sequence=sequence)
     order = GATES[attributes["operator"]]
 
     lengths = None
@@ -120,6 +133,51 @@ def place_recurrence(
     return tf.where((before > 0)[:, :, None], outputs, state[0][:, None, :]), state_out
 
 
+def run_forwards(
+    cell: Any,
+    inputs: Tensor,
+    state: tuple[Tensor, ...],
+    mask: Tensor | None = None,
+    *,
+    reverse: bool = False,
+    sequence: bool = True,
+) -> tuple[Tensor | None, tuple[Tensor, ...]]:
+    """As `run_loop`, on flipped inputs in reverse.
+
+    tf2onnx keeps the outputs of a loop in the order of its turns, wherever they are written.
+    """
+    if not reverse:
+        return run_loop(cell, inputs, state, mask, sequence=sequence)
+    mask = None if mask is None else mask[:, ::-1]
+    outputs, state = run_loop(cell, inputs[:, ::-1], state, mask, sequence=sequence)
+    return None if outputs is None else outputs[:, ::-1], state
+
+
+def scan_forwards(
+    step: Any, state: tuple[Tensor, ...], xs: Any, *, reverse: bool = False, collect: int = 1
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """As `keras_seq.layers.scan.scan`, on flipped inputs in reverse; see `run_forwards`."""
+    if not reverse:
+        return scan(step, state, xs, collect=collect)
+    outputs, state = scan(step, state, tuple(x[::-1] for x in xs), collect=collect)
+    return tuple(part[::-1] for part in outputs), state
+
+
+def place_transform(x: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Returns the Fourier transform of real numbers `(…, n)`, in one operator of the graph."""
+    shape, bins = tf.shape(x), size // 2 + 1
+    flat = tf.reshape(x, [-1, size, 1])
+    attributes = {"operator": "DFT", "onesided": 1, "axis": 1, "inputs": ["input"]}
+    (found,) = tf.raw_ops.PyFunc(
+        input=[flat], token=PLACEHOLDER + json.dumps(attributes), Tout=[tf.float32]
+    )
+    found = tf.ensure_shape(found, [None, bins, 2])  # real and imaginary parts
+    outer = tf.concat([shape[:-1], [bins]], axis=0)
+    real, imaginary = (tf.reshape(found[..., part], outer) for part in range(2))
+    static = [*x.shape[:-1], bins]
+    return tf.ensure_shape(real, static), tf.ensure_shape(imaginary, static)
+
+
 def _is_zeros(tensor: Tensor) -> bool:
     """Whether a state is known to be zeros, as the node's own initial state is."""
     if getattr(tensor, "op", None) is not None and tensor.op.type == "Fill":
@@ -136,14 +194,17 @@ def _attributes(cell: Any, reverse: bool) -> dict[str, Any] | None:
     names = [getattr(cell, role).__name__ for role in roles]
     if not ACTIVATIONS.keys() >= set(names):
         return None
-    kinds, alpha, beta = zip(*(ACTIVATIONS[name] for name in names), strict=True)
+    used = [ACTIVATIONS[name] for name in names]
+    # The node takes the numbers in the order of the activations that have any.
+    numbers = [(alpha, beta) for _, alpha, beta in used if alpha]
     attributes = {
         "operator": operator,
         "hidden_size": int(cell.units),
         "direction": "reverse" if reverse else "forward",
-        "activations": kinds,
+        "activations": [kind for kind, _, _ in used],
     }
-    if any(alpha):
+    if numbers:
+        alpha, beta = zip(*numbers, strict=True)
         attributes |= {"activation_alpha": alpha, "activation_beta": beta}
     if operator == "GRU":
         attributes["linear_before_reset"] = int(cell.reset_after)

@@ -3,7 +3,9 @@
 import contextlib
 import copy
 import functools
+import logging
 import os
+import re
 import types
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,8 +22,8 @@ from export.formats.onnx import WEIGHTS, output_name
 from export.formats.onnx.graph import simplify
 from export.formats.onnx.handlers import HANDLERS
 from export.formats.onnx.rules import make_lowering
+from export.formats.refusals import find_names, refuse
 from export.formats.trace import trace
-from keras_seq.errors import UserError
 from keras_seq.messages import hide_messages
 from keras_seq.signature import Signature
 
@@ -37,25 +39,56 @@ def write_files(signatures: Sequence[Signature], folder: Path, sizes: dict[str, 
     models = {}
     for signature in signatures:
         traced = trace(signature, sizes, make_lowering())
+        errors = ErrorLog()
         try:
-            with hide_messages("tensorflow", "tf2onnx", keep_on_error=False):
+            with hide_messages("tensorflow", "tf2onnx", keep_on_error=False), errors.listen():
                 model = _convert(traced, signature)
+            if errors.nodes:
+                raise ValueError(f"tf2onnx does not know {errors.nodes}")
             simplify(model)
             _name_dimensions(model, signature.bind(sizes))
             onnx.checker.check_model(model, full_check=True)
-        except (
-            ValueError,
-            RuntimeError,
-            onnx.checker.ValidationError,
-            onnx.shape_inference.InferenceError,
-        ) as error:
-            raise UserError(
-                f"The signature {signature.name} does not convert to ONNX: {error}"
-            ) from error
+        except MemoryError:
+            raise
+        except Exception as error:
+            names = errors.nodes or find_names(str(error), [traced])
+            raise refuse("ONNX", [traced], errors.operators, names) from error
         models[signature.name] = model
     _share_weights(list(models.values()), folder / WEIGHTS)
     for name, model in models.items():
         onnx.save(model, str(folder / f"{name}.onnx"))
+
+
+class ErrorLog(logging.Handler):
+    """What tf2onnx says of nodes that it cannot convert; it raises no error for most of them.
+
+    Attributes:
+        nodes: Names of the nodes.
+        operators: TensorFlow's names of their operators, where the log has them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.nodes: set[str] = set()
+        self.operators: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if unknown := re.match(r"Tensorflow op \[(\S+): (\w+)\] is not supported", message):
+            self.nodes.add(unknown[1])
+            self.operators.add(unknown[2])
+        elif failed := re.match(r"Failed to convert node '([^']+)'", message):
+            self.nodes.add(failed[1])
+
+    @contextlib.contextmanager
+    def listen(self) -> Iterator[None]:
+        """Reads what tf2onnx logs inside the `with` block."""
+        logger = logging.getLogger("tf2onnx")
+        logger.addHandler(self)
+        try:
+            yield
+        finally:
+            logger.removeHandler(self)
 
 
 def _share_weights(models: list[Any], path: Path) -> None:

@@ -7,6 +7,8 @@ import pytest
 from export import formats
 from keras_seq import layers
 from keras_seq.backbones import RecurrentBackbone, TransformerBackbone
+from keras_seq.layers.cells import LSTMCell
+from keras_seq.layers.recurrence import run_recurrence
 from keras_seq.signature import Signature, TensorSpec
 from tests.token_models import TokenBackbone
 
@@ -137,3 +139,52 @@ def test_integers_are_compared_as_integers(tmp_path, format):
     outputs = write_and_open([signature], {"B": 4}, tmp_path, format)("run", {"x": x, "y": y})
     assert outputs["less"].tolist() == [1, 0, 0, 1]
     assert outputs["more"].tolist() == [0, 1, 0, 0]
+
+
+@pytest.mark.parametrize("format", formats.NAMES)
+def test_integers_are_divided_downwards(tmp_path, format):
+    """Not towards zero, as in C."""
+
+    def call(x, y):
+        ops = keras.ops
+        return {
+            "quotient": ops.floor_divide(x, y),
+            "rest": ops.mod(x, y),
+            "real": ops.floor_divide(ops.cast(x, "float32"), ops.cast(y, "float32")),
+        }
+
+    x, y = np.array([-7, 7, -7, 7, -6], "int32"), np.array([2, 2, -2, -2, 3], "int32")
+    tensors = (TensorSpec("x", "int32", ("B",)), TensorSpec("y", "int32", ("B",)))
+    outputs = [TensorSpec(name, "int32", ("B",)) for name in ("quotient", "rest")]
+    outputs.append(TensorSpec("real", "float32", ("B",)))
+    signature = Signature("run", tensors, tuple(outputs), call)
+    found = write_and_open([signature], {"B": 5}, tmp_path, format)("run", {"x": x, "y": y})
+    np.testing.assert_array_equal(found["quotient"], x // y)
+    np.testing.assert_array_equal(found["rest"], x % y)
+    np.testing.assert_array_equal(found["real"], x // y)
+
+
+@pytest.mark.parametrize("activation", ["linear", "hard_sigmoid", "relu"])
+def test_activations_of_one_node(tmp_path, activation):
+    """Whose numbers the node takes in the order of the activations that have any."""
+    stock = keras.layers.LSTM(UNITS, activation, recurrent_activation="sigmoid")
+    stock.build((None, STEPS, WIDTH))
+    cell = LSTMCell(
+        stock.cell.kernel, stock.cell.recurrent_kernel, stock.cell.bias, stock.cell.activation
+    )
+
+    def call(x):
+        state = (keras.ops.zeros((4, UNITS)),) * 2
+        _, (hidden, _) = run_recurrence(cell, x, state, sequence=False)
+        return {"hidden": hidden}
+
+    signature = Signature(
+        "run",
+        (TensorSpec("x", "float32", ("B", STEPS, WIDTH)),),
+        (TensorSpec("hidden", "float32", ("B", UNITS)),),
+        call,
+    )
+    x = GENERATOR.normal(size=(4, STEPS, WIDTH)).astype("float32")
+    found = write_and_open([signature], {"B": 4}, tmp_path, "onnx")("run", {"x": x})
+    np.testing.assert_allclose(found["hidden"], stock(x), atol=2e-5, rtol=1e-5)
+    assert formats.module("onnx").operators(tmp_path)["LSTM"] == 1

@@ -28,6 +28,6 @@ def test_a_python_function_of_the_user_is_refused_by_name(tmp_path, format, call
     """It must not reach the handler of our own placeholder, which is a PyFunc, too."""
     inputs = keras.Input((3,), name="x")
     model = keras.Model(inputs, Doubled(call_python, name="doubled")(inputs))
-    with pytest.raises(UserError, match=r"a Python function .* in the layer doubled"):
+    with pytest.raises(UserError, match=r"a Python function .* in the layer 'doubled' \(Doubled\)"):
         export.export(model, tmp_path / "b", [format])
     assert not list(tmp_path.iterdir())

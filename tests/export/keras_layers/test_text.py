@@ -69,18 +69,39 @@ def test_a_text_without_an_axis_of_its_own(tmp_path):
     np.testing.assert_allclose(found, np.asarray(layer(np.array(TEXTS))), atol=1e-6)
 
 
-def test_integer_lookup(tmp_path):
-    codes = keras.Input((4,), dtype="int64", name="codes")
-    made, outputs = {}, {}
-    for name, mask_token in (("plain", None), ("masked", 0)):
-        made[name] = layers.IntegerLookup(vocabulary=[7, 40, 2**40], mask_token=mask_token)
-        outputs[name] = layers.Rescaling(1.0, name=name)(made[name](codes))
-    export.export(keras.Model(codes, outputs), tmp_path / "b")
-    values = np.array([[7, 0, 8, 2**40], [40, 40, -1, 7]])
+def test_two_texts_are_each_as_long_as_they_are(tmp_path):
+    title = keras.Input((1,), dtype="string", name="title")
+    body = keras.Input((1,), dtype="string", name="body")
+    layer = layers.TextVectorization(output_sequence_length=4, vocabulary=VOCABULARY)
+    words = layers.StringLookup(vocabulary=VOCABULARY, output_mode="one_hot")
+    outputs = {
+        "title": layers.Rescaling(1.0)(layer(title)),
+        "body": layers.Rescaling(1.0)(layer(body)),
+        "word": words(body),
+    }
+    export.export(keras.Model([title, body], outputs), tmp_path / "b", max_bytes=64)
+    titles, bodies = ["the film", "x"], ["good", "  the film was good, was it?"]
     for format in formats.NAMES:
-        found = export.load(tmp_path / "b", format).predict(codes=values)
-        for name, layer in made.items():
-            np.testing.assert_array_equal(found[name], layer(values))
+        loaded = export.load(tmp_path / "b", format)
+        found = loaded.predict(title=titles, body=bodies)
+        np.testing.assert_array_equal(found["title_1"], layer(np.array(titles)))
+        np.testing.assert_array_equal(found["body_1"], layer(np.array(bodies)))
+        np.testing.assert_array_equal(found["word"], words(np.array(bodies)))
+    with pytest.warns(UserWarning, match="too long"):
+        loaded.predict(title=["x" * 70], body=["good"])
+
+
+def test_a_text_beside_an_input_of_the_name_of_its_length(tmp_path):
+    title = keras.Input((1,), dtype="string", name="title")
+    length = keras.Input((2,), name="title_length")
+    layer = layers.TextVectorization(output_sequence_length=4, vocabulary=VOCABULARY)
+    joined = layers.Concatenate()([layers.Rescaling(1.0)(layer(title)), length])
+    export.export(keras.Model([title, length], joined), tmp_path / "b", max_bytes=32)
+    for format in formats.NAMES:
+        found = export.load(tmp_path / "b", format).predict(
+            title_text=["the film"], title_length=np.array([[3.0, 4.0]])
+        )
+        np.testing.assert_array_equal(found["concatenate"], [[2, 3, 0, 0, 3, 4]])
 
 
 def test_strings_are_no_output(tmp_path):

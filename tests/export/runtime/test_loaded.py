@@ -254,3 +254,17 @@ def test_texts_are_read_from_outputs_of_any_shape(bundles):
     assert loaded.read_texts({"text": text, "length": length}) == texts
     assert loaded.read_texts({"x": text[0], "x_length": length[0], "length": 0}, "x") == texts[0]
     assert loaded.labels == loaded.manifest["labels"] != []
+
+
+@pytest.mark.parametrize("name", ["seed", "signature", "self", "values", "inputs", "name"])
+def test_an_input_has_any_name(tmp_path, name):
+    """Whatever the arguments of `LoadedBundle.run` are called."""
+    import keras
+
+    x = keras.Input((3,), name=name)
+    export.export(keras.Model(x, keras.layers.Rescaling(2.0)(x)), tmp_path / "b", ["onnx"])
+    loaded = export.load(tmp_path / "b")
+    (spec,) = loaded.signatures["predict"].inputs
+    assert spec.name == ("self_1" if name == "self" else name)
+    found = loaded.run("predict", **{spec.name: np.ones((2, 3))})
+    np.testing.assert_array_equal(found["rescaling"], np.full((2, 3), 2.0))
