@@ -1,11 +1,11 @@
-"""Configurations of old Keras files, and what has to be changed for the last Keras 2 to read them."""
+"""Configurations of old Keras files, changed so that the last Keras 2 reads them."""
 
 import copy
 import re
 from collections.abc import Iterator
 from typing import Any
 
-# Names that classes had in some version, and arguments which that version had as a matter of course.
+# Names that classes had in some version, and arguments that these classes did not have to write.
 OLD_CLASSES: dict[str, tuple[str, dict[str, Any]]] = {
     "CuDNNLSTM": ("LSTM", {"activation": "tanh", "recurrent_activation": "sigmoid"}),
     "CuDNNGRU": (

@@ -114,9 +114,7 @@ def _watch_embeddings() -> Iterator[list[tuple[int, set[float]]]]:
         tf_keras.layers.Embedding.call = before
 
 
-def _draw(
-    model: Any, tensor: Any, shape: list[int], vocabulary: int | None, generator: Any
-) -> Any:
+def _draw(model: Any, tensor: Any, shape: list[int], vocabulary: int | None, generator: Any) -> Any:
     import tensorflow as tf
 
     if tensor.dtype == tf.string:

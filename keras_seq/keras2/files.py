@@ -83,7 +83,11 @@ def read_saved_model_config(path: Path) -> dict[str, Any] | None:
             metadata = nodes[0].user_object.metadata
     described = json.loads(metadata) if metadata else {}
     config = described.get("model_config")
-    if config is None and isinstance(described.get("config"), dict) and described["config"].get("layers"):
+    if (
+        config is None
+        and isinstance(described.get("config"), dict)
+        and described["config"].get("layers")
+    ):
         config = {"class_name": described["class_name"], "config": described["config"]}
     return config
 

@@ -15,9 +15,18 @@ OURS = {"LocallyConnected1D": LocallyConnected1D, "ThresholdedReLU": Thresholded
 # Layers that do something in training only, and were left out of Keras 3.
 TRAINING_ONLY = ("RandomHeight", "RandomWidth")
 # Arguments that choose how the same numbers are computed, or that the model's inputs say.
-WITHOUT_EFFECT = frozenset(
-    "batch_input_shape dynamic fused implementation input_length input_shape query_shape key_shape "
-    "softmax_robust_masking value_shape vocabulary_size".split()  # noqa: SIM905
+WITHOUT_EFFECT = (
+    "batch_input_shape",
+    "dynamic",
+    "fused",
+    "implementation",
+    "input_length",
+    "input_shape",
+    "key_shape",
+    "query_shape",
+    "softmax_robust_masking",
+    "value_shape",
+    "vocabulary_size",
 )
 ACTIVATIONS = ("activation", "recurrent_activation")
 RNN_STATE = "rnn_state"  # Keras 3 counts the states of a stateful layer among its weights.

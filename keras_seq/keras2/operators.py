@@ -12,25 +12,36 @@ from keras_seq.typing import Tensor
 
 # Parts of TensorFlow whose functions compute, and do nothing else: a file names what is called.
 MODULES = ("bitwise", "linalg", "math", "nn", "signal")
-FUNCTIONS = frozenset(
-    """
-    abs acos acosh add add_n argmax argmin argsort asin asinh atan atan2 atanh boolean_mask
-    broadcast_to broadcast_dynamic_shape broadcast_static_shape cast clip_by_norm clip_by_value
-    concat convert_to_tensor cos cosh cumsum divide edit_distance einsum ensure_shape equal exp
-    expand_dims eye fill floor gather gather_nd greater greater_equal identity
-    image.adjust_brightness image.adjust_contrast image.central_crop image.crop_to_bounding_box
-    image.flip_left_right image.flip_up_down image.pad_to_bounding_box image.resize
-    image.rgb_to_grayscale image.rot90 keras.activations.relu less less_equal linspace logical_and
-    logical_not logical_or matmul maximum meshgrid minimum multiply negative no_op norm not_equal
-    one_hot ones ones_like pad pow range rank realdiv reduce_all reduce_any reduce_logsumexp
-    reduce_max reduce_mean reduce_min reduce_prod reduce_sum repeat reshape reverse
-    reverse_sequence roll round scalar_mul scatter_nd searchsorted sequence_mask shape shape_n
-    sigmoid sign sin sinh size slice sort split sqrt square squeeze stack stop_gradient
-    strided_slice subtract tan tanh tensor_scatter_nd_add tensor_scatter_nd_update tensordot tile
-    to_float to_int32 transpose truediv truncatediv truncatemod tuple unique unstack where zeros
-    zeros_like strings.length strings.lower strings.upper strings.strip strings.join
-    """.split()  # noqa: SIM905
-)
+OTHERS = """
+abs acos acosh add add_n argmax argmin argsort asin asinh atan atan2 atanh boolean_mask broadcast_to
+broadcast_dynamic_shape broadcast_static_shape cast clip_by_norm clip_by_value concat
+convert_to_tensor cos cosh cumsum divide edit_distance einsum ensure_shape equal exp expand_dims eye
+fill floor gather gather_nd greater greater_equal identity image.adjust_brightness
+image.adjust_contrast image.central_crop image.crop_to_bounding_box image.flip_left_right
+image.flip_up_down image.pad_to_bounding_box image.resize image.rgb_to_grayscale image.rot90 less
+less_equal linspace logical_and logical_not logical_or matmul maximum meshgrid minimum multiply
+negative norm not_equal one_hot ones ones_like pad pow range rank realdiv reduce_all reduce_any
+reduce_logsumexp reduce_max reduce_mean reduce_min reduce_prod reduce_sum repeat reshape reverse
+reverse_sequence roll round scalar_mul scatter_nd searchsorted sequence_mask shape shape_n sigmoid
+sign sin sinh size slice sort split sqrt square squeeze stack stop_gradient strided_slice subtract
+tan tanh tensor_scatter_nd_add tensor_scatter_nd_update tensordot tile transpose truediv truncatediv
+truncatemod tuple unique unstack where zeros zeros_like strings.length strings.lower strings.upper
+strings.strip strings.join
+"""
+FUNCTIONS = frozenset(OTHERS.split())
+# Nodes of a graph, as TensorFlow 2.0 to 2.3 wrote them.
+NODES = """
+Abs Add AddN AddV2 All Any ArgMax ArgMin BatchMatMul BatchMatMulV2 BatchMatMulV3 BiasAdd BroadcastTo
+Cast Ceil ClipByValue Concat ConcatV2 Cos Cumsum Div DivNoNan Einsum Elu Equal Erf Exp ExpandDims
+Expm1 Fill Floor FloorDiv FloorMod Gather GatherNd GatherV2 Greater GreaterEqual Identity L2Loss
+LeakyRelu Less LessEqual LinSpace Log Log1p LogSoftmax LogicalAnd LogicalNot LogicalOr MatMul
+MatrixBandPart Max Maximum Mean Min Minimum MirrorPad Mod Mul MulNoNan Neg NotEqual OneHot OnesLike
+Pack Pad PadV2 Pow Prod Range Rank RealDiv Reciprocal Relu Relu6 Reshape ReverseSequence ReverseV2
+Rint Round Rsqrt Select SelectV2 Selu Shape Sigmoid Sign Sin Size Slice Softmax Softplus Softsign
+Split SplitV Sqrt Square SquaredDifference Squeeze StopGradient StridedSlice Sub Sum Tan Tanh Tile
+TopK TopKV2 Transpose Unpack Where Xdivy Xlogy ZerosLike
+"""
+GRAPH_OPERATORS = frozenset(NODES.split())
 
 
 def is_allowed(symbol: str) -> bool:
@@ -41,6 +52,7 @@ def is_allowed(symbol: str) -> bool:
         name in FUNCTIONS
         or (module in MODULES and not function.startswith("_"))
         or (module == "__operators__" and function.isidentifier())
+        or (module == "raw_ops" and function in GRAPH_OPERATORS)
     )
 
 
