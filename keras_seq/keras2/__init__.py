@@ -18,8 +18,15 @@ so that `keras.saving.load_model` knows them. It doesn't import `tf_keras`.
 """
 
 from keras_seq.keras2.activations import hard_sigmoid_keras2
+from keras_seq.keras2.attention import MultiHeadAttentionKeras2
 from keras_seq.keras2.locally_connected import LocallyConnected1D
 from keras_seq.keras2.operators import Operator
 from keras_seq.keras2.thresholded_relu import ThresholdedReLU
 
-__all__ = ["LocallyConnected1D", "Operator", "ThresholdedReLU", "hard_sigmoid_keras2"]
+__all__ = [
+    "LocallyConnected1D",
+    "MultiHeadAttentionKeras2",
+    "Operator",
+    "ThresholdedReLU",
+    "hard_sigmoid_keras2",
+]

@@ -152,6 +152,8 @@ class _Converter:
         }
         if name in TAKES_STATES and args and isinstance(args[0], list):
             args[0], kwargs["initial_state"] = _split_states(old, args[0])
+            # Beside states Keras 3 forgets the mask that comes with a sequence.
+            kwargs.setdefault("mask", getattr(args[0], "_keras_mask", None))
         if getattr(old, "causal", False):  # an argument of the layer until TensorFlow 2.9
             kwargs["use_causal_mask"] = True
         return new(*args, **_keep_accepted(new, kwargs))

@@ -1,5 +1,6 @@
 """Operators that TensorFlow 2.0 to 2.3 wrote into Functional models, as nodes of a graph."""
 
+import inspect
 from typing import Any
 
 from keras_seq.errors import UserError
@@ -11,8 +12,6 @@ def read_graph_operator(old: Any, node: Any) -> tuple[str, dict[str, Any]]:
     Raises:
         UserError: If TensorFlow has no such operator.
     """
-    import inspect
-
     import tensorflow as tf
 
     definition = old.node_def
@@ -25,8 +24,7 @@ def read_graph_operator(old: Any, node: Any) -> tuple[str, dict[str, Any]]:
     inputs = tf.nest.flatten(node.call_args)
     for place, constant in sorted(old.constants.items()):
         inputs.insert(place, constant)
-    schema = tf.raw_ops.__dict__[definition.op]
-    names = list(inspect.signature(schema).parameters)
+    names = list(inspect.signature(function).parameters)
     return f"raw_ops.{definition.op}", _name_arguments(definition, names, inputs)
 
 

@@ -8,6 +8,7 @@ import keras
 
 from keras_seq.errors import UserError
 from keras_seq.keras2.activations import hard_sigmoid_keras2
+from keras_seq.keras2.attention import MultiHeadAttentionKeras2
 from keras_seq.keras2.locally_connected import LocallyConnected1D
 from keras_seq.keras2.thresholded_relu import ThresholdedReLU
 
@@ -28,6 +29,7 @@ WITHOUT_EFFECT = (
     "value_shape",
     "vocabulary_size",
 )
+TRAINING_OBJECTS = ("_initializer", "_regularizer", "_constraint")
 ACTIVATIONS = ("activation", "recurrent_activation")
 RNN_STATE = "rnn_state"  # Keras 3 counts the states of a stateful layer among its weights.
 
@@ -96,18 +98,20 @@ def make_config(old: Any, new_class: type) -> dict[str, Any]:
     Raises:
         UnknownLayerError: If the layer has an argument, other than the default, that Keras 3 lacks.
     """
-    config = {"dtype": _dtype(old)}
     settings = old.get_config()
     rule = RULES.get(_find_class(old))
     if rule is not None:
         rule(old, settings)
     accepted = _accepted_arguments(new_class)
+    config = {"dtype": _dtype(old)} if "dtype" in accepted else {}
     defaults = _default_arguments(type(old))
     for key, value in settings.items():
         if key in WITHOUT_EFFECT or key == "dtype":
             continue
+        is_for_training = key == "trainable" or key.endswith(TRAINING_OBJECTS)
         if key not in accepted:
-            if value in (None, False) or (key in defaults and value == defaults[key]):
+            is_default = key in defaults and value == defaults[key]
+            if is_for_training or is_default or value in (None, False):
                 continue
             raise UnknownLayerError(
                 f"The layer {old.name!r} ({type(old).__name__}) has {key}={value!r}, which Keras 3 "
@@ -115,7 +119,7 @@ def make_config(old: Any, new_class: type) -> dict[str, Any]:
             )
         if key in ACTIVATIONS:
             config[key] = convert_activation(value)
-        elif key.endswith(("_initializer", "_regularizer", "_constraint")):
+        elif key.endswith(TRAINING_OBJECTS):
             converted = _convert_training_object(key, value)
             if converted is not None:
                 config[key] = converted
@@ -132,10 +136,10 @@ def _dtype(old: Any) -> str:
 
 def _accepted_arguments(new_class: type) -> set[str]:
     """Returns the names of the arguments of a Keras 3 layer, those of its bases included."""
-    names = {"name", "trainable", "dtype", "activity_regularizer"}
+    names: set[str] = set()
     for kind in new_class.__mro__:
         if kind is keras.layers.Layer:
-            break
+            return names | {"name", "trainable", "dtype", "activity_regularizer"}
         if "__init__" not in vars(kind):
             continue
         parameters = inspect.signature(kind.__init__).parameters
@@ -238,9 +242,29 @@ def _make_lambda(old: Any, convert: Callable[[Any], Any]) -> keras.layers.Layer:
     )
 
 
+def _make_attention(old: Any, convert: Callable[[Any], Any]) -> keras.layers.Layer:
+    """Makes stock attention where Keras 3 answers as Keras 2; see `MultiHeadAttentionKeras2`."""
+    import tensorflow as tf
+
+    given = [tf.nest.flatten((n.call_args, n.call_kwargs)) for n in old._inbound_nodes]
+    rows = [value for values in given for value in values if hasattr(value, "shape")]
+    is_masked = any(getattr(tensor, "_keras_mask", None) is not None for tensor in rows) or any(
+        node.call_kwargs.get("attention_mask") is not None for node in old._inbound_nodes
+    )
+    is_usual = (
+        not old._dropout
+        and all(len(tensor.shape) == 3 for tensor in rows)
+        and not any(n.call_kwargs.get("return_attention_scores") for n in old._inbound_nodes)
+    )
+    differs = is_masked and not is_usual
+    kind = MultiHeadAttentionKeras2 if differs else keras.layers.MultiHeadAttention
+    return kind(**make_config(old, kind))
+
+
 MAKERS: dict[str, Callable[[Any, Callable[[Any], Any]], keras.layers.Layer]] = {
     "Bidirectional": _make_bidirectional,
     "Lambda": _make_lambda,
+    "MultiHeadAttention": _make_attention,
 }
 
 

@@ -40,7 +40,7 @@ def prove(old: Any, new: Any) -> float:
 
 
 def measure_difference(expected: np.ndarray, answer: np.ndarray) -> float:
-    """Returns the largest difference, relative to the largest of `expected` where that exceeds 1."""
+    """Returns the largest difference, as a share of the largest of `expected` if that exceeds 1."""
     if expected.shape != answer.shape:
         return float("inf")
     if expected.dtype.kind in "OSU":
