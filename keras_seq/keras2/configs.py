@@ -17,6 +17,7 @@ OLD_CLASSES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 # Of classes with a version in the name TensorFlow 1 wrote the one in use.
 VERSION = re.compile(r"^(BatchNormalization|LSTM|GRU|LSTMCell|GRUCell)V\d$")
+LOOKUPS = ("TextVectorization", "StringLookup", "IntegerLookup")
 # How a recurrence is computed, which newer versions choose themselves.
 IMPLEMENTATION = ("implementation", "unroll", "input_dim", "input_length")
 
@@ -31,6 +32,18 @@ def walk(config: Any) -> Iterator[dict[str, Any]]:
     elif isinstance(config, (list, tuple)):
         for value in config:
             yield from walk(value)
+
+
+def walk_layers(config: Any) -> Iterator[dict[str, Any]]:
+    """Yields the configuration of each layer in that of a model, cells and wrapped layers, too."""
+    for item in walk(config):
+        settings = item.get("config")
+        if not isinstance(settings, dict):
+            continue
+        inner = [settings.get(key) for key in ("layer", "backward_layer", "cell")]
+        for key in ("layers", "cells"):
+            inner += settings.get(key) or [] if isinstance(settings.get(key), list) else []
+        yield from (part for part in inner if isinstance(part, dict) and "class_name" in part)
 
 
 def modernize(config: dict[str, Any]) -> dict[str, Any]:
@@ -79,6 +92,15 @@ def find_code(config: Any) -> list[str]:
         if holds_code:
             names.append(f"{settings.get('name', 'without a name')} ({item['class_name']})")
     return names
+
+
+def find_tables(config: Any) -> list[str]:
+    """Returns the names of the layers in a configuration that look words up which are not in it."""
+    return [
+        f"{item['config'].get('name', 'a layer')} ({item['class_name']})"
+        for item in walk(config)
+        if item["class_name"] in LOOKUPS and not item["config"].get("vocabulary")
+    ]
 
 
 def _is_code(value: Any) -> bool:

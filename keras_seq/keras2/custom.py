@@ -64,6 +64,7 @@ def make_adapter(layer_class: type) -> type:
                 self.inner.build(shape)
             elif not self.inner.built:
                 self.inner(_to_symbols(shape))
+            _track(self.inner, self)
             self._trainable_weights = [w.value for w in self.inner.trainable_weights]
             self._non_trainable_weights = [w.value for w in self.inner.non_trainable_weights]
 
@@ -81,6 +82,21 @@ def make_adapter(layer_class: type) -> type:
     Adapter.__name__ = Adapter.__qualname__ = layer_class.__name__
     Adapter.adapts = layer_class
     return Adapter
+
+
+def _track(layer: keras.layers.Layer, holder: Any) -> None:
+    """Gives `holder` the variables of a layer by their names, as a checkpoint has them."""
+    import tensorflow as tf
+
+    for name, value in vars(layer).items():
+        if name.startswith("_"):
+            continue
+        if isinstance(value, keras.Variable):
+            setattr(holder, name, value.value)
+        elif isinstance(value, keras.layers.Layer):
+            part = tf.Module()
+            _track(value, part)
+            setattr(holder, name, part)
 
 
 def _to_shape(shape: Any) -> Any:

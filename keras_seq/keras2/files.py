@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from keras_seq.keras2.configs import modernize
+from keras_seq.keras2.configs import find_tables, modernize, walk_layers
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -23,6 +23,14 @@ def is_hdf5(path: Path) -> bool:
     """Returns whether a file begins as HDF5 does, whatever it is called."""
     with path.open("rb") as file:
         return file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
+
+
+def is_by_layer(path: Path) -> bool:
+    """Returns whether an HDF5 file lists weights by layer, as Keras did until 2.12 and in `.h5`."""
+    import h5py
+
+    with h5py.File(path) as file:
+        return "layer_names" in file.attrs or "model_weights" in file
 
 
 def read_config(path: Path) -> dict[str, Any] | None:
@@ -72,7 +80,7 @@ def read_saved_model_config(path: Path) -> dict[str, Any] | None:
     metadata = ""
     keras_metadata = path / "keras_metadata.pb"
     if keras_metadata.is_file():
-        from tf_keras.src.protobuf.saved_metadata_pb2 import SavedMetadata
+        from tf_keras.protobuf.saved_metadata_pb2 import SavedMetadata
 
         nodes = SavedMetadata.FromString(keras_metadata.read_bytes()).nodes
         metadata = next((node.metadata for node in nodes if node.node_path == "root"), "")
@@ -101,8 +109,8 @@ def read_model(
 ) -> Any:
     """Returns the `tf_keras` model in a file, a SavedModel folder or a JSON.
 
-    No graph of a SavedModel is run: the model is built from its configuration, and its weights are
-    read by name.
+    No graph of a SavedModel is run, unless it holds a vocabulary: the model is built from its
+    configuration, and its weights are read by name.
 
     Args:
         path: What holds the model.
@@ -114,11 +122,14 @@ def read_model(
     import tf_keras
 
     config = modernize(config)
+    custom_objects = _name_as_in_file(config, custom_objects)
     scope = tf_keras.saving.custom_object_scope(dict(custom_objects))
     with scope, _safe_mode(not trust):
         if path.is_file() and path.suffix != ".json" and not is_hdf5(path):
             with _write_config(path, config) as current:
                 return tf_keras.models.load_model(current, compile=False, safe_mode=not trust)
+        if path.is_dir() and find_tables(config):
+            return tf_keras.models.load_model(path, compile=False)
         model = _build(config, custom_objects)
         if path.is_dir():
             status = model.load_weights(path / "variables" / "variables")
@@ -128,11 +139,33 @@ def read_model(
         return model
 
 
+def _name_as_in_file(config: dict[str, Any], custom_objects: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns custom objects under the names that a file has for them, such as "Package>Name".
+
+    Raises:
+        ValueError: If a class is neither among them nor one of Keras 2.
+    """
+    from tf_keras.src.layers import serialization
+
+    serialization.populate_deserializable_objects()
+    named = dict(custom_objects)
+    for item in walk_layers(config):
+        name = item.get("registered_name") or item["class_name"]
+        short = name.rpartition(">")[2]
+        if short in custom_objects:
+            named[name] = custom_objects[short]
+        elif item["class_name"] not in serialization.LOCAL.ALL_OBJECTS:
+            raise ValueError(f"Unknown layer: {short!r}")
+    return named
+
+
 def _build(config: dict[str, Any], custom_objects: Mapping[str, Any]) -> Any:
     import tf_keras
+    from tf_keras.src.saving.legacy.saved_model import json_utils
 
     if "module" in config:
         return tf_keras.saving.deserialize_keras_object(config)
+    config = json_utils.decode(json.dumps(config))  # tuples and shapes, which JSON does not have
     return tf_keras.models.model_from_config(config, custom_objects=dict(custom_objects))
 
 
@@ -161,10 +194,7 @@ def load_weights(model: Any, path: Path) -> None:
     if not path.is_file() or not is_hdf5(path):
         model.load_weights(path.with_suffix("") if path.suffix == ".index" else path)
         return
-    import h5py
-
-    with h5py.File(path) as file:
-        by_layer = "layer_names" in file.attrs or "model_weights" in file
+    by_layer = is_by_layer(path)
     # Keras 2 goes by the name: ".weights.h5" has another layout since 2.12.
     if by_layer != path.name.endswith(".weights.h5"):
         model.load_weights(path)

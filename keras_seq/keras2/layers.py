@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from keras_seq.errors import UserError
+from keras_seq.errors import UserError, choose_wording
 from keras_seq.keras2.activations import hard_sigmoid_keras2
 from keras_seq.keras2.attention import MultiHeadAttentionKeras2
 from keras_seq.keras2.locally_connected import LocallyConnected1D
@@ -86,9 +86,10 @@ def _explain(old: Any) -> str:
             f"The layer {old.name!r} is of the class {name}, which Keras 3 does not have. Build "
             "the model without it."
         )
+    option = choose_wording("--import FILE", f"custom_objects={{{name!r}: {name}}}")
     return (
         f"The layer {old.name!r} is of the class {name}, which is written for Keras 2 (tf_keras). "
-        "Write it for Keras 3 (import keras), and name that file: --import FILE"
+        f"Write it for Keras 3 (import keras), and name what you wrote: {option}"
     )
 
 
@@ -282,7 +283,16 @@ def _choose_axis(old: Any, settings: dict[str, Any]) -> None:
 
 def _copy_vocabulary(old: Any, settings: dict[str, Any]) -> None:
     lookup = getattr(old, "_lookup_layer", old)
-    words = lookup.get_vocabulary(include_special_tokens=False)
+    try:
+        words = lookup.get_vocabulary(include_special_tokens=False)
+    except RuntimeError:  # its table was never filled
+        words = []
+    if not words:
+        raise UnknownLayerError(
+            f"The layer {old.name!r} ({type(old).__name__}) has no vocabulary: files of this kind "
+            "do not hold it. Save the model where it was made as a .keras file: "
+            "model.save('model.keras')"
+        )
     settings["vocabulary"] = [word.item() if hasattr(word, "item") else word for word in words]
     if lookup.output_mode == "tf_idf":
         weights = lookup.idf_weights.numpy()

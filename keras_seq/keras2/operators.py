@@ -93,9 +93,8 @@ class Operator(keras.layers.Layer):
 
     def call(self, inputs: list[Tensor]) -> Any:
         function = _find_function(self.symbol)
-        args, kwargs = (
-            _restore(self.arguments[part], inputs) for part in ("positional", "keyword")
-        )
+        args = [_restore(value, inputs) for value in self.arguments["positional"]]
+        kwargs = {k: _restore(value, inputs) for k, value in self.arguments["keyword"].items()}
         outputs = function(*args, **kwargs)
         return tree.flatten(outputs) if self.is_nested else outputs
 
@@ -179,5 +178,4 @@ def _restore(value: Any, inputs: Sequence[Tensor]) -> Any:
         return np.array(value["array"], value["dtype"])
     if "dtype" in value:
         return value["dtype"]
-    parts = value.get("dictionary", value)
-    return {key: _restore(part, inputs) for key, part in parts.items()}
+    return {key: _restore(part, inputs) for key, part in value["dictionary"].items()}

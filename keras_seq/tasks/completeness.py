@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from keras_seq.errors import UserError
-from keras_seq.keras2.files import is_hdf5
+from keras_seq.keras2.files import is_by_layer, is_hdf5
 
 WEIGHTS = "model.weights.h5"
 # Parts of a file that are not the model's weights: what training needs, and random numbers.
@@ -109,8 +109,9 @@ def _read(path: Path, folder: Path) -> dict[str, Digest] | None:
 
 def _save(model: keras.Model, path: Path, folder: Path) -> dict[str, Digest]:
     """Returns the digests that Keras writes of the model as it is now."""
-    saved = folder / ("saved.h5" if is_hdf5(path) else "saved.weights.h5")
-    if is_hdf5(path):
+    by_layer = is_hdf5(path) and is_by_layer(path)
+    saved = folder / ("saved.h5" if by_layer else "saved.weights.h5")
+    if by_layer:
         keras.saving.save_model(model, saved, include_optimizer=False)
     else:
         model.save_weights(saved)

@@ -15,7 +15,7 @@ from keras_seq.console import print_status
 from keras_seq.errors import UserError
 from keras_seq.installation import explain_missing
 from keras_seq.keras2 import files as keras2_files
-from keras_seq.keras2.configs import find_code
+from keras_seq.keras2.configs import find_code, find_tables
 from keras_seq.messages import hide_messages
 from keras_seq.tasks.completeness import WEIGHTS, require_all_weights
 from keras_seq.tasks.imports import Imported
@@ -36,9 +36,6 @@ class Loader:
         sample: Inputs to build a subclassed model with.
         say: Called with a line on what is done.
 
-    Attributes:
-        converted: Version of Keras 2 that the last model was read from, and the largest difference
-            of its answers; None for a model of Keras 3.
     """
 
     def __init__(
@@ -52,7 +49,7 @@ class Loader:
         self._trust = trust
         self._sample = sample
         self._say = say
-        self.converted: tuple[str, float] | None = None
+        self._old: Any = None  # the model of Keras 2 that was converted
 
     def load(self, path: Path, compile: bool = False, weights: Path | None = None) -> keras.Model:
         """Loads the model in a file; see `load_model`."""
@@ -112,11 +109,29 @@ class Loader:
                 self._load_weights(model, weights)
         return model
 
+    def verify(self, path: Path) -> None:
+        """Loads a file that the model was saved to, and compares it once more with Keras 2.
+
+        Raises:
+            UserError: If the file can't be loaded, or answers differently.
+        """
+        from keras_seq.keras2.proof import prove
+
+        with explain_errors(path, self._imported):
+            model = keras.saving.load_model(
+                path, custom_objects=self._imported.objects, compile=False, safe_mode=False
+            )
+            require_all_weights(model, path)
+            if self._old is not None:
+                prove(self._old, model)
+
     def _load_weights(self, model: keras.Model, weights: Path) -> None:
         if not model.built and self._sample is not None:
             _call_with_sample(model, self._sample)
         with _keras_file_name(weights) as named:
             model.load_weights(named)
+            if named.name.endswith(".weights.h5"):
+                require_all_weights(model, named)
 
     def _check_code(self, path: Path, config: dict[str, Any]) -> None:
         """Refuses a file that holds code, or says what is run.
@@ -155,7 +170,7 @@ class Loader:
                 model = keras.saving.load_model(named, **options)
             require_all_weights(model, path)
             return model
-        with upgrade_file(path) as current:
+        with _keras_file_name(path) as named, upgrade_file(named) as current:
             with _hide_warnings():
                 model = keras.saving.load_model(current, **options)
             if self._sample is not None:
@@ -166,6 +181,12 @@ class Loader:
     def _load_saved_model(self, path: Path) -> keras.Model:
         with _require_keras2():
             config = keras2_files.read_saved_model_config(path)
+        if config is not None and not config["config"].get("layers"):
+            raise UserError(
+                f"{path} is a SavedModel of the class {config['class_name']}, whose layers are "
+                "called by its own code. Write the class for Keras 3, build it and set its weights "
+                "in Python, and export that: export.export(model, …)"
+            )
         if config is None:
             raise UserError(
                 f"{path} is a SavedModel of functions, without the layers of a Keras model: "
@@ -173,6 +194,13 @@ class Loader:
                 "file that it was made of."
             )
         self._check_code(path, config)
+        tables = find_tables(config)
+        if tables and not self._trust:
+            raise UserError(
+                f"{path} keeps the vocabulary of {', '.join(tables)} in a graph that would have to "
+                "be run. If you know who made the file, run it: --trust. Or save the model where "
+                "it was made as a .keras file: model.save('model.keras')"
+            )
         return self._load_keras2(path, config, "2", None)
 
     def _load_keras2(
@@ -203,7 +231,7 @@ class Loader:
         with hide_messages("tensorflow", "absl"):
             new = convert_model(old, self._imported.objects)
             gap = prove(old, new)
-        self.converted = (version, gap)
+        self._old = old
         self._say(f"Converted from Keras {version}: its answers differ by at most {gap:.1e}.")
         return new
 
@@ -228,19 +256,16 @@ def _find_weights(path: Path) -> Path:
 
 @contextlib.contextmanager
 def _keras_file_name(path: Path) -> Iterator[Path]:
-    """Inside, a file that Keras 3 opens: it goes by the ending of the name."""
-    import h5py
-
-    if path.suffix == ".json" or not path.is_file() or not keras2_files.is_hdf5(path):
+    """Inside, the path of a file as Keras 3 wants it named: it goes by the ending."""
+    if not path.is_file():
         yield path
         return
-    with h5py.File(path) as file:
-        by_layer = "layer_names" in file.attrs or "model_weights" in file
-    if by_layer != path.name.endswith(".weights.h5") and path.suffix in (".h5", ".hdf5"):
-        yield path
-        return
+    if not keras2_files.is_hdf5(path):
+        name = "model.keras" if zipfile.is_zipfile(path) else path.name
+    else:
+        name = "model.h5" if keras2_files.is_by_layer(path) else "model.weights.h5"
     with tempfile.TemporaryDirectory() as folder:
-        named = Path(folder) / ("model.h5" if by_layer else "model.weights.h5")
+        named = Path(folder) / name
         named.symlink_to(path.resolve())
         yield named
 

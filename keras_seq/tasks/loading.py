@@ -70,8 +70,8 @@ def find_model(
     """
     loader = loader or Loader(Imported())
     is_preset = str(path).startswith(presets.PREFIX)
-    is_file = is_preset or (Path(path).exists() and not Run(path).started)
-    if is_file:
+    names_file = Path(path).exists() or Path(path).suffix
+    if is_preset or (names_file and not Run(path).started):
         return loader.load(_find_file(path), weights=weights), None
     run = Run.open(path)
     return loader.load(run.model_path, compile=True, weights=weights), run

@@ -131,7 +131,7 @@ def _explain(path: Path, head: bytes) -> str:
         return f"{path} is damaged: it does not begin as a {suffix} file does. {_copy_again()}"
     if suffix == ".py":
         return (
-            f"{path} is a Python file. A function in it that returns the model is named so: "
+            f"{path} is a Python file. To build the model with a function in it: "
             f"{_build_command(str(path))}"
         )
     kind = "a text file" if _is_text(head) else "a file of an unknown kind"
@@ -159,7 +159,7 @@ def _build_command(file: str, weights: Path | None = None) -> str:
         f"--import {file}:FUNCTION" + (f" --weights {name}" if weights is not None else ""),
         f"model.load_weights({str(name)!r}), then export.export(model, …)"
         if weights is not None
-        else "import it, and export.export(FUNCTION(), …)",
+        else "export.export(FUNCTION(), …)",
     )
 
 
