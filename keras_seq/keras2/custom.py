@@ -40,12 +40,9 @@ def make_adapter(layer_class: type) -> type:
             base = {key: config[key] for key in BASE_ARGUMENTS if key in config}
             super().__init__(**base)
             known = {key: value for key, value in config.items() if key not in BASE_ARGUMENTS[3:]}
-            self._inner = [layer_class.from_config(known)]  # A list hides it from Keras 2.
+            # Past Keras 2, which would look for its variables in a checkpoint.
+            object.__setattr__(self, "inner", layer_class.from_config(known))
             self.supports_masking = bool(self.inner.supports_masking)
-
-        @property
-        def inner(self) -> keras.layers.Layer:
-            return self._inner[0]
 
         @property
         def state_size(self) -> Any:

@@ -28,12 +28,13 @@ SHOWN = 6  # names in a message
 Digest = tuple[tuple[int, ...], str]
 
 
-def require_all_weights(model: keras.Model, path: Path) -> None:
+def require_all_weights(model: keras.Model, path: Path, name: Path | None = None) -> None:
     """Checks that all weights in a file are in the model, and all of the model's came from it.
 
     Args:
         model: A model that Keras loaded.
         path: The `.keras` or `.h5` file.
+        name: What the message calls the file.
 
     Raises:
         UserError: If not; the message names the layers.
@@ -51,7 +52,7 @@ def require_all_weights(model: keras.Model, path: Path) -> None:
     if unknown:
         problems.append(f"the weights of {_list(unknown)} are in the model, and not in the file")
     raise UserError(
-        f"{path} was not loaded as it was saved: {'; '.join(problems)}. Keras could not build "
+        f"{name or path} was not loaded as it was saved: {'; '.join(problems)}. Keras could not build "
         "these layers from the file. Give the class a build() that builds its layers, or "
         "build_from_config(), and save it again; or give inputs to build it with: --sample FILE.npz"
     )

@@ -131,7 +131,7 @@ class Loader:
         with _keras_file_name(weights) as named:
             model.load_weights(named)
             if named.name.endswith(".weights.h5"):
-                require_all_weights(model, named)
+                require_all_weights(model, named, weights)
 
     def _check_code(self, path: Path, config: dict[str, Any]) -> None:
         """Refuses a file that holds code, or says what is run.
@@ -175,7 +175,7 @@ class Loader:
                 model = keras.saving.load_model(current, **options)
             if self._sample is not None:
                 _build_again(model, current, self._sample)
-            require_all_weights(model, current)
+            require_all_weights(model, current, path)
         return model
 
     def _load_saved_model(self, path: Path) -> keras.Model:

@@ -60,7 +60,8 @@ def _explain_unknown(path: Path, name: str, imported: Imported) -> str:
 UNKNOWN = re.compile(
     r"(?:Could not locate (?:class|function)|Unknown (?:\w+ )?(?:layer|function|object|class|"
     r"activation|initializer|regularizer|constraint)\w*:?(?: function:?)?|"
-    r"Cannot deserialize object of type|Could not interpret (?:\w+ )?(?:function )?identifier:) ['`]?(\w[\w>]*)"
+    r"Cannot deserialize object of type|"
+    r"Could not interpret (?:\w+ )?(?:function )?identifier:) ['`]?(\w[\w>]*)"
 )
 
 
