@@ -9,8 +9,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from keras_seq.keras2.configs import find_tables, modernize, walk_layers
 
+CONVOLUTIONS = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "ConvLSTM2D")
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -70,6 +73,17 @@ def read_version(path: Path) -> str:
         return read_text(attributes.get("keras_version", "1"))
 
 
+def read_backend(path: Path) -> str:
+    """Returns what Keras computed with when it wrote an HDF5 file."""
+    import h5py
+
+    if not is_hdf5(path):
+        return "tensorflow"
+    with h5py.File(path) as file:
+        inside = file.get("model_weights", file)
+        return read_text(inside.attrs.get("backend", "tensorflow"))
+
+
 def read_saved_model_config(path: Path) -> dict[str, Any] | None:
     """Returns the configuration of the Keras model in a SavedModel.
 
@@ -124,7 +138,7 @@ def read_model(
     config = modernize(config)
     custom_objects = _name_as_in_file(config, custom_objects)
     scope = tf_keras.saving.custom_object_scope(dict(custom_objects))
-    with scope, _safe_mode(not trust):
+    with scope, _safe_mode(not trust), _one_implementation():
         if path.is_file() and path.suffix != ".json" and not is_hdf5(path):
             with _write_config(path, config) as current:
                 return tf_keras.models.load_model(current, compile=False, safe_mode=not trust)
@@ -136,7 +150,20 @@ def read_model(
             status.assert_existing_objects_matched().expect_partial()
         else:
             load_weights(model, weights or path)
+            if read_backend(weights or path) == "theano":
+                _flip_kernels(model)
         return model
+
+
+def _flip_kernels(model: Any) -> None:
+    """Turns the kernels of convolutions round: Theano walked them from the end."""
+    for layer in model._flatten_layers():
+        if type(layer).__name__ in CONVOLUTIONS:
+            values = layer.get_weights()
+            for place, value in enumerate(values):
+                if value.ndim > 2:
+                    values[place] = np.flip(value, tuple(range(value.ndim - 2)))
+            layer.set_weights(values)
 
 
 def _name_as_in_file(config: dict[str, Any], custom_objects: Mapping[str, Any]) -> dict[str, Any]:
@@ -175,6 +202,29 @@ def _safe_mode(on: bool) -> Iterator[None]:
 
     with SafeModeScope(on):
         yield
+
+
+@contextlib.contextmanager
+def _one_implementation() -> Iterator[None]:
+    """Inside, Keras 2 traces the loop of an LSTM or GRU for any device, and not for cuDNN, too.
+
+    That takes it ten times as long.
+    """
+    import tf_keras
+
+    before = {kind: kind.build for kind in (tf_keras.layers.LSTM, tf_keras.layers.GRU)}
+
+    def build(self: Any, input_shape: Any) -> None:
+        self._could_use_gpu_kernel = False
+        next(before[kind] for kind in type(self).__mro__ if kind in before)(self, input_shape)
+
+    for kind in before:
+        kind.build = build
+    try:
+        yield
+    finally:
+        for kind, method in before.items():
+            kind.build = method
 
 
 @contextlib.contextmanager

@@ -34,13 +34,16 @@ def _name_arguments(definition: Any, names: list[str], inputs: list[Any]) -> dic
     arguments: dict[str, Any] = {}
     schema = op_def_registry.get(definition.op)
     place = 0
-    for argument in schema.input_arg:
+    # Some inputs are called otherwise in Python, in the same order.
+    attributes = {attribute.name for attribute in schema.attr}
+    in_python = [name for name in names if name not in attributes and name != "name"]
+    for argument, name in zip(schema.input_arg, in_python, strict=True):
         if argument.number_attr:
             count = definition.attr[argument.number_attr].i
-            arguments[argument.name] = inputs[place : place + count]
+            arguments[name] = inputs[place : place + count]
             place += count
         else:
-            arguments[argument.name] = inputs[place]
+            arguments[name] = inputs[place]
             place += 1
     for attribute in schema.attr:
         if attribute.name in names and attribute.name in definition.attr:

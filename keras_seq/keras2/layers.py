@@ -244,21 +244,14 @@ def _make_lambda(old: Any, convert: Callable[[Any], Any]) -> keras.layers.Layer:
 
 
 def _make_attention(old: Any, convert: Callable[[Any], Any]) -> keras.layers.Layer:
-    """Makes stock attention where Keras 3 answers as Keras 2; see `MultiHeadAttentionKeras2`."""
+    """Makes stock attention where nothing is padded; see `MultiHeadAttentionKeras2`."""
     import tensorflow as tf
 
     given = [tf.nest.flatten((n.call_args, n.call_kwargs)) for n in old._inbound_nodes]
-    rows = [value for values in given for value in values if hasattr(value, "shape")]
-    is_masked = any(getattr(tensor, "_keras_mask", None) is not None for tensor in rows) or any(
-        node.call_kwargs.get("attention_mask") is not None for node in old._inbound_nodes
-    )
-    is_usual = (
-        not old._dropout
-        and all(len(tensor.shape) == 3 for tensor in rows)
-        and not any(n.call_kwargs.get("return_attention_scores") for n in old._inbound_nodes)
-    )
-    differs = is_masked and not is_usual
-    kind = MultiHeadAttentionKeras2 if differs else keras.layers.MultiHeadAttention
+    is_masked = any(
+        getattr(tensor, "_keras_mask", None) is not None for values in given for tensor in values
+    ) or any(node.call_kwargs.get("attention_mask") is not None for node in old._inbound_nodes)
+    kind = MultiHeadAttentionKeras2 if is_masked else keras.layers.MultiHeadAttention
     return kind(**make_config(old, kind))
 
 

@@ -52,8 +52,8 @@ def require_all_weights(model: keras.Model, path: Path, name: Path | None = None
     if unknown:
         problems.append(f"the weights of {_list(unknown)} are in the model, and not in the file")
     raise UserError(
-        f"{name or path} was not loaded as it was saved: {'; '.join(problems)}. Keras could not build "
-        "these layers from the file. Give the class a build() that builds its layers, or "
+        f"{name or path} was not loaded as it was saved: {'; '.join(problems)}. Keras could not "
+        "build these layers from the file. Give the class a build() that builds its layers, or "
         "build_from_config(), and save it again; or give inputs to build it with: --sample FILE.npz"
     )
 
