@@ -20,6 +20,7 @@ ARGUMENTS = {
     "--no-split": "split=False",
     "--overwrite": "overwrite=True",
     "--stream": "stream=True",
+    "--trust": "trust=True",
     "--truncate": "truncate=True",
 }
 # A whole command stays what it is. An option may have a value, or a word that stands for one.

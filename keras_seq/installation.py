@@ -33,6 +33,7 @@ EXTRAS = {
     "tensorflow": "train",
     "tensorflow_text": "train",
     "tf2onnx": "train",
+    "tf_keras": "train",
     "tokenizers": "train",
     "tritonclient": "serve",
 }

@@ -83,7 +83,7 @@ FLOORS = [
     {"keras_seq.signature", "keras_seq.console", "keras_seq.options"},
     {"keras_seq.compiling", "keras_seq.lookup", "keras_seq.presets", "keras_seq.arguments"},
     {"keras_seq.layers", "keras_seq.text"},
-    {"keras_seq.decoding", "keras_seq.embeddings"},
+    {"keras_seq.decoding", "keras_seq.embeddings", "keras_seq.keras2"},
     {"keras_seq.backbones", "keras_seq.data"},
     {"keras_seq.training"},
     {"keras_seq.tasks"},

@@ -12,6 +12,7 @@ from keras_seq.arguments import add_options, read_options
 from keras_seq.console import import_quietly, print_status
 from keras_seq.errors import UserError
 from keras_seq.tasks import all_tasks
+from keras_seq.tasks.loading_options import add_loading_options, make_loader, weights_path
 
 SAMPLES = 1000
 
@@ -21,7 +22,9 @@ Exports a model as SavedModel, TFLite and ONNX, and proves that each computes wh
   python -m export                                    the newest run below runs/, every format
   python -m export runs/NAME --format tflite --output bundles/NAME
   python -m export model.keras --format onnx --output bundles/NAME --data reviews.csv
-  python -m export my_model.keras                     any Keras 3 model: LSTM, GRU, attention …
+  python -m export my_model.keras                     any Keras model: LSTM, GRU, attention …
+  python -m export old_model.h5                       also one of Keras 2
+  python -m export --import file.py:build --weights my.weights.h5
   python -m export my_model.keras --stream            also one step of it, state in and state out
   python -m export check BUNDLE                       verify hashes and parity again
   python -m export inspect BUNDLE                     signatures, operators, sizes
@@ -43,7 +46,8 @@ def make_parser() -> argparse.ArgumentParser:
         "model",
         metavar="MODEL",
         nargs="?",
-        help="run folder, .keras file, .h5 file, or preset:NAME (default: the newest run)",
+        help="run folder, .keras or .h5 file of any version of Keras, SavedModel folder of "
+        "Keras 2, or preset:NAME (default: the newest run)",
     )
     add(
         "--format",
@@ -96,14 +100,7 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="FILE.npz",
         help="inputs of a Keras model to compare on, arrays by the names of its inputs",
     )
-    add(
-        "--import",
-        dest="modules",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="Python file or module that registers the model's own layers; may be repeated",
-    )
+    add_loading_options(arguments)
     add_options(
         arguments,
         [task.data for task in all_tasks()],
@@ -125,18 +122,20 @@ def run(arguments: argparse.Namespace) -> int:
     import_quietly("keras_seq.tasks.loading")
     from export.exporter import export_model
     from keras_seq.tasks.loading import find_model
-    from keras_seq.training.run import Run
 
-    path = Path(arguments.model) if arguments.model else Run.newest().path
+    sample = _load_sample(arguments.sample)
+    loader = make_loader(arguments, sample)
+    path = _find_path(arguments, loader)
     output = Path(arguments.output or Path("bundles") / path.stem.removeprefix(presets.PREFIX))
     bundle.refuse_existing(output, arguments.overwrite)
     if arguments.samples < 1:
         raise UserError(f"--samples is 1 or more. Received: {arguments.samples}")
-    for module in arguments.modules:
-        _import(module)
-    sample = _load_sample(arguments.sample)
     print_status(f"Loading {path}")
-    model, run = find_model(path)
+    weights = weights_path(arguments)
+    if loader.builds:
+        model, run = loader.build(weights), None
+    else:
+        model, run = find_model(path, loader, weights)
     texts, name = _load_texts(arguments, run, model)
     dynamic = {"batch": arguments.dynamic_batch, "length": arguments.dynamic_length}
     manifest = export_model(
@@ -163,6 +162,24 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _find_path(arguments: argparse.Namespace, loader: Any) -> Path:
+    """Returns what is exported: the model, the file of the function that builds it, or a run.
+
+    Raises:
+        UserError: If there are a model and a function that builds one.
+    """
+    from keras_seq.training.run import Run
+
+    if not loader.builds:
+        return Path(arguments.model) if arguments.model else Run.newest().path
+    if arguments.model:
+        raise UserError(
+            f"--import builds a model, and {arguments.model} is another. Leave one of them out; "
+            "weights for the first are named so: --weights FILE"
+        )
+    return Path(next(name for name in arguments.modules if ":" in name).rpartition(":")[0])
+
+
 def _read_history(path: str, run: Any) -> dict[str, Any]:
     """Returns what the model was trained on and how well it did there, where that is known."""
     from keras_seq.tasks.evaluation import source_of
@@ -174,24 +191,6 @@ def _read_history(path: str, run: Any) -> dict[str, Any]:
     if run is None:
         return {}
     return {"metrics": run.evaluation, "trained_on": source_of(run).provenance()}
-
-
-def _import(name: str) -> None:
-    """Imports a Python file or module, so that it registers its layers.
-
-    Raises:
-        UserError: If there is none, or it fails.
-    """
-    import importlib
-    import runpy
-
-    try:
-        if name.endswith(".py"):
-            runpy.run_path(name, run_name=Path(name).stem)
-        else:
-            importlib.import_module(name)
-    except Exception as error:
-        raise UserError(f"--import {name}: {type(error).__name__}: {error}") from error
 
 
 def _load_sample(path: str | None) -> dict[str, Any] | None:

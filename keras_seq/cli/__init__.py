@@ -1,10 +1,10 @@
-"""`keras-seq train | evaluate | predict | demo`."""
+"""`keras-seq train | evaluate | predict | convert | demo`."""
 
 import argparse
 from collections.abc import Sequence
 
 from keras_seq import __version__
-from keras_seq.cli import demo, evaluate, predict, train
+from keras_seq.cli import convert, demo, evaluate, predict, train
 from keras_seq.console import run_command
 
 DESCRIPTION = """\
@@ -18,6 +18,7 @@ Trains sequence models and uses them. `python -m export` makes them run anywhere
   keras-seq predict runs/NAME "A wonderful film."        classify texts
   keras-seq predict runs/NAME --prompt "ROMEO:"          continue a text
   keras-seq predict runs/NAME "23. November 2026"        translate
+  keras-seq convert old.h5 new.keras                     a Keras 2 model as a Keras 3 file
   python -m export runs/NAME --output bundles/NAME       SavedModel, TFLite and ONNX, proven
 """
 
@@ -43,6 +44,6 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"keras-seq {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (train, evaluate, predict, demo):
+    for command in (train, evaluate, predict, convert, demo):
         command.add(commands)
     return parser
