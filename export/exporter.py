@@ -11,6 +11,7 @@ from export import bundle, card, parity, runtime
 from export import formats as all_formats
 from export.formats.trace import freeze
 from export.keras_layers import float32, patched_keras_layers
+from export.reference import Reference
 from export.report import ExportReport
 from export.strings import add_strings
 from keras_seq.checking import check_arguments
@@ -22,7 +23,6 @@ LETTERS = {word: letter for letter, word in DIMENSIONS.items()}
 INTERACTIVE = "interactive"  # In `only`: the signatures of the entry that an app calls.
 RANDOM_LENGTH = 32  # Steps of random inputs where the model and its files leave them open.
 PACKAGES = ("keras-seq", "keras", "tensorflow")
-NOT_KEPT = "No bundle was kept. Please report this with the model's configuration."
 
 
 @check_arguments
@@ -96,7 +96,7 @@ def export_model(
     texts = [] if texts is None else list_texts(texts, "texts")
     is_foreign = not hasattr(model, "signatures")
     if is_foreign:
-        model = _wrap(model, tokenizer, sample, batch if stream else None)
+        model = _wrap(model, tokenizer, sample, batch if stream else None, "length" in dynamic)
         sample = model.sample
     elif stream or sample is not None or tokenizer is not None:
         raise UserError(
@@ -116,6 +116,11 @@ def export_model(
     entry = getattr(model, "entry", None) or Entry(every[0].name)
     signatures = _select_signatures(every, entry, only)
     sizes, open_sizes = _static_sizes(limits, every, batch, requested, sample)
+    if is_foreign and "length" in dynamic and not any(size.startswith("T") for size in sizes):
+        raise UserError(
+            "The model has a fixed length, which no file can leave open: --dynamic-length. Build "
+            "it with keras.Input((None, …)), or leave the option out."
+        )
     open_sizes |= {size for size in sizes if ("batch" if size == "B" else "length") in dynamic}
     source = f"{parity.RANDOM_ROWS} random inputs"
     if texts:
@@ -124,22 +129,16 @@ def export_model(
         source = f"a sample of {len(next(iter(sample.values())))} inputs"
     with bundle.new_folder(output, overwrite) as folder:
         say("Computing the answers of Keras")
-        with float32():
-            random = model.random_inputs(_random_rows(signatures), 0, sizes)
-            random = {signature.name: random[signature.name] for signature in signatures}
-            inputs = random
-            if texts:
-                inputs = model.signature_inputs(texts, sizes)
-            elif sample:
-                inputs = model.sample_inputs(sample, sizes)
-            # Our own layers are right for any size: one graph answers and goes into files.
-            frozen = signatures if is_foreign else [freeze(signature) for signature in signatures]
-            groups = (random,) if inputs is random else (random, inputs)
-            both = {
-                s.name: parity.answer(s, *(arrays[s.name] for arrays in groups)) for s in frozen
-            }
-            answers, expected = ({name: a[i] for name, a in both.items()} for i in (0, -1))
-        parity.save_reference(folder / bundle.PARITY, random, answers)
+        # Our own layers are right for any size: one graph answers and goes into files.
+        frozen = signatures
+        if not is_foreign:
+            with float32():
+                frozen = [freeze(signature) for signature in signatures]
+        reference = Reference(
+            model, frozen, _random_rows(signatures), sizes, open_sizes, texts, sample
+        )
+        random = reference.random
+        parity.save_reference(folder / bundle.PARITY, random.inputs, random.outputs)
         if model.tokenizer is not None:
             (folder / bundle.TOKENIZER).write_text(model.tokenizer.to_json(), "utf-8")
 
@@ -167,14 +166,10 @@ def export_model(
         bundle.write_manifest(folder, manifest)
 
         proofs = []
-        specs = [signature.spec for signature in signatures]
         for variant in manifest["variants"]:
             name, precision = variant["format"], variant["precision"]
             say(f"Comparing {name} with Keras on {source}")
-            loaded = runtime.load(folder, name, 1, precision)
-            if inputs is not random:  # `check` compares on these: they must agree, too.
-                parity.prove(loaded, specs, random, answers, NOT_KEPT, timed=False)
-            figures = parity.prove(loaded, specs, inputs, expected, NOT_KEPT)
+            figures = reference.prove(runtime.load(folder, name, 1, precision))
             proofs.append({"format": name, "precision": precision, "signatures": figures})
         manifest["parity"] = {
             "inputs": source,
@@ -186,15 +181,15 @@ def export_model(
     return ExportReport(bundle.read_manifest(output))
 
 
-def _wrap(model: Any, tokenizer: Any, sample: Any, stream: int | None) -> Any:
+def _wrap(model: Any, tokenizer: Any, sample: Any, stream: int | None, open_length: bool) -> Any:
     """Returns any Keras model as an `Exportable`; one with a tokenizer reads text, too."""
     if tokenizer is None:
         from export.keras_model import KerasModel
 
-        return KerasModel(model, sample, stream)
+        return KerasModel(model, sample, stream, open_length)
     from export.keras_text_model import KerasTextModel
 
-    return KerasTextModel(model, tokenizer, sample, stream)
+    return KerasTextModel(model, tokenizer, sample, stream, open_length)
 
 
 def _require_tensorflow() -> None:

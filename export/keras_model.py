@@ -1,6 +1,5 @@
 """Any Keras model as an `Exportable`: its call is a signature."""
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -18,10 +17,9 @@ from export.keras_layers.names import make_unique, name_layers
 from export.keras_layers.random_inputs import (
     Observed,
     draw_inputs,
-    infer_dtypes,
     make_tensor_spec,
 )
-from keras_seq.data.datasets import is_dataset
+from export.model_inputs import declare_inputs
 from keras_seq.errors import UserError, describe
 from keras_seq.signature import Signature, TensorSpec
 from keras_seq.typing import Arrays, Tensor
@@ -44,10 +42,10 @@ class KerasModel:
 
     Args:
         model: A built model.
-        sample: Inputs for a model that does not know their shapes and dtypes itself: arrays by
-            their names, a tuple of arrays in the order of the inputs, one array, or a
-            `tf.data.Dataset`, whose first batch counts.
+        sample: Inputs for a model that does not know their shapes and dtypes itself; see
+            `declare_inputs`.
         stream: Rows of a call of `stream`; None for no such signature.
+        open_length: Leave the length of sequences open where a subclassed model knows only one.
 
     Attributes:
         call: Takes the model's inputs by name, as the model itself takes them.
@@ -66,13 +64,15 @@ class KerasModel:
         model: keras.Model,
         sample: Any = None,
         stream: int | None = None,
+        open_length: bool = False,
     ) -> None:
         if not isinstance(model, keras.Model):
             load = " Load it first: keras_seq.load(path)." if isinstance(model, (str, Path)) else ""
             raise UserError(f"model is a keras.Model. Received: {describe(model)}.{load}")
         self.model = model
-        self.sample = _name_sample(model, sample)
-        self.call, self.inputs = _declare_inputs(model, self.sample)
+        declared = declare_inputs(model, sample, open_length)
+        self.call, self.inputs, self.sample = declared.call, declared.tensors, declared.sample
+        self._optional = declared.optional
         self._states = states.stateful_states(model)
         self._streaming = None if stream is None else states.make_streaming(model, stream)
 
@@ -146,13 +146,15 @@ class KerasModel:
         random = self.random_inputs(count, 0, sizes)
         return random | {"predict": random["predict"] | text.encode_inputs(self.inputs, cut, sizes)}
 
-    def random_inputs(self, count: int, seed: int, sizes: Mapping[str, int]) -> dict[str, Arrays]:
+    def random_inputs(
+        self, count: int, seed: int, sizes: Mapping[str, int], positive: bool = False
+    ) -> dict[str, Arrays]:
         """Returns `count` rows of random inputs.
 
         Ids are in the vocabulary of every embedding, some rows are padded where the model masks
-        padding, and other numbers are normally distributed.
+        padding, and other numbers are normally distributed, or from 0 to 1 if `positive`.
         """
-        arrays = draw_inputs(self.inputs, self._first_trace[1], count, seed, sizes)
+        arrays = draw_inputs(self.inputs, self._first_trace[1], count, seed, sizes, positive)
         rows = text.encode_inputs(self.inputs, arrays, sizes)
         generator = np.random.default_rng(seed + 1)
 
@@ -290,7 +292,24 @@ class KerasModel:
         """`predict` traced with open sizes, and what its layers do with the inputs."""
         observed = Observed.from_names([tensor.name for tensor in self._tensors])
         with observed.watch_layers(), explain_failure(self.model):
-            return self._trace({}), observed
+            traced = self._trace({})
+        self._require_whole(traced)
+        return traced, observed
+
+    def _require_whole(self, traced: Any) -> None:
+        """Refuses a model that was called with an optional input, and would be exported without.
+
+        Keras notes the shape of the first argument alone. The weights tell that there were more.
+        """
+        read = {id(variable) for variable in traced.graph.variables}
+        idle = [w.path for w in self.model.weights if id(w.value) not in read]
+        if self._optional and idle:
+            names = [tensor.name for tensor in self.inputs]
+            raise UserError(
+                f"The model {self.model.name!r} reads {len(idle)} of its weights, such as "
+                f"{idle[0]}, only where it is given {' or '.join(self._optional)}, too. Give all "
+                f"inputs, not {', '.join(names)} alone: --sample FILE.npz"
+            )
 
     @cached_property
     def _outputs(self) -> tuple[TensorSpec, ...]:
@@ -301,6 +320,12 @@ class KerasModel:
                 raise UserError(
                     f"The output {name!r} of the model {self.model.name!r} is {tensor!r}: only "
                     "dense tensors of a known rank can be exported."
+                )
+            if tensor.shape.rank == 0 or tensor.shape[0] not in (None, self._fixed_rows):
+                raise UserError(
+                    f"The output {name!r} of the model {self.model.name!r} has the shape "
+                    f"{tensor.shape.as_list()}, one answer for a whole batch: an exported model "
+                    "answers each row. Leave it out, or give it an axis of the batch first."
                 )
             if tensor.dtype == tf.string:
                 raise UserError(
@@ -313,6 +338,12 @@ class KerasModel:
             for name, tensor in outputs.items()
             if name not in {state.as_output.name for state in self._states}
         )
+
+    @property
+    def _fixed_rows(self) -> int | None:
+        """The rows of a call where the model has fixed them."""
+        size = self._tensors[0].shape[0]
+        return size if isinstance(size, int) else None
 
     def _size_names(self, shapes: dict[str, list[int | None]]) -> dict[str, list[int | str]]:
         """Names open sizes of outputs, after the size of an input where they follow one.
@@ -347,156 +378,6 @@ class KerasModel:
             name: [name_size(name, axis, size) for axis, size in enumerate(shape)]
             for name, shape in shapes.items()
         }
-
-
-def _name_sample(model: keras.Model, sample: Any) -> dict[str, np.ndarray]:
-    """Returns the arrays of a sample by the names of the model's inputs.
-
-    Raises:
-        UserError: If there are more arrays than inputs.
-    """
-    if sample is None:
-        return {}
-    if is_dataset(sample):
-        sample = next(iter(sample.as_numpy_iterator()))
-        sample = sample[0] if isinstance(sample, tuple) else sample  # without labels
-    if not isinstance(sample, Mapping) and _is_empty(sample):
-        raise UserError(
-            "sample is rows of the model's inputs: an array, a tuple or a dictionary of arrays, or "
-            f"a tf.data.Dataset. Received: {describe(sample)}"
-        )
-    if isinstance(sample, Mapping):
-        return {name: np.asarray(array) for name, array in sample.items()}
-    if isinstance(model, (keras.Sequential, states.FUNCTIONAL)):
-        names = [tensor.name for tensor in _declare_inputs(model, {})[1]]
-    else:
-        names = list(_call_defaults(model))
-    arrays = [*sample] if isinstance(sample, (list, tuple)) and len(names) > 1 else [sample]
-    if len(arrays) > len(names):
-        raise UserError(
-            f"The model {model.name!r} takes {', '.join(names)}. The sample has {len(arrays)} "
-            "arrays. Give them by name."
-        )
-    return {name: np.asarray(array) for name, array in zip(names, arrays, strict=False)}
-
-
-def _is_empty(sample: Any) -> bool:
-    """Returns whether there are no rows: in a number, a string, an empty list or array."""
-    has_rows = isinstance(sample, (list, tuple)) or np.ndim(sample) > 0
-    return not has_rows or len(sample) == 0
-
-
-def _declare_inputs(
-    model: keras.Model, sample: Mapping[str, np.ndarray]
-) -> tuple[Callable[[dict[str, Tensor]], Any], tuple[TensorSpec, ...]]:
-    """Returns a function that calls a model with its inputs by name, and these inputs."""
-    if isinstance(model, (keras.Sequential, states.FUNCTIONAL)):
-        if not model.built:
-            raise UserError(
-                f"The model {model.name!r} is not built. Call it once, or begin it with "
-                "keras.Input(…)."
-            )
-        structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
-        tensors_in = tree.flatten(structure)
-        # Keras numbers the input of a Sequential model anew; the name of its layer stays.
-        names = name_layers([leaf._keras_history.operation for leaf in tensors_in])
-        leaves = [
-            (name, leaf.dtype, leaf.shape) for name, leaf in zip(names, tensors_in, strict=True)
-        ]
-        paths = [path for path, _ in tree.flatten_with_path(structure)]
-        if paths and all(path and isinstance(path[-1], str) for path in paths):
-            leaves = [(path[-1], *leaf[1:]) for path, leaf in zip(paths, leaves, strict=True)]
-        tensors = _make_specs(leaves)
-
-        def call(inputs: dict[str, Tensor]) -> Any:
-            flat = [inputs[tensor.name] for tensor in tensors]
-            return model(tree.pack_sequence_as(structure, flat), training=False)
-
-        return call, tensors
-    return _declare_inputs_by_call(model, sample)
-
-
-def _call_defaults(model: keras.Model) -> dict[str, Any]:
-    """Returns the arguments of a model's `call` that are inputs, with their defaults."""
-    return {
-        name: parameter.default
-        for name, parameter in inspect.signature(model.call).parameters.items()
-        if name not in ("training", "mask")
-    }
-
-
-def _declare_inputs_by_call(
-    model: keras.Model, sample: Mapping[str, np.ndarray]
-) -> tuple[Callable[[dict[str, Tensor]], Any], tuple[TensorSpec, ...]]:
-    """Does so for a subclassed model, from what it was built with or from the user's sample."""
-    defaults = _call_defaults(model)
-    parameters = list(defaults)
-    shapes: dict[str, Any] = dict(model.get_build_config() or {})
-    shapes = shapes.get("shapes_dict", shapes)
-    if len(shapes) == 1:
-        shapes = {parameters[0]: next(iter(shapes.values()))}
-    else:
-        shapes = {name.removesuffix("_shape"): shape for name, shape in shapes.items()}
-    as_dictionary = any(isinstance(shape, dict) for shape in shapes.values())
-    if as_dictionary:
-        shapes = dict(next(iter(shapes.values())))
-    if sample:
-        as_dictionary = as_dictionary or not set(sample) <= set(parameters)
-        shapes = {
-            name: shapes.get(name) or (None, *array.shape[1:]) for name, array in sample.items()
-        }
-    # Of several arguments Keras may have noted the first alone.
-    required = [name for name in parameters if inspect.Parameter.empty is defaults[name]]
-    if not shapes or not (as_dictionary or set(required) <= set(shapes)):
-        raise UserError(
-            f"The inputs of the model {model.name!r} ({', '.join(required)}) are not all known: "
-            f"{', '.join(shapes) or 'none'}. A subclassed model must have been called once before "
-            "it is saved; else give inputs: --sample FILE.npz"
-        )
-    dtypes = {
-        name: "string" if array.dtype.kind in "OSU" else array.dtype.name
-        for name, array in sample.items()
-    }
-    tensors = _make_specs(
-        [(name, dtypes.get(name), (None, *shape[1:])) for name, shape in shapes.items()]
-    )
-    keys = dict(zip((tensor.name for tensor in tensors), shapes, strict=True))
-
-    def call(inputs: dict[str, Tensor]) -> Any:
-        values = {keys[name]: value for name, value in inputs.items()}
-        return model(values, training=False) if as_dictionary else model(**values, training=False)
-
-    if not dtypes:
-        tensors = infer_dtypes(call, tensors)
-    return call, tensors
-
-
-def _make_specs(leaves: Sequence[tuple[str, str | None, Sequence[int | None]]]) -> tuple:
-    """Returns the inputs as `TensorSpec`s, with names for the sizes that Keras leaves open."""
-    names = make_unique([name for name, _, _ in leaves], [])
-    open_axes = [
-        (name, axis)
-        for name, (_, dtype, shape) in zip(names, leaves, strict=True)
-        for axis, size in enumerate(shape)
-        if axis and size is None
-    ]
-
-    def size(name: str, axis: int, declared: int | None) -> int | str:
-        if declared is not None:
-            return int(declared)
-        if axis == 0:
-            return "B"
-        if len(open_axes) == 1:
-            return "T"
-        alone = [owner for owner, _ in open_axes].count(name) == 1
-        return f"T_{name}" if alone else f"T{axis}_{name}"
-
-    return tuple(
-        TensorSpec(
-            name, dtype or "float32", tuple(size(name, axis, n) for axis, n in enumerate(shape))
-        )
-        for name, (_, dtype, shape) in zip(names, leaves, strict=True)
-    )
 
 
 def _describe(tensors: Iterable[TensorSpec]) -> str:

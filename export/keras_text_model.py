@@ -30,6 +30,7 @@ class KerasTextModel(KerasModel):
         tokenizer: The tokenizer.
         sample: As of `KerasModel`.
         stream: As of `KerasModel`.
+        open_length: As of `KerasModel`.
 
     Raises:
         UserError: If the model has other inputs, fewer ids than the tokenizer, or states.
@@ -41,13 +42,14 @@ class KerasTextModel(KerasModel):
         tokenizer: Tokenizer,
         sample: Any = None,
         stream: int | None = None,
+        open_length: bool = False,
     ) -> None:
         if not isinstance(tokenizer, Tokenizer):
             raise UserError(
                 "tokenizer is one of keras_seq.text: ByteTokenizer() or "
                 f"SentencePieceTokenizer.train(texts, 4000). Received: {type(tokenizer).__name__}"
             )
-        super().__init__(model, sample, stream)
+        super().__init__(model, sample, stream, open_length)
         self.tokenizer = tokenizer
         shape = self.inputs[0].shape
         if len(self.inputs) != 1 or len(shape) != 2 or self.inputs[0].dtype == "string":
@@ -114,9 +116,11 @@ class KerasTextModel(KerasModel):
         inputs = super().sample_inputs(sample, sizes)
         return inputs | self._pack(self._decode(inputs), sizes)
 
-    def random_inputs(self, count: int, seed: int, sizes: Mapping[str, int]) -> dict[str, Arrays]:
+    def random_inputs(
+        self, count: int, seed: int, sizes: Mapping[str, int], positive: bool = False
+    ) -> dict[str, Arrays]:
         """Returns `count` rows of random ids, and their texts."""
-        inputs = super().random_inputs(count, seed, sizes)
+        inputs = super().random_inputs(count, seed, sizes, positive)
         return inputs | self._pack(self._decode(inputs), sizes)
 
     def _decode(self, inputs: dict[str, Arrays]) -> list[bytes]:

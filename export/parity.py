@@ -20,6 +20,8 @@ Run = Callable[[str, Arrays], Arrays]
 # Largest difference of fp32 values: absolute, or relative to the largest value of the output.
 TOLERANCE = 1e-4
 
+LARGEST = np.finfo("float32").max
+
 # A sampled token may differ where the random number is this close to the boundary between two
 # tokens; but at least this share of all tokens must be the same.
 BOUNDARY = 1e-5
@@ -34,6 +36,10 @@ BATCH = 50
 # A latency is the median of these calls at most, of fewer where they take longer than this.
 LATENCY_CALLS = 20
 LATENCY_SECONDS = 0.25
+
+
+class DifferenceError(UserError):
+    """A runtime does not compute what Keras computes."""
 
 
 @dataclass(frozen=True)
@@ -145,8 +151,7 @@ def compare(
             unequal += [] if as_in_keras.all() else [tensor.name]
             equal &= as_in_keras
             continue
-        difference = float(np.abs(actual - reference).max(initial=0))
-        scale = max(1.0, float(np.abs(reference).max(initial=0)))
+        difference, scale = _measure_difference(actual, reference)
         # Written so that a NaN on either side is outside.
         if not difference <= TOLERANCE * scale:
             differences.append(
@@ -178,6 +183,18 @@ def compare(
         latency_ms=_measure_latency(run, signature, inputs) if timed else 0.0,
         differences=tuple(differences),
     )
+
+
+def _measure_difference(actual: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
+    """Returns the largest difference, and the largest value that is finite.
+
+    An infinity is the largest number there is: TFLite's converter makes that of it.
+    """
+    actual, reference = (np.clip(x, -LARGEST, LARGEST) for x in (actual, reference))
+    with np.errstate(over="ignore", invalid="ignore"):
+        difference = np.abs(actual - reference)
+    finite = np.where(np.abs(reference) < LARGEST, reference, 0)
+    return float(difference.max(initial=0)), max(1.0, float(np.abs(finite).max(initial=0)))
 
 
 def _compare_samples(
@@ -219,7 +236,7 @@ def prove(
         The figures by signature; see `Parity`.
 
     Raises:
-        UserError: If a difference is above the tolerance.
+        DifferenceError: If a difference is above the tolerance.
     """
     figures = {}
     inputs, expected = strings.add_string_arrays(signatures, inputs, expected)
@@ -234,7 +251,7 @@ def prove(
             timed,
         )
         if not parity.within_tolerance:
-            raise UserError(
+            raise DifferenceError(
                 f"{loaded.format} does not compute what Keras computes. In {name}, "
                 f"{'; '.join(parity.differences)}. {advice}"
             )

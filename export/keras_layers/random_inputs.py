@@ -130,8 +130,12 @@ def draw_inputs(
     count: int,
     seed: int,
     sizes: Mapping[str, int],
+    positive: bool = False,
 ) -> dict[str, np.ndarray]:
-    """Returns `count` random rows for each input, with open dimensions of the sizes `sizes`."""
+    """Returns `count` random rows for each input, with open dimensions of the sizes `sizes`.
+
+    Numbers are normally distributed, or from 0 to 1 if `positive`.
+    """
     generator = np.random.default_rng(seed)
     arrays, texts = {}, name_texts(inputs)
     words = np.array(observed.words)
@@ -158,7 +162,7 @@ def draw_inputs(
             low = 1 if use.padding == 0 and (use.vocabulary_size or 0) > 1 else 0
             array = generator.integers(low, use.vocabulary_size or 2, shape)
         else:
-            array = generator.normal(size=shape)
+            array = generator.random(shape) if positive else generator.normal(size=shape)
         if use.padding is not None and len(shape) > 1:
             # Lengths from all steps to one.
             lengths = np.linspace(shape[1], 1, count).round()

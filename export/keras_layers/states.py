@@ -1,6 +1,7 @@
 """The states of recurrent layers as inputs and outputs, where Keras keeps them in variables."""
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -135,13 +136,32 @@ def make_streaming(model: keras.Model, batch: int) -> "StreamingModel":
                 "looks at several steps at once, and a stream has one. Build the model from "
                 "recurrent layers that read forwards, and layers that treat every step alike."
             )
+    uses = _count_uses(model)
     for layer in layers:
-        if len(layer._inbound_nodes) > 1:
+        if uses[layer.name] > 1:
             raise UserError(
-                f"The layer {layer.name!r} is used {len(layer._inbound_nodes)} times: each use "
-                "would need a state of its own. Stream a model that uses it once."
+                f"The layer {layer.name!r} is used {uses[layer.name]} times: each use would need a "
+                "state of its own. Stream a model that uses it once."
             )
     return StreamingModel(layers, batch)
+
+
+def _count_uses(model: keras.Model) -> Counter[str]:
+    """Counts how often the graph of a model, and those of the models in it, call each layer.
+
+    A layer itself also counts its calls in graphs that are gone: a Sequential model makes one anew
+    for each layer that is added.
+    """
+    uses: Counter[str] = Counter()
+    graph = model._functional if isinstance(model, keras.Sequential) else model
+    # Keras has no public list of the calls in a graph.
+    nodes = getattr(graph, "_nodes_by_depth", {}).values()
+    for operation in (node.operation for depth in nodes for node in depth):
+        if isinstance(operation, (keras.Sequential, FUNCTIONAL)):
+            uses.update(_count_uses(operation))
+        else:
+            uses[operation.name] += 1
+    return uses
 
 
 class StreamingModel:

@@ -1,0 +1,94 @@
+"""Models that answer NaN, or whose rows depend on each other: the model is named, not the file."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+import export
+from keras_seq.errors import UserError
+
+
+@keras.saving.register_keras_serializable("tests")
+class Apply(layers.Layer):
+    def __init__(self, function, **kwargs):
+        super().__init__(**kwargs)
+        self.function = function
+
+    def call(self, x):
+        return self.function(x)
+
+
+def make_model(function):
+    inputs = keras.Input((5, 3))
+    return keras.Model(inputs, layers.GRU(4, name="gru")(Apply(function)(inputs)), name="mine")
+
+
+def test_weights_that_are_not_finite_are_named(tmp_path):
+    model = make_model(ops.tanh)
+    weights = model.get_weights()
+    weights[0][:2] = np.nan
+    weights[1][0, 0] = np.inf
+    model.set_weights(weights)
+    with pytest.raises(UserError) as caught:
+        export.export(model, tmp_path / "b")
+    assert "Keras itself answers NaN in the output 'gru'" in str(caught.value)
+    assert "25 of the 108 weights of the layer 'gru' are not finite" in str(caught.value)
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize("function", [ops.log, ops.sqrt, lambda x: ops.power(x, 0.3)])
+def test_a_model_of_positive_numbers_is_compared_on_these(tmp_path, function):
+    model = make_model(function)
+    export.export(model, tmp_path / "b", ["onnx", "tflite"])
+    x = np.random.default_rng(1).random((1, 5, 3)).astype("float32")
+    for format in ("onnx", "tflite"):
+        found = export.load(tmp_path / "b", format).predict(x)["gru"]
+        np.testing.assert_allclose(found, model(x), atol=1e-5)
+
+
+def test_a_model_that_is_defined_nowhere_asks_for_a_sample(tmp_path):
+    model = make_model(lambda x: ops.log(x - 3))
+    with pytest.raises(
+        UserError, match="NaN in the output 'gru' to random inputs.*sample=FILE.npz"
+    ):
+        export.export(model, tmp_path / "b", "onnx")
+
+
+def test_the_same_infinity_is_no_difference(tmp_path):
+    inputs = keras.Input((4,))
+    masked = Apply(lambda x: ops.where(x > 0, x, -np.inf), name="masked")(inputs)
+    export.export(keras.Model(inputs, masked), tmp_path / "b")
+    x = np.array([[1.0, -1.0, 2.0, -3.0]], "float32")
+    for format in ("onnx", "tflite", "saved_model"):
+        found = export.load(tmp_path / "b", format).predict(x)["masked"]
+        lowest = np.finfo("float32").min if format == "tflite" else -np.inf
+        np.testing.assert_array_equal(found, [[1.0, lowest, 2.0, lowest]])
+
+
+def test_rows_that_depend_on_each_other_are_told_apart_from_a_fault(tmp_path):
+    model = make_model(lambda x: ops.cond(ops.sum(x) > 0, lambda: x * 2, lambda: x - 1))
+    with pytest.raises(UserError, match=r"'mine' the rows of a batch depend on each.*batch=16"):
+        export.export(model, tmp_path / "b")
+    export.export(model, tmp_path / "b", batch=16)
+    export.export(model, tmp_path / "c", dynamic=["batch"])
+    x = np.random.default_rng(1).normal(size=(16, 5, 3)).astype("float32")
+    for folder in "bc":
+        for format in ("tflite", "onnx"):
+            found = export.load(tmp_path / folder, format).predict(x)["gru"]
+            np.testing.assert_allclose(found, model(x), atol=1e-5)
+
+
+def test_numbers_drawn_by_python_are_told_apart_from_a_fault(tmp_path):
+    model = make_model(lambda x: x + float(np.random.default_rng().normal()))
+    with pytest.raises(UserError, match="'mine' gives another answer when it is asked the same"):
+        export.export(model, tmp_path / "b", "onnx")
+
+
+@pytest.mark.parametrize("function", [ops.mean, lambda x: ops.mean(x, axis=0)])
+def test_an_output_without_rows_is_named(tmp_path, function):
+    inputs = keras.Input((5, 3))
+    whole = Apply(function, name="whole")(inputs)
+    model = keras.Model(inputs, [layers.GRU(4)(inputs), whole])
+    with pytest.raises(UserError, match="The output 'whole' .* one answer for a whole batch"):
+        export.export(model, tmp_path / "b")
