@@ -452,7 +452,8 @@ def _declare_inputs_by_call(
         return model(values, training=False) if as_dictionary else model(**values, training=False)
 
     if not dtypes:
-        tensors = infer_dtypes(call, tensors)
+        with explain_failure(model):
+            tensors = infer_dtypes(call, tensors)
     return call, tensors
 
 

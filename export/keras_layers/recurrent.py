@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops, tree
 
+from keras_seq.errors import UserError
 from keras_seq.layers.cells import Cell, CellState, GRUCell, LSTMCell, RNNCell
 from keras_seq.layers.recurrence import mask_outputs, run_recurrence
 from keras_seq.typing import Tensor
@@ -21,7 +22,16 @@ def inner_loop(
 
     Returns:
         `(last output, outputs, states)`.
+
+    Raises:
+        UserError: If the layer drops numbers at random in inference, too.
     """
+    if training and _has_dropout(self.cell):
+        raise UserError(
+            f"The layer {self.name!r} ({type(self).__name__}) cannot be exported: it is called "
+            "with training=True and drops numbers at random, so no two answers are the same. Call "
+            "it without training."
+        )
     if not tree.is_nested(initial_state):
         initial_state = [initial_state]
     mask = mask[0] if tree.is_nested(mask) else mask
@@ -46,6 +56,14 @@ def inner_loop(
     if self.go_backwards:
         outputs = ops.flip(outputs, axis=1)
     return outputs[:, -1], outputs, states
+
+
+def _has_dropout(cell: Any) -> bool:
+    """Whether a cell, or one of those stacked in it, drops numbers in training."""
+    cells = getattr(cell, "cells", [cell])
+    return any(
+        getattr(part, rate, 0) for part in cells for rate in ("dropout", "recurrent_dropout")
+    )
 
 
 def _run_cell(
