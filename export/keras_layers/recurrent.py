@@ -100,7 +100,7 @@ def _translate_cell(cell: Any, inputs: Tensor, states: Any) -> tuple[Cell, CellS
     if kind is keras.layers.LSTMCell:
         weights = (cell.kernel, cell.recurrent_kernel, cell.bias)
         return LSTMCell(*weights, cell.activation, cell.recurrent_activation), first
-    if kind is keras.layers.GRUCell:
+    if kind is keras.layers.GRUCell and _is_elementwise(cell.recurrent_activation):
         both = cell.bias is not None and cell.reset_after
         bias, recurrent_bias = (cell.bias[0], cell.bias[1]) if both else (cell.bias, None)
         ours = GRUCell(
@@ -119,6 +119,16 @@ def _translate_cell(cell: Any, inputs: Tensor, states: Any) -> tuple[Cell, CellS
         return ours, first
     ours.output_apart = True
     return ours, (ops.zeros_like(output), *first)
+
+
+# Activations that read all units of a gate.
+ACROSS_UNITS = ("glu", "log_softmax", "softmax", "sparsemax")
+
+
+def _is_elementwise(activation: Any) -> bool:
+    """Whether an activation of Keras may read several gates at once."""
+    name = getattr(activation, "__name__", "")
+    return getattr(keras.activations, name, None) is activation and name not in ACROSS_UNITS
 
 
 class UserCell:

@@ -92,3 +92,14 @@ def test_dropout_that_the_model_asks_for(tmp_path):
     }.items():
         model = keras.Model(x, Apply(lambda a, layer=layer: layer(a, training=True))(x))
         assert_refused(model, tmp_path, words, ["tflite", "onnx"])
+
+
+def test_activations_across_the_units_of_a_gate(tmp_path):
+    """Our GRU computes two gates at once; these activations must not see both."""
+    x = keras.Input((6, 4), name="x")
+    outputs = {
+        "gru": layers.GRU(3, recurrent_activation="softmax")(x),
+        "own": layers.GRU(3, recurrent_activation=lambda a: ops.softmax(a) * 0.5)(x),
+        "lstm": layers.LSTM(3, recurrent_activation="sparsemax", activation="softmax")(x),
+    }
+    assert_exports(keras.Model(x, outputs), tmp_path / "b", {"x": X})
