@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 STEPS, WIDTH = 6, 4
-ROWS = 11  # no other size
+ROWS, OPEN = 11, 13  # no other sizes
 
 
 def kernel(*shape: int) -> Any:
@@ -493,10 +493,12 @@ class Apply(keras.layers.Layer):
 
     def compute_output_spec(self, *inputs: Any) -> Any:
         """Returns what a call on `ROWS` rows shows: Keras cannot infer all shapes itself."""
-        outputs = self.call(*(ops.zeros((ROWS, *x.shape[1:]), x.dtype) for x in inputs))
+        shapes = [(ROWS, *(size or OPEN for size in x.shape[1:])) for x in inputs]
+        tensors = [ops.zeros(size, x.dtype) for size, x in zip(shapes, inputs, strict=True)]
+        outputs = self.call(*tensors)
 
         def spec(value: Any) -> keras.KerasTensor:
-            shape = [None if size == ROWS else size for size in value.shape]
+            shape = [None if size in (ROWS, OPEN) else size for size in value.shape]
             return keras.KerasTensor(shape, keras.backend.standardize_dtype(value.dtype))
 
         return keras.tree.map_structure(spec, outputs)

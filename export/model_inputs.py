@@ -177,12 +177,10 @@ def _declare_by_call(model: keras.Model, sample: Any, open_length: bool) -> Mode
 
     if None in dtypes:
         try:
-            tensors = infer_dtypes(call, tensors)
-        except Exception as error:
-            if optional:
-                raise unknown from error
             with explain_failure(model):
-                raise
+                tensors = infer_dtypes(call, tensors)
+        except UserError as error:
+            raise (unknown if optional else error) from error.__cause__
     if open_length:
         tensors = _make_specs([(t.name, t.dtype, _open_length(t)) for t in tensors])
     arrays = {

@@ -47,8 +47,7 @@ REASONS = (
     Reason(
         r".*R?FFT.*|Complex.*|Real|Imag|Conj|Angle",
         "complex numbers",
-        "Compute real values from keras.ops.rfft, keras.ops.stft or STFTSpectrogram, or do that "
-        "before the model.",
+        "Give the transform an axis of a fixed size, or do it before the model.",
     ),
     Reason(
         r"Svd|Qr|Cholesky.*|Eig|SelfAdjointEig.*|Lu|Matrix(?!Diag|BandPart|SetDiag).*|"

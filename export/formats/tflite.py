@@ -47,8 +47,10 @@ LACKS = frozenset(
         "fft2",
         "gelu",
         "irfft",
+        "log_sigmoid",
         "rfft",
         "sinh",
+        "softplus",
         "stft",
         "tan",
     ]

@@ -129,6 +129,16 @@ def erfinv(x: Any) -> Tensor:
     return tf.where(w < 5, centre, tails) * x
 
 
+def softplus(x: Any) -> Tensor:
+    """log(1 + exp(x)), also where exp(x) is too large for float32."""
+    x = _to_float(x)
+    return tf.maximum(x, 0.0) + log1p(tf.exp(-tf.abs(x)))
+
+
+def log_sigmoid(x: Any) -> Tensor:
+    return -softplus(-_to_float(x))
+
+
 def gelu(x: Any, approximate: bool = True) -> Tensor:
     x = _to_float(x)
     if approximate:
@@ -153,7 +163,7 @@ FUNCTIONS = tuple(
             arctan, arcsin, arccos, arcsinh, arccosh, arctanh, sinh, cosh, tan, expm1, log1p,
         ),
         "math": (erf, erfc, erfinv),
-        "nn": (gelu,),
+        "nn": (gelu, log_sigmoid, softplus),
     }.items()
     for function in functions
     for rule in replace_where_lacking(module, function.__name__, function)

@@ -16,9 +16,13 @@ def find_extreme(
 ) -> Tensor:
     """Returns the index of an extreme value along `axis`, of the flat tensor if that is None."""
     x = tf.convert_to_tensor(x)
-    if x.dtype == tf.bool:
-        x = tf.cast(x, tf.int32)
     flat = tf.reshape(x, [-1]) if axis is None or not x.shape.rank else x
+    if not x.dtype.is_floating and x.dtype != tf.int32:
+        # TFLite finds the place of few kinds of integers, and compares all.
+        values = tf.cast(flat, tf.int64)
+        reduce = tf.reduce_max if find is tf.argmax else tf.reduce_min
+        extreme = reduce(values, axis=axis or 0, keepdims=True)
+        flat, find = tf.cast(tf.equal(values, extreme), tf.int32), tf.argmax
     index = find(flat, axis=axis or 0, output_type=dtype)
     if not keepdims:
         return index

@@ -12,6 +12,7 @@ from export.keras_layers.patching import (
 )
 from keras_seq.typing import Tensor
 
+_cumprod = get_backend_function("numpy", "cumprod")
 _diagonal = get_backend_function("numpy", "diagonal")
 
 
@@ -42,6 +43,8 @@ def cumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Tensor:
     x = ops.convert_to_tensor(x, dtype=dtype)
     x = ops.cast(x, "int32") if x.dtype == tf.bool else x
     x = tf.reshape(x, [-1, 1]) if axis is None else tf.experimental.numpy.moveaxis(x, axis, 0)
+    if x.shape[0] is None:
+        return _cumprod(x, 0) if axis is None else ops.moveaxis(_cumprod(x, 0), 0, axis)
     width = 1
     while width < x.shape[0]:
         x = x * tf.concat([tf.ones_like(x[:width]), x[:-width]], axis=0)

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops, tree
 
+from keras_seq.errors import UserError
 from keras_seq.layers.cells import Cell, CellState, GRUCell, LSTMCell, RNNCell
 from keras_seq.layers.recurrence import mask_outputs, run_recurrence
 from keras_seq.typing import Tensor
@@ -21,7 +22,16 @@ def inner_loop(
 
     Returns:
         `(last output, outputs, states)`.
+
+    Raises:
+        UserError: If the layer drops numbers at random in inference, too.
     """
+    if training and _has_dropout(self.cell):
+        raise UserError(
+            f"The layer {self.name!r} ({type(self).__name__}) cannot be exported: it is called "
+            "with training=True and drops numbers at random, so no two answers are the same. Call "
+            "it without training."
+        )
     if not tree.is_nested(initial_state):
         initial_state = [initial_state]
     mask = mask[0] if tree.is_nested(mask) else mask
@@ -46,6 +56,14 @@ def inner_loop(
     if self.go_backwards:
         outputs = ops.flip(outputs, axis=1)
     return outputs[:, -1], outputs, states
+
+
+def _has_dropout(cell: Any) -> bool:
+    """Whether a cell, or one of those stacked in it, drops numbers in training."""
+    cells = getattr(cell, "cells", [cell])
+    return any(
+        getattr(part, rate, 0) for part in cells for rate in ("dropout", "recurrent_dropout")
+    )
 
 
 def _run_cell(
@@ -82,7 +100,7 @@ def _translate_cell(cell: Any, inputs: Tensor, states: Any) -> tuple[Cell, CellS
     if kind is keras.layers.LSTMCell:
         weights = (cell.kernel, cell.recurrent_kernel, cell.bias)
         return LSTMCell(*weights, cell.activation, cell.recurrent_activation), first
-    if kind is keras.layers.GRUCell:
+    if kind is keras.layers.GRUCell and _is_elementwise(cell.recurrent_activation):
         both = cell.bias is not None and cell.reset_after
         bias, recurrent_bias = (cell.bias[0], cell.bias[1]) if both else (cell.bias, None)
         ours = GRUCell(
@@ -101,6 +119,16 @@ def _translate_cell(cell: Any, inputs: Tensor, states: Any) -> tuple[Cell, CellS
         return ours, first
     ours.output_apart = True
     return ours, (ops.zeros_like(output), *first)
+
+
+# Activations that read all units of a gate.
+ACROSS_UNITS = ("glu", "log_softmax", "softmax", "sparsemax")
+
+
+def _is_elementwise(activation: Any) -> bool:
+    """Whether an activation of Keras may read several gates at once."""
+    name = getattr(activation, "__name__", "")
+    return getattr(keras.activations, name, None) is activation and name not in ACROSS_UNITS
 
 
 class UserCell:

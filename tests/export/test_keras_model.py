@@ -309,13 +309,3 @@ def test_files_that_cannot_be_loaded_say_what_to_do(tmp_path, capsys):
         assert main([str(tmp_path / name), "--output", str(tmp_path / "b")]) == 2
         assert word in capsys.readouterr().err
         assert not (tmp_path / "b").exists()
-
-
-def test_an_operator_that_tflite_has_not_is_refused(tmp_path):
-    inputs = keras.Input((9, 4))
-    model = keras.Model(
-        inputs, layers.Lambda(lambda x: keras.ops.fft((x, x))[0], name="spectrum")(inputs)
-    )
-    with pytest.raises(UserError, match=r"the layer spectrum\w* has FFT"):
-        export.export(model, tmp_path / "b", ["tflite"])
-    assert not list(tmp_path.iterdir())

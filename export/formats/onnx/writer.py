@@ -22,6 +22,7 @@ from export.formats.onnx import WEIGHTS, output_name
 from export.formats.onnx.graph import simplify
 from export.formats.onnx.handlers import HANDLERS
 from export.formats.onnx.rules import make_lowering
+from export.formats.onnx.writes import refuse_unordered_writes
 from export.formats.refusals import find_names, refuse
 from export.formats.trace import trace
 from keras_seq.messages import hide_messages
@@ -39,6 +40,7 @@ def write_files(signatures: Sequence[Signature], folder: Path, sizes: dict[str, 
     models = {}
     for signature in signatures:
         traced = trace(signature, sizes, make_lowering())
+        refuse_unordered_writes(traced)
         errors = ErrorLog()
         try:
             with hide_messages("tensorflow", "tf2onnx", keep_on_error=False), errors.listen():

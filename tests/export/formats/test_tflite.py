@@ -1,6 +1,9 @@
 """What is special about TFLite."""
 
+import re
+
 import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
 
 from export.formats import tflite
 
@@ -26,3 +29,12 @@ def test_operators_finds_what_is_not_built_in(tmp_path):
     found = tflite.operators(tmp_path)
     assert found["TANH"] == 1
     assert found["CUSTOM FlexMatrixInverse"] == 1
+
+
+def test_every_operator_of_a_variable_is_foreign():
+    names = [name for name in vars(schema.BuiltinOperator) if name.isupper()]
+    foreign = {name for name in names if re.match(tflite.FOREIGN, name)}
+    assert foreign >= {"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE", "CUSTOM"}
+    variables = {name for name in names if re.search("VAR_|VARIABLE", name)}
+    assert variables <= foreign
+    assert re.match(tflite.FOREIGN, "VARIABLE TENSOR")

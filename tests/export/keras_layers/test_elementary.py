@@ -4,7 +4,7 @@ import math
 
 import keras
 import numpy as np
-from keras import ops
+from keras import layers, ops
 
 from benchmarks.coverage_ops import Apply
 from export.keras_layers import elementary
@@ -49,4 +49,25 @@ def test_each_in_the_files(tmp_path):
     outputs.append(Apply(lambda a: ops.log1p(ops.abs(a)), "log")(x))
     outputs.append(Apply(lambda a: ops.celu(a), "celu")(x))
     values = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
+    assert_exports(keras.Model(x, outputs), tmp_path / "b", {"x": values})
+
+
+def test_activations_of_large_numbers(tmp_path):
+    """exp(x) is infinite from 89 on; the activations aren't."""
+    x = keras.Input((5, 3), name="x")
+    names = [
+        "softplus",
+        "log_sigmoid",
+        "mish",
+        "sigmoid",
+        "silu",
+        "gelu",
+        "elu",
+        "selu",
+        "tanh",
+        "softsign",
+        "softmax",
+    ]
+    outputs = [layers.Activation(name)(x) for name in names]
+    values = np.linspace(-300, 300, 30).reshape(2, 5, 3).astype("float32")
     assert_exports(keras.Model(x, outputs), tmp_path / "b", {"x": values})

@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from benchmarks.coverage_ops import Apply
-from tests.export.helpers import assert_exports
+from tests.export.helpers import assert_exports, assert_refused
 
 X = np.random.default_rng(0).normal(size=(3, 7, 4)).astype("float32")
 
@@ -62,15 +62,27 @@ def test_loops_and_branches(tmp_path):
     assert_exports(model, tmp_path / "b", {"x": X})
 
 
-def test_a_tensor_array_of_the_user(tmp_path):
+def write_array(place):
+    """A loop with a TensorArray of the user, which writes turn i at `place(i)`."""
     import tensorflow as tf
 
-    def double(x):
+    def call(x):
         array = tf.TensorArray(tf.float32, 7)
         _, array = tf.while_loop(
-            lambda i, _: i < 7, lambda i, a: (i + 1, a.write(i, x[:, i] * 2.0)), (0, array)
+            lambda i, _: i < 7, lambda i, a: (i + 1, a.write(place(i), x[:, i] * 2.0)), (0, array)
         )
         return swap(array.stack())
 
+    return Apply(call)
+
+
+def test_a_tensor_array_of_the_user(tmp_path):
     x = keras.Input((7, 4), name="x")
-    assert_exports(keras.Model(x, Apply(double)(x)), tmp_path / "b", {"x": X})
+    assert_exports(keras.Model(x, write_array(lambda i: i)(x)), tmp_path / "b", {"x": X})
+
+
+def test_a_tensor_array_that_is_written_backwards(tmp_path):
+    x = keras.Input((7, 4), name="x")
+    model = keras.Model(x, write_array(lambda i: 6 - i)(x))
+    assert_exports(model, tmp_path / "b", {"x": X}, formats=["tflite"])
+    assert_refused(model, tmp_path, "'mine' .Apply.*TensorArray in another order", ["onnx"])

@@ -19,6 +19,8 @@ def test_places_of_the_largest_and_smallest(tmp_path):
     outputs = {
         "last": ops.argmax(x, axis=-1),
         "time": ops.argmin(x, axis=1, keepdims=True),
+        "bits": ops.argmax(x > 0, axis=1),
+        "long": ops.argmin(ops.cast(x * 3, "int64"), axis=-1),
         "whole": ops.argmax(whole, axis=1),
         "label": ops.argmax(layers.Dense(4, activation="softmax")(layers.LSTM(3)(x)), axis=-1),
         "top": Apply(lambda a: ops.in_top_k(ops.cast(a[:, 0, 0] > 0, "int32"), a[:, 1], 2), "top")(

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from tests.export.helpers import assert_exports
+from benchmarks.coverage_ops import Apply
+from tests.export.helpers import assert_exports, assert_refused
 
 X = np.random.default_rng(0).normal(size=(3, 6, 4)).astype("float32")
 
@@ -81,3 +82,24 @@ def test_all_steps_of_a_walk_backwards(tmp_path, masked):
     inputs[1, 3:] = 0
     inputs[2, :2] = 0
     assert_exports(model, tmp_path / "b", {"x": inputs}, formats=["onnx", "saved_model"])
+
+
+def test_dropout_that_the_model_asks_for(tmp_path):
+    x = keras.Input((6, 4))
+    for words, layer in {
+        "'sampled' .LSTM.*at random": layers.LSTM(3, dropout=0.5, name="sampled"),
+        "'dropped' .Dropout.*random numbers": layers.Dropout(0.5, name="dropped"),
+    }.items():
+        model = keras.Model(x, Apply(lambda a, layer=layer: layer(a, training=True))(x))
+        assert_refused(model, tmp_path, words, ["tflite", "onnx"])
+
+
+def test_activations_across_the_units_of_a_gate(tmp_path):
+    """Our GRU computes two gates at once; these activations must not see both."""
+    x = keras.Input((6, 4), name="x")
+    outputs = {
+        "gru": layers.GRU(3, recurrent_activation="softmax")(x),
+        "own": layers.GRU(3, recurrent_activation=lambda a: ops.softmax(a) * 0.5)(x),
+        "lstm": layers.LSTM(3, recurrent_activation="sparsemax", activation="softmax")(x),
+    }
+    assert_exports(keras.Model(x, outputs), tmp_path / "b", {"x": X})
