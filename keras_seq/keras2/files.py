@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_seq.keras2.configs import find_tables, modernize, walk_layers
+from keras_seq.keras2.configs import find_tables, modernize, name_functions, walk, walk_layers
+from keras_seq.keras2.operators import OPERATORS, require_allowed
 
 CONVOLUTIONS = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "ConvLSTM2D")
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -138,7 +139,7 @@ def read_model(
     config = modernize(config)
     custom_objects = _name_as_in_file(config, custom_objects)
     scope = tf_keras.saving.custom_object_scope(dict(custom_objects))
-    with scope, _safe_mode(not trust), _one_implementation():
+    with scope, _safe_mode(not trust), one_implementation():
         if path.is_file() and path.suffix != ".json" and not is_hdf5(path):
             with _write_config(path, config) as current:
                 return tf_keras.models.load_model(current, compile=False, safe_mode=not trust)
@@ -170,8 +171,10 @@ def _name_as_in_file(config: dict[str, Any], custom_objects: Mapping[str, Any]) 
     """Returns custom objects under the names that a file has for them, such as "Package>Name".
 
     Raises:
-        ValueError: If a class is neither among them nor one of Keras 2.
+        ValueError: If a class or a function is neither among them nor one of Keras 2.
+        UserError: If an operator does more than compute.
     """
+    import tf_keras
     from tf_keras.src.layers import serialization
 
     serialization.populate_deserializable_objects()
@@ -183,6 +186,16 @@ def _name_as_in_file(config: dict[str, Any], custom_objects: Mapping[str, Any]) 
             named[name] = custom_objects[short]
         elif item["class_name"] not in serialization.LOCAL.ALL_OBJECTS:
             raise ValueError(f"Unknown layer: {short!r}")
+        elif item["class_name"] in OPERATORS:
+            require_allowed(item["config"]["function"], item["config"]["name"])
+    for item in walk(config):
+        name = item.get("config")
+        if item["class_name"] == "function" and isinstance(name, str):
+            short = name.rpartition(">")[2]
+            if short in custom_objects:
+                named[name] = custom_objects[short]
+            elif not hasattr(tf_keras.activations, short):
+                raise ValueError(f"Unknown function: {short!r}")
     return named
 
 
@@ -192,6 +205,7 @@ def _build(config: dict[str, Any], custom_objects: Mapping[str, Any]) -> Any:
 
     if "module" in config:
         return tf_keras.saving.deserialize_keras_object(config)
+    config = name_functions(config)
     config = json_utils.decode(json.dumps(config))  # tuples and shapes, which JSON does not have
     return tf_keras.models.model_from_config(config, custom_objects=dict(custom_objects))
 
@@ -205,7 +219,7 @@ def _safe_mode(on: bool) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _one_implementation() -> Iterator[None]:
+def one_implementation() -> Iterator[None]:
     """Inside, Keras 2 traces the loop of an LSTM or GRU for any device, and not for cuDNN, too.
 
     That takes it ten times as long.

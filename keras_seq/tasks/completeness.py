@@ -75,8 +75,10 @@ def compare(in_file: dict[str, Digest], in_model: dict[str, Digest]) -> tuple[li
 
 
 def digest(array: Any) -> Digest:
-    """Returns shape and hash of an array."""
+    """Returns shape and hash of an array; a file may hold weights in half precision."""
     array = np.ascontiguousarray(array)
+    if array.dtype.kind == "f":
+        array = array.astype("float32")
     return tuple(array.shape), hashlib.sha256(array.tobytes()).hexdigest()
 
 

@@ -166,16 +166,26 @@ class Loader:
             return model
         options = {"custom_objects": objects, "compile": compile, "safe_mode": not self._trust}
         if kind is ModelFile.HDF5:
-            with _keras_file_name(path) as named:
-                model = keras.saving.load_model(named, **options)
-            require_all_weights(model, path)
-            return model
+            return self._load_hdf5(path, options)
         with _keras_file_name(path) as named, upgrade_file(named) as current:
             with _hide_warnings():
                 model = keras.saving.load_model(current, **options)
             if self._sample is not None:
                 _build_again(model, current, self._sample)
             require_all_weights(model, current, path)
+        return model
+
+    def _load_hdf5(self, path: Path, options: dict[str, Any]) -> keras.Model:
+        with _keras_file_name(path) as named:
+            try:
+                model = keras.saving.load_model(named, **options)
+            except ValueError:
+                if not options["compile"]:
+                    raise
+                # Keras 3 does not read all losses and metrics that it writes into these files.
+                model = keras.saving.load_model(named, **{**options, "compile": False})
+                self._say(f"{path} is loaded without loss, optimizer and metrics.")
+        require_all_weights(model, path)
         return model
 
     def _load_saved_model(self, path: Path) -> keras.Model:
