@@ -14,7 +14,10 @@ from tests.keras2.models import LAYERS as L
 from tests.keras2.models import fill, ids, largest_difference, load, noise, save_and_load
 
 FORMATS = ["h5", pytest.param("keras", marks=pytest.mark.full)]
-RECURRENT = [L.SimpleRNN, L.LSTM, pytest.param(L.GRU, marks=pytest.mark.full)]
+RECURRENT = [
+    L.LSTM,
+    *(pytest.param(layer, marks=pytest.mark.full) for layer in (L.GRU, L.SimpleRNN)),
+]
 ARGUMENTS = (
     {"return_sequences": True},
     {"go_backwards": True, "return_sequences": True},
