@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from keras_seq.keras2.configs import find_tables, modernize, name_functions, walk, walk_layers
+from keras_seq.keras2.custom import is_model_of_layers
 from keras_seq.keras2.operators import OPERATORS, require_allowed
 
 CONVOLUTIONS = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "ConvLSTM2D")
@@ -137,6 +138,8 @@ def read_model(
     import tf_keras
 
     config = modernize(config)
+    if is_model_of_layers(custom_objects.get(config["class_name"])):
+        config["class_name"] = "Functional"
     custom_objects = _name_as_in_file(config, custom_objects)
     scope = tf_keras.saving.custom_object_scope(dict(custom_objects))
     with scope, _safe_mode(not trust), one_implementation():
