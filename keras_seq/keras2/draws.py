@@ -52,18 +52,27 @@ def draw_inputs(model: Any, seed: int = 0) -> Any:
 
 
 def _leaves_nothing(model: Any, inputs: Any) -> bool:
-    """Returns whether a layer answers without a number: the largest of none is anything."""
+    """Returns whether a convolution or a pool has too few steps, for which it answers anything."""
     import tensorflow as tf
     import tf_keras
 
     shortens = ("kernel_size", "pool_size", "cropping")
-    if not any(hasattr(layer, name) for layer in model._flatten_layers() for name in shortens):
+    nodes = [
+        node
+        for nodes in model._nodes_by_depth.values()
+        for node in nodes
+        if any(hasattr(node.layer, name) for name in shortens) and len(node.keras_inputs) == 1
+    ]
+    if not nodes:
         return False
-    nodes = [node for nodes in model._nodes_by_depth.values() for node in nodes]
-    tensors = tf.nest.flatten([node.outputs for node in nodes])
-    answers = tf_keras.Model(model._nested_inputs, tensors)(inputs, training=False)
+    given = tf_keras.Model(model._nested_inputs, [node.keras_inputs[0] for node in nodes])
+    answers = tf.nest.flatten(given(inputs, training=False))
     reset_states(model)
-    return any(0 in answer.shape for answer in tf.nest.flatten(answers))
+    shapes = [
+        node.layer.compute_output_shape(answer.shape)
+        for node, answer in zip(nodes, answers, strict=True)
+    ]
+    return any(size is not None and size < 1 for shape in shapes for size in shape)
 
 
 def reset_states(model: Any) -> None:
