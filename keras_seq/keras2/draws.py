@@ -68,10 +68,13 @@ def _leaves_nothing(model: Any, inputs: Any) -> bool:
     given = tf_keras.Model(model._nested_inputs, [node.keras_inputs[0] for node in nodes])
     answers = tf.nest.flatten(given(inputs, training=False))
     reset_states(model)
-    shapes = [
-        node.layer.compute_output_shape(answer.shape)
-        for node, answer in zip(nodes, answers, strict=True)
-    ]
+    try:
+        shapes = [
+            node.layer.compute_output_shape(answer.shape)
+            for node, answer in zip(nodes, answers, strict=True)
+        ]
+    except ValueError:  # Less than no step.
+        return True
     return any(size is not None and size < 1 for shape in shapes for size in shape)
 
 
