@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import shutil
 import tempfile
 import zipfile
@@ -16,6 +17,7 @@ from keras_seq.keras2.custom import is_model_of_layers
 from keras_seq.keras2.operators import OPERATORS, require_allowed
 
 CONVOLUTIONS = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "ConvLSTM2D")
+FIRST_MASKED_ATTENTION = [2, 10]
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -86,10 +88,10 @@ def read_backend(path: Path) -> str:
         return read_text(inside.attrs.get("backend", "tensorflow"))
 
 
-def read_saved_model_config(path: Path) -> dict[str, Any] | None:
-    """Returns the configuration of the Keras model in a SavedModel.
+def read_saved_model(path: Path) -> tuple[dict[str, Any] | None, str]:
+    """Returns the configuration of the Keras model in a SavedModel, and the version of Keras.
 
-    None where there is no Keras model, or one of a class of its own.
+    None where there is no Keras model.
     """
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
@@ -106,14 +108,11 @@ def read_saved_model_config(path: Path) -> dict[str, Any] | None:
         if nodes and nodes[0].HasField("user_object"):
             metadata = nodes[0].user_object.metadata
     described = json.loads(metadata) if metadata else {}
-    config = described.get("model_config")
-    if (
-        config is None
-        and isinstance(described.get("config"), dict)
-        and described["config"].get("layers")
-    ):
-        config = {"class_name": described["class_name"], "config": described["config"]}
-    return config
+    version = str(described.get("keras_version", "2"))
+    config, settings = described.get("model_config"), described.get("config")
+    if config is None and isinstance(settings, dict) and settings.get("layers"):
+        config = {"class_name": described["class_name"], "config": settings}
+    return config, version
 
 
 def read_model(
@@ -122,6 +121,7 @@ def read_model(
     custom_objects: Mapping[str, Any],
     weights: Path | None = None,
     trust: bool = False,
+    version: str = "2",
 ) -> Any:
     """Returns the `tf_keras` model in a file, a SavedModel folder or a JSON.
 
@@ -134,6 +134,7 @@ def read_model(
         custom_objects: Classes and functions by name, as `custom.adapt` returns them.
         weights: The file of the weights of a JSON.
         trust: Run the Python code in the file.
+        version: The version of Keras that wrote it.
     """
     import tf_keras
 
@@ -142,7 +143,7 @@ def read_model(
         config["class_name"] = "Functional"
     custom_objects = _name_as_in_file(config, custom_objects)
     scope = tf_keras.saving.custom_object_scope(dict(custom_objects))
-    with scope, _safe_mode(not trust), one_implementation():
+    with scope, _safe_mode(not trust), one_implementation(), _attention_of(version):
         if path.is_file() and path.suffix != ".json" and not is_hdf5(path):
             with _write_config(path, config) as current:
                 return tf_keras.models.load_model(current, compile=False, safe_mode=not trust)
@@ -219,6 +220,34 @@ def _safe_mode(on: bool) -> Iterator[None]:
 
     with SafeModeScope(on):
         yield
+
+
+@contextlib.contextmanager
+def _attention_of(version: str) -> Iterator[None]:
+    """Inside, `MultiHeadAttention` sees masks as in that version: until 2.9 it saw none."""
+    import tf_keras
+
+    numbers = [int(number) for number in re.findall(r"\d+", version)[:2]]
+    attention = tf_keras.layers.MultiHeadAttention
+    before = attention.__init__
+
+    def make(self: Any, *args: Any, **kwargs: Any) -> None:
+        before(self, *args, **kwargs)
+        self.supports_masking = False
+        self._compute_attention_mask = _take_attention_mask
+
+    if len(numbers) == 2 and numbers < FIRST_MASKED_ATTENTION:
+        attention.__init__ = make
+    try:
+        yield
+    finally:
+        attention.__init__ = before
+
+
+def _take_attention_mask(
+    query: Any, value: Any, key: Any = None, attention_mask: Any = None, **others: Any
+) -> Any:
+    return attention_mask
 
 
 @contextlib.contextmanager

@@ -251,7 +251,8 @@ def _make_attention(old: Any, convert: Callable[[Any], Any]) -> keras.layers.Lay
         getattr(tensor, "_keras_mask", None) is not None for values in given for tensor in values
     ) or any(node.call_kwargs.get("attention_mask") is not None for node in old._inbound_nodes)
     kind = MultiHeadAttentionKeras2 if is_masked else keras.layers.MultiHeadAttention
-    return kind(**make_config(old, kind))
+    config = make_config(old, kind)
+    return kind(ignores_masks=not old.supports_masking, **config) if is_masked else kind(**config)
 
 
 MAKERS: dict[str, Callable[[Any, Callable[[Any], Any]], keras.layers.Layer]] = {

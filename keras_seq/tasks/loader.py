@@ -190,7 +190,7 @@ class Loader:
 
     def _load_saved_model(self, path: Path) -> keras.Model:
         with _require_keras2():
-            config = keras2_files.read_saved_model_config(path)
+            config, version = keras2_files.read_saved_model(path)
         if config is not None and not config["config"].get("layers"):
             raise UserError(
                 f"{path} is a SavedModel of the class {config['class_name']}, whose layers are "
@@ -211,7 +211,7 @@ class Loader:
                 "be run. If you know who made the file, run it: --trust. Or save the model where "
                 "it was made as a .keras file: model.save('model.keras')"
             )
-        return self._load_keras2(path, config, "2", None)
+        return self._load_keras2(path, config, version, None)
 
     def _load_keras2(
         self, path: Path, config: dict[str, Any], version: str, weights: Path | None
@@ -225,7 +225,7 @@ class Loader:
 
         with _require_keras2(), hide_messages("tensorflow", "absl"):
             old = keras2_files.read_model(
-                path, config, adapt(self._imported.objects), weights, self._trust
+                path, config, adapt(self._imported.objects), weights, self._trust, version
             )
         return self._convert(old, version)
 
