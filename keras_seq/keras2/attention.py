@@ -17,7 +17,17 @@ class MultiHeadAttentionKeras2(keras.layers.MultiHeadAttention):
     A padded query looks at all positions alike; in Keras 3 it looks at none, if the layer has
     dropout or returns its scores. And the inputs keep their masks for other layers, which Keras 3
     takes from them.
+
+    Args:
+        ignores_masks: Whether the layer sees no masks of its inputs, and passes none on, as it was
+            until Keras 2.9.
+        *args: As of Keras's `MultiHeadAttention`.
+        **options: Likewise.
     """
+
+    def __init__(self, *args: Any, ignores_masks: bool = False, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.ignores_masks = ignores_masks
 
     # Keras looks for masks to hand over among the names of the arguments.
     def call(
@@ -35,6 +45,10 @@ class MultiHeadAttentionKeras2(keras.layers.MultiHeadAttention):
     ) -> Any:
         tensors = [tensor for tensor in (query, value, key) if tensor is not None]
         masks = [getattr(tensor, "_keras_mask", None) for tensor in tensors]
+        if self.ignores_masks:
+            query_mask = value_mask = key_mask = None
+            for tensor in tensors:
+                tensor._keras_mask = None
         outputs = super().call(
             query,
             value,
@@ -51,6 +65,12 @@ class MultiHeadAttentionKeras2(keras.layers.MultiHeadAttention):
             if mask is not None:
                 tensor._keras_mask = mask
         return outputs
+
+    def compute_mask(self, *args: Any, **kwargs: Any) -> Any:
+        return None if self.ignores_masks else super().compute_mask(*args, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "ignores_masks": self.ignores_masks}
 
     def _masked_softmax(self, attention_scores: Tensor, attention_mask: Any = None) -> Tensor:
         if attention_mask is not None:

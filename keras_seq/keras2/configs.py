@@ -75,6 +75,18 @@ def modernize(config: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
+def name_functions(config: Any) -> Any:
+    """Returns a configuration whose functions are their names, as Keras 2 wrote them before 2.13.
+
+    In files of the old forms it does not find a user's function otherwise.
+    """
+    if isinstance(config, dict):
+        if config.get("class_name") == "function" and isinstance(config.get("config"), str):
+            return config["config"]
+        return {key: name_functions(value) for key, value in config.items()}
+    return [name_functions(value) for value in config] if isinstance(config, list) else config
+
+
 def find_code(config: Any) -> list[str]:
     """Returns the names of the layers in a configuration that hold Python code."""
     names: list[str] = []

@@ -12,9 +12,8 @@ from keras import tree
 from keras_seq.errors import UserError
 from keras_seq.keras2 import layers
 from keras_seq.keras2.graph_operators import read_graph_operator
-from keras_seq.keras2.operators import Operator, describe
+from keras_seq.keras2.operators import OPERATORS, Operator, describe
 
-OPERATORS = ("TFOpLambda", "SlicingOpLambda")
 # Layers whose further input tensors are states, and constants after them.
 TAKES_STATES = ("Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "GRU", "LSTM", "RNN",
                 "SimpleRNN")  # fmt: skip

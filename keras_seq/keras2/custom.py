@@ -20,12 +20,19 @@ def adapt(custom_objects: Mapping[str, Any]) -> dict[str, Any]:
         if _is_part_of(value, "keras"):
             continue
         is_layer = inspect.isclass(value) and issubclass(value, keras.layers.Layer)
+        is_layer = is_layer and not issubclass(value, keras.Model)
         adapted[name] = make_adapter(value) if is_layer else value
     return adapted
 
 
 def _is_part_of(value: Any, package: str) -> bool:
     return str(getattr(value, "__module__", "")).split(".")[0] == package
+
+
+def is_model_of_layers(value: Any) -> bool:
+    """Returns whether a class is a model that changes its training, and not what it computes."""
+    is_model = inspect.isclass(value) and issubclass(value, keras.Model)
+    return is_model and value.call is keras.Model.call
 
 
 def make_adapter(layer_class: type) -> type:
@@ -74,7 +81,7 @@ def make_adapter(layer_class: type) -> type:
             return self.inner.compute_mask(inputs, mask)
 
         def get_config(self) -> dict[str, Any]:
-            return self.inner.get_config()
+            return {**self.inner.get_config(), "dtype": self.inner.dtype_policy.name}
 
     Adapter.__name__ = Adapter.__qualname__ = layer_class.__name__
     Adapter.adapts = layer_class

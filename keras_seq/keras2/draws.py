@@ -25,34 +25,57 @@ def draw_inputs(model: Any, seed: int = 0) -> Any:
     """
     import tensorflow as tf
 
-    structure = model._nested_inputs if hasattr(model, "_nested_inputs") else model.inputs
+    structure = model._nested_inputs
     tensors = tf.nest.flatten(structure)
-    structure = structure if tf.nest.is_nested(structure) and len(tensors) > 1 else tensors[0]
-    if tf.nest.is_nested(model._nested_inputs) and isinstance(model._nested_inputs, dict):
-        structure = model._nested_inputs
+    rows = next((tensor.shape[0] for tensor in tensors if tensor.shape[0]), ROWS)
+    is_open = any(None in tensor.shape[1:] for tensor in tensors)
     failure: Exception | None = None
-    for steps in LENGTHS:
-        generator = np.random.default_rng(seed)
+    for steps in LENGTHS if is_open else LENGTHS[:1]:
+        shapes = [[rows, *(steps if n is None else n for n in t.shape[1:])] for t in tensors]
+        for may_compute in (True, False):
+            try:
+                sizes = _find_vocabularies(model, structure, tensors, shapes, may_compute)
+                generator = np.random.default_rng(seed)
+                drawn = [
+                    _draw(model, tensor, shape, size, generator)
+                    for tensor, shape, size in zip(tensors, shapes, sizes, strict=True)
+                ]
+                inputs = tf.nest.pack_sequence_as(structure, drawn)
+                model(inputs, training=False)
+                reset_states(model)
+            except Exception as error:
+                failure = failure or error
+                continue
+            if not (is_open and _leaves_nothing(model, inputs)):
+                return inputs
+    raise failure or ValueError(f"No step is left of {LENGTHS[-1]}.")
+
+
+def _leaves_nothing(model: Any, inputs: Any) -> bool:
+    """Returns whether a convolution or a pool has too few steps, for which it answers anything."""
+    import tensorflow as tf
+    import tf_keras
+
+    shortens = ("kernel_size", "pool_size", "cropping")
+    nodes = [
+        node
+        for nodes in model._nodes_by_depth.values()
+        for node in nodes
+        if any(hasattr(node.layer, name) for name in shortens) and len(node.keras_inputs) == 1
+    ]
+    if not nodes:
+        return False
+    given = tf_keras.Model(model._nested_inputs, [node.keras_inputs[0] for node in nodes])
+    answers = tf.nest.flatten(given(inputs, training=False))
+    reset_states(model)
+    try:
         shapes = [
-            [steps if size is None else size for size in tensor.shape[1:]] for tensor in tensors
+            node.layer.compute_output_shape(answer.shape)
+            for node, answer in zip(nodes, answers, strict=True)
         ]
-        rows = next((tensor.shape[0] for tensor in tensors if tensor.shape[0]), ROWS)
-        shapes = [[rows, *shape] for shape in shapes]
-        try:
-            vocabularies = _find_vocabularies(model, structure, tensors, shapes)
-            drawn = [
-                _draw(model, tensor, shape, size, generator)
-                for tensor, shape, size in zip(tensors, shapes, vocabularies, strict=True)
-            ]
-            inputs = tf.nest.pack_sequence_as(structure, drawn)
-            model(inputs, training=False)
-            reset_states(model)
-            return inputs
-        except Exception as error:
-            failure = failure or error
-        if all(None not in tensor.shape[1:] for tensor in tensors):
-            break
-    raise failure
+    except ValueError:  # Less than no step.
+        return True
+    return any(size is not None and size < 1 for shape in shapes for size in shape)
 
 
 def reset_states(model: Any) -> None:
@@ -64,11 +87,13 @@ def reset_states(model: Any) -> None:
 
 
 def _find_vocabularies(
-    model: Any, structure: Any, tensors: list[Any], shapes: list[list[int]]
+    model: Any, structure: Any, tensors: list[Any], shapes: list[list[int]], may_compute: bool
 ) -> list[int | None]:
     """Returns the number of ids that each input may have; None where it is not ids.
 
-    Numbers below 1 are ids of 0 to every embedding, which shows whose numbers it was given.
+    Numbers below 1 are ids of 0 to every embedding, which shows whose numbers it was given. Where
+    a model computes ids, it does not: without `may_compute` all its numbers are taken for ids, and
+    so small that the model can add one.
     """
     import tensorflow as tf
 
@@ -90,7 +115,7 @@ def _find_vocabularies(
             continue
         values = set(probe.flatten().tolist()) if tensor.dtype.is_floating else set()
         fits = [size for size, given in seen if values & given]
-        sizes.append(min(fits) if fits else None)
+        sizes.append(min(fits) if fits else None if may_compute else max(1, smallest - 1))
     return sizes
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import shutil
 import tempfile
 import zipfile
@@ -11,9 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from keras_seq.keras2.configs import find_tables, modernize, walk_layers
+from keras_seq.keras2.configs import find_tables, modernize, name_functions, walk, walk_layers
+from keras_seq.keras2.custom import is_model_of_layers
+from keras_seq.keras2.operators import OPERATORS, require_allowed
 
 CONVOLUTIONS = ("Conv1D", "Conv2D", "Conv3D", "Conv2DTranspose", "ConvLSTM2D")
+FIRST_MASKED_ATTENTION = [2, 10]
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -84,10 +88,10 @@ def read_backend(path: Path) -> str:
         return read_text(inside.attrs.get("backend", "tensorflow"))
 
 
-def read_saved_model_config(path: Path) -> dict[str, Any] | None:
-    """Returns the configuration of the Keras model in a SavedModel.
+def read_saved_model(path: Path) -> tuple[dict[str, Any] | None, str]:
+    """Returns the configuration of the Keras model in a SavedModel, and the version of Keras.
 
-    None where there is no Keras model, or one of a class of its own.
+    None where there is no Keras model.
     """
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
@@ -104,14 +108,11 @@ def read_saved_model_config(path: Path) -> dict[str, Any] | None:
         if nodes and nodes[0].HasField("user_object"):
             metadata = nodes[0].user_object.metadata
     described = json.loads(metadata) if metadata else {}
-    config = described.get("model_config")
-    if (
-        config is None
-        and isinstance(described.get("config"), dict)
-        and described["config"].get("layers")
-    ):
-        config = {"class_name": described["class_name"], "config": described["config"]}
-    return config
+    version = str(described.get("keras_version", "2"))
+    config, settings = described.get("model_config"), described.get("config")
+    if config is None and isinstance(settings, dict) and settings.get("layers"):
+        config = {"class_name": described["class_name"], "config": settings}
+    return config, version
 
 
 def read_model(
@@ -120,6 +121,7 @@ def read_model(
     custom_objects: Mapping[str, Any],
     weights: Path | None = None,
     trust: bool = False,
+    version: str = "2",
 ) -> Any:
     """Returns the `tf_keras` model in a file, a SavedModel folder or a JSON.
 
@@ -132,13 +134,16 @@ def read_model(
         custom_objects: Classes and functions by name, as `custom.adapt` returns them.
         weights: The file of the weights of a JSON.
         trust: Run the Python code in the file.
+        version: The version of Keras that wrote it.
     """
     import tf_keras
 
     config = modernize(config)
+    if is_model_of_layers(custom_objects.get(config["class_name"])):
+        config["class_name"] = "Functional"
     custom_objects = _name_as_in_file(config, custom_objects)
     scope = tf_keras.saving.custom_object_scope(dict(custom_objects))
-    with scope, _safe_mode(not trust), _one_implementation():
+    with scope, _safe_mode(not trust), one_implementation(), _attention_of(version):
         if path.is_file() and path.suffix != ".json" and not is_hdf5(path):
             with _write_config(path, config) as current:
                 return tf_keras.models.load_model(current, compile=False, safe_mode=not trust)
@@ -170,8 +175,10 @@ def _name_as_in_file(config: dict[str, Any], custom_objects: Mapping[str, Any]) 
     """Returns custom objects under the names that a file has for them, such as "Package>Name".
 
     Raises:
-        ValueError: If a class is neither among them nor one of Keras 2.
+        ValueError: If a class or a function is neither among them nor one of Keras 2.
+        UserError: If an operator does more than compute.
     """
+    import tf_keras
     from tf_keras.src.layers import serialization
 
     serialization.populate_deserializable_objects()
@@ -183,6 +190,16 @@ def _name_as_in_file(config: dict[str, Any], custom_objects: Mapping[str, Any]) 
             named[name] = custom_objects[short]
         elif item["class_name"] not in serialization.LOCAL.ALL_OBJECTS:
             raise ValueError(f"Unknown layer: {short!r}")
+        elif item["class_name"] in OPERATORS:
+            require_allowed(item["config"]["function"], item["config"]["name"])
+    for item in walk(config):
+        name = item.get("config")
+        if item["class_name"] == "function" and isinstance(name, str):
+            short = name.rpartition(">")[2]
+            if short in custom_objects:
+                named[name] = custom_objects[short]
+            elif not hasattr(tf_keras.activations, short):
+                raise ValueError(f"Unknown function: {short!r}")
     return named
 
 
@@ -192,6 +209,7 @@ def _build(config: dict[str, Any], custom_objects: Mapping[str, Any]) -> Any:
 
     if "module" in config:
         return tf_keras.saving.deserialize_keras_object(config)
+    config = name_functions(config)
     config = json_utils.decode(json.dumps(config))  # tuples and shapes, which JSON does not have
     return tf_keras.models.model_from_config(config, custom_objects=dict(custom_objects))
 
@@ -205,7 +223,35 @@ def _safe_mode(on: bool) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _one_implementation() -> Iterator[None]:
+def _attention_of(version: str) -> Iterator[None]:
+    """Inside, `MultiHeadAttention` sees masks as in that version: until 2.9 it saw none."""
+    import tf_keras
+
+    numbers = [int(number) for number in re.findall(r"\d+", version)[:2]]
+    attention = tf_keras.layers.MultiHeadAttention
+    before = attention.__init__
+
+    def make(self: Any, *args: Any, **kwargs: Any) -> None:
+        before(self, *args, **kwargs)
+        self.supports_masking = False
+        self._compute_attention_mask = _take_attention_mask
+
+    if len(numbers) == 2 and numbers < FIRST_MASKED_ATTENTION:
+        attention.__init__ = make
+    try:
+        yield
+    finally:
+        attention.__init__ = before
+
+
+def _take_attention_mask(
+    query: Any, value: Any, key: Any = None, attention_mask: Any = None, **others: Any
+) -> Any:
+    return attention_mask
+
+
+@contextlib.contextmanager
+def one_implementation() -> Iterator[None]:
     """Inside, Keras 2 traces the loop of an LSTM or GRU for any device, and not for cuDNN, too.
 
     That takes it ten times as long.

@@ -119,7 +119,7 @@ def make_config(old: Any, new_class: type) -> dict[str, Any]:
                 "does not have. Build the model without it."
             )
         if key in ACTIVATIONS:
-            config[key] = convert_activation(value)
+            config[key] = convert_activation(getattr(old, key))
         elif key.endswith(TRAINING_OBJECTS):
             converted = _convert_training_object(key, value)
             if converted is not None:
@@ -160,11 +160,10 @@ def _default_arguments(old_class: type) -> dict[str, Any]:
     return defaults
 
 
-def convert_activation(value: Any) -> Any:
-    """Returns an activation of Keras 2, as a configuration holds it, for Keras 3."""
+def convert_activation(function: Any) -> Any:
+    """Returns an activation function of Keras 2, or a layer used as one, for Keras 3."""
     import tf_keras
 
-    function = tf_keras.activations.get(value)
     if function is tf_keras.activations.hard_sigmoid:
         return hard_sigmoid_keras2
     if isinstance(function, tf_keras.layers.Layer):
@@ -252,7 +251,8 @@ def _make_attention(old: Any, convert: Callable[[Any], Any]) -> keras.layers.Lay
         getattr(tensor, "_keras_mask", None) is not None for values in given for tensor in values
     ) or any(node.call_kwargs.get("attention_mask") is not None for node in old._inbound_nodes)
     kind = MultiHeadAttentionKeras2 if is_masked else keras.layers.MultiHeadAttention
-    return kind(**make_config(old, kind))
+    config = make_config(old, kind)
+    return kind(ignores_masks=not old.supports_masking, **config) if is_masked else kind(**config)
 
 
 MAKERS: dict[str, Callable[[Any, Callable[[Any], Any]], keras.layers.Layer]] = {

@@ -10,6 +10,7 @@ from keras import tree
 from keras_seq.errors import UserError
 from keras_seq.typing import Tensor
 
+OPERATORS = ("TFOpLambda", "SlicingOpLambda")  # the classes of such layers in Keras 2
 # Parts of TensorFlow whose functions compute, and do nothing else: a file names what is called.
 MODULES = ("bitwise", "linalg", "math", "nn", "signal")
 OTHERS = """
@@ -56,6 +57,15 @@ def is_allowed(symbol: str) -> bool:
     )
 
 
+def require_allowed(symbol: str, layer: str) -> None:
+    """Raises UserError, with the name of the layer, where an operator may not come from a file."""
+    if not is_allowed(symbol):
+        raise UserError(
+            f"The layer {layer!r} calls tf.{symbol}, which is none of the operators that are run "
+            "from a file. Build the model without it."
+        )
+
+
 @keras.saving.register_keras_serializable("keras_seq")
 class Operator(keras.layers.Layer):
     """Computes an operator of TensorFlow, as `TFOpLambda` does in Keras 2.
@@ -79,11 +89,7 @@ class Operator(keras.layers.Layer):
         **options: Any,
     ) -> None:
         super().__init__(**{"autocast": False, **options})
-        if not is_allowed(symbol):
-            raise UserError(
-                f"The layer {self.name!r} calls tf.{symbol}, which is none of the operators that "
-                "are run from a file. Build the model without it."
-            )
+        require_allowed(symbol, self.name)
         self.symbol = symbol
         self.arguments = arguments
         self.outputs = outputs

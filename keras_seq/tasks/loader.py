@@ -166,10 +166,7 @@ class Loader:
             return model
         options = {"custom_objects": objects, "compile": compile, "safe_mode": not self._trust}
         if kind is ModelFile.HDF5:
-            with _keras_file_name(path) as named:
-                model = keras.saving.load_model(named, **options)
-            require_all_weights(model, path)
-            return model
+            return self._load_hdf5(path, options)
         with _keras_file_name(path) as named, upgrade_file(named) as current:
             with _hide_warnings():
                 model = keras.saving.load_model(current, **options)
@@ -178,9 +175,22 @@ class Loader:
             require_all_weights(model, current, path)
         return model
 
+    def _load_hdf5(self, path: Path, options: dict[str, Any]) -> keras.Model:
+        with _keras_file_name(path) as named:
+            try:
+                model = keras.saving.load_model(named, **options)
+            except ValueError:
+                if not options["compile"]:
+                    raise
+                # Keras 3 does not read all losses and metrics that it writes into these files.
+                model = keras.saving.load_model(named, **{**options, "compile": False})
+                self._say(f"{path} is loaded without loss, optimizer and metrics.")
+        require_all_weights(model, path)
+        return model
+
     def _load_saved_model(self, path: Path) -> keras.Model:
         with _require_keras2():
-            config = keras2_files.read_saved_model_config(path)
+            config, version = keras2_files.read_saved_model(path)
         if config is not None and not config["config"].get("layers"):
             raise UserError(
                 f"{path} is a SavedModel of the class {config['class_name']}, whose layers are "
@@ -201,7 +211,7 @@ class Loader:
                 "be run. If you know who made the file, run it: --trust. Or save the model where "
                 "it was made as a .keras file: model.save('model.keras')"
             )
-        return self._load_keras2(path, config, "2", None)
+        return self._load_keras2(path, config, version, None)
 
     def _load_keras2(
         self, path: Path, config: dict[str, Any], version: str, weights: Path | None
@@ -215,7 +225,7 @@ class Loader:
 
         with _require_keras2(), hide_messages("tensorflow", "absl"):
             old = keras2_files.read_model(
-                path, config, adapt(self._imported.objects), weights, self._trust
+                path, config, adapt(self._imported.objects), weights, self._trust, version
             )
         return self._convert(old, version)
 

@@ -128,6 +128,28 @@ def test_theano_walked_kernels_from_the_end(tmp_path):
     assert largest_difference(model, new, noise(2, 6, 3)) <= 1e-6
 
 
+def test_attention_saw_no_masks_until_2_9(tmp_path):
+    """It let padding in, and passed no mask on; the file looks the same."""
+    tokens = L.Input((5,))
+    x = L.Embedding(20, 4, mask_zero=True)(tokens)
+    attention = L.MultiHeadAttention(2, 3, dropout=0.1)
+    model = fill(tf_keras.Model(tokens, L.GlobalAveragePooling1D()(attention(x, x) + x)))
+    y = L.Embedding(20, 4)(tokens)
+    unmasked = tf_keras.Model(
+        tokens, L.GlobalAveragePooling1D()(L.MultiHeadAttention(2, 3)(y, y) + y)
+    )
+    unmasked.set_weights(model.get_weights())
+    model.save(tmp_path / "model.h5")
+    for version, expected in (("2.10.0", model), ("2.9.0", unmasked), ("2.4.0", unmasked)):
+        rewrite(tmp_path / "model.h5", lambda config: None, version)
+        new, _ = load(tmp_path / "model.h5")
+        assert largest_difference(expected, new, ids(4, 5)) <= 1e-6
+        new.save(tmp_path / "new.keras")
+        again, _ = load(tmp_path / "new.keras")
+        assert largest_difference(expected, again, ids(4, 5)) <= 1e-6
+    assert largest_difference(model, unmasked, ids(4, 5)) > 1e-3
+
+
 def graph_operator(name, source, node, constants):
     return {
         "class_name": "TensorFlowOpLayer",

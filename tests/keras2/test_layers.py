@@ -14,10 +14,9 @@ from tests.keras2.models import LAYERS as L
 from tests.keras2.models import fill, ids, largest_difference, load, noise, save_and_load
 
 FORMATS = ["h5", pytest.param("keras", marks=pytest.mark.full)]
-# Keras 2 takes half a second to make an LSTM or a GRU that masks, so the simple one has all.
 RECURRENT = [
-    L.SimpleRNN,
-    *(pytest.param(layer, marks=pytest.mark.full) for layer in (L.LSTM, L.GRU)),
+    L.LSTM,
+    *(pytest.param(layer, marks=pytest.mark.full) for layer in (L.GRU, L.SimpleRNN)),
 ]
 ARGUMENTS = (
     {"return_sequences": True},

@@ -33,6 +33,7 @@ ACTIVATIONS = {
     "relu": ("Relu", 0.0, 0.0),
     "linear": ("Affine", 1.0, 0.0),
     "hard_sigmoid": ("HardSigmoid", 1 / 6, 0.5),
+    "hard_sigmoid_keras2": ("HardSigmoid", 0.2, 0.5),
 }
 
 OPERATORS = {
