@@ -43,6 +43,10 @@ def inner_loop(
         reverse=self.go_backwards,
         sequence=self.return_sequences,
     )
+    is_reversed = self.go_backwards and self.return_sequences
+    if is_reversed and self.unroll:
+        # There Keras compares outputs in the order of the steps with the mask of the inputs.
+        outputs = ops.flip(outputs, axis=1)
     if self.zero_output_for_mask:
         outputs = mask_outputs(
             outputs,
@@ -53,7 +57,7 @@ def inner_loop(
         )
     if not self.return_sequences:
         return outputs, outputs, states
-    if self.go_backwards:
+    if is_reversed and not self.unroll:
         outputs = ops.flip(outputs, axis=1)
     return outputs[:, -1], outputs, states
 
