@@ -35,7 +35,6 @@ class Loader:
         trust: Run code in a file.
         sample: Inputs to build a subclassed model with.
         say: Called with a line on what is done.
-
     """
 
     def __init__(
