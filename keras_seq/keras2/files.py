@@ -142,6 +142,8 @@ def read_model(
     if is_model_of_layers(custom_objects.get(config["class_name"])):
         config["class_name"] = "Functional"
     custom_objects = _name_as_in_file(config, custom_objects)
+    if trust:
+        _name_what_code_uses(custom_objects)
     scope = tf_keras.saving.custom_object_scope(dict(custom_objects))
     with scope, _safe_mode(not trust), one_implementation(), _attention_of(version):
         if path.is_file() and path.suffix != ".json" and not is_hdf5(path):
@@ -158,6 +160,14 @@ def read_model(
             if read_backend(weights or path) == "theano":
                 _flip_kernels(model)
         return model
+
+
+def _name_what_code_uses(custom_objects: Mapping[str, Any]) -> None:
+    """Gives the code of a `Lambda` what it is likely to use: its file holds no imports."""
+    import tf_keras
+    from tf_keras.src.layers.core import lambda_layer
+
+    vars(lambda_layer).update({"K": tf_keras.backend, "keras": tf_keras, **custom_objects})
 
 
 def _flip_kernels(model: Any) -> None:

@@ -23,18 +23,26 @@ WEIGHTS = "model.weights.h5"
 LEFT_OUT = re.compile(r"(^|/)(_?optimizer|optimizer_weights|seed_generator|_?compile\w*|_metrics)/")
 # Parts of a path that name no layer.
 UNSPOKEN = re.compile(r"^(layers|vars|cell|\d+|_layer_checkpoint_dependencies|model_weights)$")
+BUILD_IT = (
+    "Keras could not build these layers from the file. Give the class a build() that builds its "
+    "layers, or build_from_config(), and save it again; or give inputs to build it with: --sample "
+    "FILE.npz"
+)
 SHOWN = 6  # names in a message
 
 Digest = tuple[tuple[int, ...], str]
 
 
-def require_all_weights(model: keras.Model, path: Path, name: Path | None = None) -> None:
+def require_all_weights(
+    model: keras.Model, path: Path, name: Path | None = None, remedy: str = BUILD_IT
+) -> None:
     """Checks that all weights in a file are in the model, and all of the model's came from it.
 
     Args:
         model: A model that Keras loaded.
         path: The `.keras` or `.h5` file.
         name: What the message calls the file.
+        remedy: What to do, at the end of the message.
 
     Raises:
         UserError: If not; the message names the layers.
@@ -54,9 +62,7 @@ def require_all_weights(model: keras.Model, path: Path, name: Path | None = None
     if unknown:
         problems.append(f"the weights of {_list(unknown)} are in the model, and not in the file")
     raise UserError(
-        f"{name or path} was not loaded as it was saved: {'; '.join(problems)}. Keras could not "
-        "build these layers from the file. Give the class a build() that builds its layers, or "
-        "build_from_config(), and save it again; or give inputs to build it with: --sample FILE.npz"
+        f"{name or path} was not loaded as it was saved: {'; '.join(problems)}. {remedy}"
     )
 
 

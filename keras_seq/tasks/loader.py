@@ -35,7 +35,6 @@ class Loader:
         trust: Run code in a file.
         sample: Inputs to build a subclassed model with.
         say: Called with a line on what is done.
-
     """
 
     def __init__(
@@ -131,7 +130,8 @@ class Loader:
         with _keras_file_name(weights) as named:
             model.load_weights(named)
             if named.name.endswith(".weights.h5"):
-                require_all_weights(model, named, weights)
+                remedy = "Build the model that these weights are of."
+                require_all_weights(model, named, weights, remedy)
 
     def _check_code(self, path: Path, config: dict[str, Any]) -> None:
         """Refuses a file that holds code, or says what is run.

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from export import load
+from export import formats, load
 from export.cli import main as export_main
 from keras_seq.cli import main
 from tests.keras2.models import LAYERS as L
@@ -67,6 +67,9 @@ def test_an_old_file_is_exported_as_it_is(translator, tmp_path):
     )
     inputs = {"source": ids(4, 6), "target": ids(4, 5)}
     expected = model([tf.constant(value) for value in inputs.values()]).numpy()
+    operators = formats.module("onnx").operators(bundle)
+    assert "LSTM" in operators  # hard_sigmoid is an activation of the node
+    assert "Loop" not in operators
     for format in ("onnx", "tflite"):
         loaded = load(bundle, format)
         rows = [

@@ -11,6 +11,8 @@ from keras_seq.errors import UserError
 from tests.keras2.models import LAYERS as L
 from tests.keras2.models import fill, ids, largest_difference, load, noise, save_and_load
 
+K = tf_keras.backend  # as old notebooks call it; no file has the import
+
 
 class OldPool(L.Layer):
     """A weighted sum of the steps, as it was written for Keras 2."""
@@ -114,9 +116,7 @@ def test_functions_of_the_user(tmp_path):
 
 def test_a_lambda_is_run_for_who_trusts_it(tmp_path):
     i = L.Input((3,))
-    model = tf_keras.Model(
-        i, L.Lambda(lambda x: tf_keras.backend.mean(x * 2, axis=1), name="twice")(i)
-    )
+    model = tf_keras.Model(i, L.Lambda(lambda x: K.mean(x * 2, axis=1), name="twice")(i))
     for name in ("model.h5", "model.keras", "saved_model"):
         model.save(tmp_path / name)
         with pytest.raises(

@@ -36,13 +36,13 @@ def require_equal(model, path, inputs, tolerance=1e-6):
 
 @pytest.mark.parametrize("suffix", FORMATS)
 @pytest.mark.parametrize("layer", RECURRENT)
-def test_recurrent_layers_with_padding(layer, suffix, tmp_path):
+def test_recurrent_layers_with_padding(layer, suffix, full, tmp_path):
     tokens = L.Input((7,))
     x = L.Embedding(20, 4, mask_zero=True)(tokens)
-    outputs = [layer(3, **arguments)(x) for arguments in ARGUMENTS]
+    outputs = [layer(3, **arguments)(x) for arguments in (ARGUMENTS if full else ARGUMENTS[1::2])]
     outputs += [
         L.Bidirectional(layer(2, return_sequences=True), merge_mode=mode)(x)
-        for mode in ("concat", "sum", "mul", "ave", None)
+        for mode in (("concat", "sum", "mul", "ave", None) if full else ("ave", None))
     ]
     outputs += [
         L.Bidirectional(layer(3), backward_layer=L.GRU(3, go_backwards=True))(x),
