@@ -464,8 +464,8 @@ USES: dict[str, Callable[..., Any]] = {
 # Functions that are no part of a graph, and one of images.
 NO_TENSORS = {"convert_to_numpy", "dtype", "is_tensor", "fold"}
 
-# Functions that Keras's TensorFlow backend computes neither in a graph nor for such tensors.
-UNTRACED = {"bartlett", "searchsorted"}
+# What the TensorFlow backend of Keras does not compute in a graph.
+UNTRACED = {"bartlett"}
 
 # Linear algebra, complex numbers, bits, sizes that depend on values, and other rows of a batch: a
 # sequence model seldom has them, and a refusal that says so will do.

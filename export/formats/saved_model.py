@@ -42,9 +42,11 @@ def write_functions(functions: Mapping[str, Any], folder: Path) -> None:
     module.weights = list(variables.values())
     try:
         with hide_messages("tensorflow"):
-            # Without gradients: nobody trains a bundle, and TensorFlow would trace a user's own.
-            options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-            tf.saved_model.save(module, str(folder / FOLDER), functions, options)
+            try:
+                tf.saved_model.save(module, str(folder / FOLDER), functions)
+            except ValueError:  # A user's own gradient cannot be traced, and nobody needs it.
+                options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+                tf.saved_model.save(module, str(folder / FOLDER), functions, options)
     except tf.errors.OpError as error:
         # TensorFlow has errors of its own for a full disk.
         raise OSError(f"The SavedModel cannot be written: {error.message}") from error

@@ -9,7 +9,7 @@ import pytest
 from keras import tree
 
 import export
-from export import bundle, formats
+from export import bundle
 from export.formats import module as find_format
 from keras_seq.errors import UserError
 from keras_seq.signature import DIMENSIONS
@@ -54,8 +54,8 @@ def copy_with_schema_1(source, folder):
     return manifest
 
 
-def assert_exports(model, folder, inputs, *, formats=formats.NAMES, atol=1e-5, **options):
-    """Exports a model and compares every format with the model itself on `inputs`, by name."""
+def assert_exports(model, folder, inputs, *, formats=("tflite", "onnx"), atol=1e-5, **options):
+    """Exports a model and compares each format with the model itself on `inputs`, by name."""
     export.export(model, folder, formats, **options)
     arrays = list(inputs.values())
     expected = model([np.asarray(a) for a in arrays] if len(arrays) > 1 else arrays[0])

@@ -29,7 +29,7 @@ def test_transforms_of_any_size(tmp_path):
     assert_exports(keras.Model(x, outputs), tmp_path / "b", {"x": X}, atol=5e-5)
 
 
-@pytest.mark.parametrize("size", [64, 50])
+@pytest.mark.parametrize("size", [pytest.param(64, marks=pytest.mark.full), 50])
 def test_a_mel_spectrogram(tmp_path, size):
     wave = keras.Input((400,), name="wave")
     layer = layers.MelSpectrogram(size, 25, sampling_rate=2000, num_mel_bins=8)

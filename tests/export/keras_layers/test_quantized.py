@@ -16,7 +16,7 @@ def make_model():
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("mode", ["int8", "int4"])
+@pytest.mark.parametrize("mode", ["int8", pytest.param("int4", marks=pytest.mark.full)])
 def test_a_quantized_model(tmp_path, mode):
     model = make_model()
     model.quantize(mode)
