@@ -16,6 +16,7 @@ from export.keras_layers.failures import explain_failure
 from export.keras_layers.names import make_unique, name_layers
 from export.keras_layers.random_inputs import (
     Observed,
+    Range,
     draw_inputs,
     make_tensor_spec,
 )
@@ -147,14 +148,20 @@ class KerasModel:
         return random | {"predict": random["predict"] | text.encode_inputs(self.inputs, cut, sizes)}
 
     def random_inputs(
-        self, count: int, seed: int, sizes: Mapping[str, int], positive: bool = False
+        self,
+        count: int,
+        seed: int,
+        sizes: Mapping[str, int],
+        ranges: Mapping[str, Range] | None = None,
     ) -> dict[str, Arrays]:
         """Returns `count` rows of random inputs.
 
         Ids are in the vocabulary of every embedding, some rows are padded where the model masks
-        padding, and other numbers are normally distributed, or from 0 to 1 if `positive`.
+        padding, and other numbers are in the range of their input, that of the sample by default,
+        or normally distributed without one.
         """
-        arrays = draw_inputs(self.inputs, self._first_trace[1], count, seed, sizes, positive)
+        ranges = ranges or _find_ranges(self.sample)
+        arrays = draw_inputs(self.inputs, self._first_trace[1], count, seed, sizes, ranges)
         rows = text.encode_inputs(self.inputs, arrays, sizes)
         generator = np.random.default_rng(seed + 1)
 
@@ -378,6 +385,15 @@ class KerasModel:
             name: [name_size(name, axis, size) for axis, size in enumerate(shape)]
             for name, shape in shapes.items()
         }
+
+
+def _find_ranges(sample: Mapping[str, np.ndarray]) -> dict[str, Range]:
+    """Returns the least and the largest value of each array of numbers."""
+    return {
+        name: (float(array.min()), float(array.max()))
+        for name, array in sample.items()
+        if array.dtype.kind in "iuf" and array.size
+    }
 
 
 def _describe(tensors: Iterable[TensorSpec]) -> str:

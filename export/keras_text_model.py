@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from export.keras_layers.random_inputs import Range
 from export.keras_model import KerasModel
 from keras_seq.errors import UserError
 from keras_seq.signature import UNREAD, Entry, Signature, TensorSpec
@@ -117,10 +118,14 @@ class KerasTextModel(KerasModel):
         return inputs | self._pack(self._decode(inputs), sizes)
 
     def random_inputs(
-        self, count: int, seed: int, sizes: Mapping[str, int], positive: bool = False
+        self,
+        count: int,
+        seed: int,
+        sizes: Mapping[str, int],
+        ranges: Mapping[str, Range] | None = None,
     ) -> dict[str, Arrays]:
         """Returns `count` rows of random ids, and their texts."""
-        inputs = super().random_inputs(count, seed, sizes, positive)
+        inputs = super().random_inputs(count, seed, sizes, ranges)
         return inputs | self._pack(self._decode(inputs), sizes)
 
     def _decode(self, inputs: dict[str, Arrays]) -> list[bytes]:

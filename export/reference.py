@@ -6,6 +6,7 @@ from typing import Any
 
 from export import diagnosis, parity
 from export.keras_layers import float32
+from export.keras_layers.failures import describe_error
 from export.keras_model import KerasModel
 from export.runtime import LoadedBundle
 from keras_seq.errors import UserError
@@ -64,8 +65,10 @@ class Reference:
             elif sample:
                 given = model.sample_inputs(sample, sizes)
             if isinstance(model, KerasModel):
+                open_lengths = [size for size in open_sizes if size.startswith("T")]
+                sizes = _fit_lengths(model, signatures, sizes, open_lengths)
                 self.random, self._given = self._ask_stranger(model, rows, sizes, given)
-                self._others = self._ask_other_lengths(model, sizes, open_sizes)
+                self._others = self._ask_other_lengths(model, sizes, open_lengths)
             else:
                 random = model.random_inputs(rows, 0, sizes)
                 self.random, self._given = _ask(signatures, random, given)
@@ -74,9 +77,10 @@ class Reference:
     def _ask_stranger(
         self, model: KerasModel, rows: int, sizes: Mapping[str, int], given: Any
     ) -> tuple[Answers, Answers | None]:
-        """Returns the answers of a model that may not take any number: then those above 0."""
-        for positive in (False, True):
-            random = model.random_inputs(rows, 0, sizes, positive)
+        """Returns the answers of a model that may not take any number: then those from 0 to 1."""
+        shares = {tensor.name: (0.0, 1.0) for tensor in model.inputs}
+        for ranges in (None,) if model.sample else (None, shares):
+            random = model.random_inputs(rows, 0, sizes, ranges)
             answers = _ask(self._signatures, random, given)
             output = diagnosis.find_nan([a.outputs for a in answers if a is not None])
             if output is None:
@@ -84,14 +88,12 @@ class Reference:
         raise UserError(diagnosis.explain_nan(model.model, output))
 
     def _ask_other_lengths(
-        self, model: KerasModel, sizes: Mapping[str, int], open_sizes: Collection[str]
+        self, model: KerasModel, sizes: Mapping[str, int], open_lengths: Collection[str]
     ) -> list[Answers]:
-        open_lengths = [size for size in open_sizes if size.startswith("T")]
         answers = []
         for length in OTHER_LENGTHS if open_lengths else ():
             shorter = {**sizes, **dict.fromkeys(open_lengths, length)}
-            rows = OTHER_ROWS if isinstance(self._signatures[0].inputs[0].shape[0], str) else None
-            inputs = model.random_inputs(rows or sizes.get("B", 1), 1, shorter)
+            inputs = model.random_inputs(_few_rows(self._signatures), 1, shorter)
             try:
                 answers.append(_ask(self._signatures[:1], inputs, None)[0])
             except Exception:  # Keras does not take this length either.
@@ -131,6 +133,43 @@ class Reference:
         return diagnosis.explain_difference(
             self._model.model, self._signatures, answers.inputs, answers.outputs
         )
+
+
+def _few_rows(signatures: Sequence[Signature]) -> int:
+    """Returns `OTHER_ROWS`, or the rows of a call where the model has fixed them."""
+    rows = signatures[0].inputs[0].shape[0]
+    return rows if isinstance(rows, int) else OTHER_ROWS
+
+
+def _fit_lengths(
+    model: KerasModel,
+    signatures: Sequence[Signature],
+    sizes: Mapping[str, int],
+    open_lengths: Sequence[str],
+) -> Mapping[str, int]:
+    """Returns the sizes, with the longest open lengths that Keras answers, each half of another.
+
+    A model may take any length and be able to read few, such as one with a table of positions.
+
+    Raises:
+        UserError: If Keras answers none.
+    """
+    errors = []
+    longest = max((sizes[size] for size in open_lengths), default=1)
+    lengths = [longest >> i for i in range(longest.bit_length())] if open_lengths else [0]
+    for length in lengths:
+        tried = {**sizes, **dict.fromkeys(open_lengths, length)}
+        try:
+            _ask(signatures[:1], model.random_inputs(_few_rows(signatures), 0, tried), None)
+            return tried
+        except UserError:
+            raise
+        except Exception as error:
+            errors.append(error)
+    raise UserError(
+        f"Keras itself does not answer random inputs of the model {model.model.name!r}: "
+        f"{describe_error(errors[0])} Give inputs of its own kind to compare on: --sample FILE.npz"
+    ) from errors[0]
 
 
 def _ask(

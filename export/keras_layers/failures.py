@@ -1,6 +1,7 @@
 """Errors that Keras raises inside a model, as refusals that name the layer."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 
 import keras
@@ -41,8 +42,20 @@ def explain_failure(model: keras.Model) -> Iterator[None]:
             raise
         except Exception as error:
             layer = record.describe(record.failed or "") or f"the model {model.name!r}"
-            reason = " ".join(str(error).split())[:300]
             raise UserError(
                 f"{layer[0].upper()}{layer[1:]} cannot be traced as a graph, which a file holds: "
-                f"{type(error).__name__}: {reason}"
+                f"{describe_error(error)}"
             ) from error
+
+
+# Lines in which TensorFlow says where in Python and in its graph an error was raised.
+PLACES = re.compile(
+    r"Graph execution error|Detected at node|File \"|Stack trace|\[\[|The above|During handling"
+)
+
+
+def describe_error(error: Exception) -> str:
+    """Returns the class of an error and what it says, in one line and without places in graphs."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    told = [line.split("[[{{")[0].strip() for line in lines if line and not PLACES.match(line)]
+    return f"{type(error).__name__}: {' '.join(' '.join(told).split())[:300]}"

@@ -16,6 +16,8 @@ from export.keras_layers.vocabulary import get_vocabulary
 from keras_seq.signature import TensorSpec
 from keras_seq.typing import Tensor
 
+Range = tuple[float, float]  # the least and the largest value
+
 WORDS = ("the", "a", "film", "was", "Good,", "BAD!", "x", "über", "好看", "it's")
 
 
@@ -130,11 +132,11 @@ def draw_inputs(
     count: int,
     seed: int,
     sizes: Mapping[str, int],
-    positive: bool = False,
+    ranges: Mapping[str, Range] | None = None,
 ) -> dict[str, np.ndarray]:
     """Returns `count` random rows for each input, with open dimensions of the sizes `sizes`.
 
-    Numbers are normally distributed, or from 0 to 1 if `positive`.
+    Numbers that are no ids are in the range of their input, or normally distributed without one.
     """
     generator = np.random.default_rng(seed)
     arrays, texts = {}, name_texts(inputs)
@@ -155,14 +157,20 @@ def draw_inputs(
             ]
             arrays[tensor.name] = np.array(rows, object).reshape(shape)
             continue
+        values = (ranges or {}).get(tensor.name)
         if tensor.dtype == "bool":
             array = generator.random(shape) < 0.5
         elif np.dtype(tensor.dtype).kind in "iu" or use.vocabulary_size is not None:
             # `keras.Input` declares ids float32 unless it is told otherwise.
             low = 1 if use.padding == 0 and (use.vocabulary_size or 0) > 1 else 0
-            array = generator.integers(low, use.vocabulary_size or 2, shape)
+            high = use.vocabulary_size or 2
+            if values is not None and use.vocabulary_size is None:
+                low, high = int(values[0]), int(values[1]) + 1
+            array = generator.integers(low, high, shape)
+        elif values is not None:
+            array = generator.uniform(*values, shape)
         else:
-            array = generator.random(shape) if positive else generator.normal(size=shape)
+            array = generator.normal(size=shape)
         if use.padding is not None and len(shape) > 1:
             # Lengths from all steps to one.
             lengths = np.linspace(shape[1], 1, count).round()

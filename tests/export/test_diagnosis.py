@@ -92,3 +92,31 @@ def test_an_output_without_rows_is_named(tmp_path, function):
     model = keras.Model(inputs, [layers.GRU(4)(inputs), whole])
     with pytest.raises(UserError, match="The output 'whole' .* one answer for a whole batch"):
         export.export(model, tmp_path / "b")
+
+
+def test_a_length_is_found_that_the_model_reads(tmp_path):
+    inputs = keras.Input((None, 3))
+    places = layers.Embedding(20, 3)
+    placed = Apply(lambda x: x + places(ops.arange(ops.shape(x)[1])), name="placed")(inputs)
+    model = keras.Model(inputs, layers.LSTM(2, name="lstm")(placed))
+    export.export(model, tmp_path / "b", ["onnx", "tflite"])
+    for format in ("onnx", "tflite"):
+        loaded = export.load(tmp_path / "b", format)
+        for steps in (1, 5, 20):
+            x = np.random.default_rng(steps).normal(size=(1, steps, 3)).astype("float32")
+            np.testing.assert_allclose(loaded.predict(x)["lstm"], model(x), atol=1e-5)
+
+
+def test_random_inputs_are_of_the_samples_kind(tmp_path):
+    inputs = keras.Input((4,), dtype="int32")
+    table = np.random.default_rng(0).normal(size=(2, 3)).astype("float32")
+    model = keras.Model(inputs, ops.take(ops.convert_to_tensor(table), inputs - 70, axis=0))
+    with pytest.raises(UserError) as caught:
+        export.export(model, tmp_path / "b", "onnx")
+    assert "Keras itself does not answer random inputs" in str(caught.value)
+    assert "is not in [0, 2) Give inputs" in str(caught.value)
+    assert "File" not in str(caught.value).removesuffix("sample=FILE.npz")
+    export.export(model, tmp_path / "b", "onnx", sample=np.array([[70, 71, 71, 70]], "int32"))
+    numbers = keras.Input((3,))
+    model = keras.Model(numbers, ops.log(numbers - 3))
+    export.export(model, tmp_path / "c", "onnx", sample=np.random.default_rng(0).random((5, 3)) + 4)

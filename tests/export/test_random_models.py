@@ -1,6 +1,5 @@
 """Random models: what stands for Keras's layers computes what they compute, in files, too."""
 
-
 import keras
 import numpy as np
 import pytest
