@@ -9,9 +9,6 @@ from typing import Any
 import keras_seq.models  # noqa: F401 - so that Keras knows our classes in .keras files
 from export import bundle, card, parity, runtime
 from export import formats as all_formats
-from export.formats.trace import freeze
-from export.keras_layers import float32, patched_keras_layers
-from export.reference import Reference
 from export.report import ExportReport
 from export.strings import add_strings
 from keras_seq.checking import check_arguments
@@ -92,6 +89,11 @@ def export_model(
             `parity.TOLERANCE`.
     """
     _require_tensorflow()
+    # These can only be imported where Keras runs on TensorFlow.
+    from export.formats.trace import freeze
+    from export.keras_layers import float32
+    from export.reference import Reference
+
     names = _check_formats(formats)
     texts = [] if texts is None else list_texts(texts, "texts")
     is_foreign = not hasattr(model, "signatures")
@@ -305,6 +307,8 @@ def _write_variant(
     open_sizes: Collection[str],
 ) -> dict[str, Any]:
     """Writes a format; returns what the manifest says about it."""
+    from export.keras_layers import float32, patched_keras_layers
+
     module = all_formats.module(name)
     fixed = {
         size: value

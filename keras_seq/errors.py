@@ -19,6 +19,7 @@ ARGUMENTS = {
     "--dynamic-length": 'dynamic=["length"]',
     "--no-split": "split=False",
     "--overwrite": "overwrite=True",
+    "--sample FILE.npz": "sample=arrays",
     "--stream": "stream=True",
     "--trust": "trust=True",
     "--truncate": "truncate=True",
@@ -26,7 +27,7 @@ ARGUMENTS = {
 # A whole command stays what it is. An option may have a value, or a word that stands for one.
 COMMAND_OR_OPTION = re.compile(
     r"(?:keras-seq|python -m export|npm|pip) [^\n]*?(?=[.;:,]?(?:\s[A-Z]|$))"
-    r"|(--[a-z][a-z0-9]*(?:-[a-z0-9]+)*)(?: ([A-Z][A-Z_.:]+|[A-Z]|\d[\w.]*|mixed_\w+)(?![\w-]))?"
+    r"|(--sample FILE\.npz|--[a-z][a-z0-9]*(?:-[a-z0-9]+)*)(?: ([A-Z][A-Z_.:]+|[A-Z]|\d[\w.]*|mixed_\w+)(?![\w-]))?"
 )
 
 

@@ -228,7 +228,7 @@ def test_unseen_label(runs, tmp_path, capsys, write_csv):
 def test_bad_models(runs, tmp_path, capsys):
     cut = tmp_path / "cut.keras"
     cut.write_bytes((runs["lstm"] / "model.keras").read_bytes()[:-1000])
-    for path, word in ((cut, "cannot be read"), (tmp_path, "not a run folder"),
+    for path, word in ((cut, "cut short"), (tmp_path, "is a folder"),
                        (tmp_path / "none.keras", "does not exist")):  # fmt: skip
         fails(capsys, ["predict", path, "text"], path, word)
         fails(capsys, ["evaluate", path], path, word)
