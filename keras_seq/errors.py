@@ -27,7 +27,8 @@ ARGUMENTS = {
 # A whole command stays what it is. An option may have a value, or a word that stands for one.
 COMMAND_OR_OPTION = re.compile(
     r"(?:keras-seq|python -m export|npm|pip) [^\n]*?(?=[.;:,]?(?:\s[A-Z]|$))"
-    r"|(--sample FILE\.npz|--[a-z][a-z0-9]*(?:-[a-z0-9]+)*)(?: ([A-Z][A-Z_.:]+|[A-Z]|\d[\w.]*|mixed_\w+)(?![\w-]))?"
+    r"|(--sample FILE\.npz|--[a-z][a-z0-9]*(?:-[a-z0-9]+)*)"
+    r"(?: ([A-Z][A-Z_.:]+|[A-Z]|\d[\w.]*|mixed_\w+)(?![\w-]))?"
 )
 
 

@@ -49,9 +49,7 @@ def test_a_model_of_positive_numbers_is_compared_on_these(tmp_path, function):
 
 def test_a_model_that_is_defined_nowhere_asks_for_a_sample(tmp_path):
     model = make_model(lambda x: ops.log(x - 3))
-    with pytest.raises(
-        UserError, match="NaN in the output 'gru' to random inputs.*sample=arrays"
-    ):
+    with pytest.raises(UserError, match="NaN in the output 'gru' to random inputs.*sample=arrays"):
         export.export(model, tmp_path / "b", "onnx")
 
 

@@ -113,7 +113,7 @@ def test_texts_and_arrays_are_not_mixed_up(runs, tmp_path):
     model, _ = find_model(runs["rnn"])
     with pytest.raises(UserError, match="TextClassifier.*sample"):
         export.export(model, tmp_path / "b", sample={"x": X})
-    with pytest.raises(UserError, match="frames.*sample=FILE"):
+    with pytest.raises(UserError, match="frames.*sample=arrays"):
         export.export(tagger(), tmp_path / "b", texts=["…"], max_length=9)
 
 
@@ -261,7 +261,7 @@ class Pair(keras.Model):
 def test_a_sample_tells_what_a_subclassed_model_takes(tmp_path):
     model = Pair()
     expected = model(X[:, 0], X[:, 1])
-    with pytest.raises(UserError, match="left, right.*sample=FILE"):
+    with pytest.raises(UserError, match="left, right.*sample=arrays"):
         export.export(model, tmp_path / "b")
     sample = {"left": X[:, 0], "right": X[:, 1]}
     manifest = export.export(model, tmp_path / "b", ["onnx"], sample=sample)
