@@ -18,9 +18,8 @@ from keras_seq.signature import TensorSpec
 from keras_seq.typing import Tensor
 
 _inputs = keras.Input(())
-FUNCTIONAL = type(
-    keras.Model(_inputs, _inputs)
-)  # the class of Functional models, which has no name
+# The class of Functional models, which has no name.
+FUNCTIONAL = type(keras.Model(_inputs, keras.layers.Identity()(_inputs)))
 
 RECURRENT = (keras.layers.RNN, Recurrent)
 
