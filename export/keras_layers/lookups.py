@@ -45,7 +45,8 @@ def _find_terms(lookup: Any, ids: Tensor) -> Tensor:
 
 def _find_integers(lookup: Any, inputs: Tensor) -> Tensor:
     """Returns the ids of integers; an unknown one may have one of several."""
-    if lookup.num_oov_indices > 1 and lookup.oov_method == "farmhash":
+    # Earlier versions of Keras have no other method.
+    if lookup.num_oov_indices > 1 and getattr(lookup, "oov_method", "") == "farmhash":
         raise _refuse_hash(lookup)
     vocabulary = get_vocabulary(lookup)
     ids, unknown = vocabulary.find_integers(inputs), vocabulary.unknown
