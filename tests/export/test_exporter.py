@@ -228,7 +228,7 @@ def test_unknown_or_absent_format(bundles, runs, tmp_path):
     manifest = export.export(model, tmp_path / "b", ["onnx"], overwrite=False)
     assert [v["format"] for v in manifest["variants"]] == ["onnx"]
     assert manifest["parity"]["inputs"] == "16 random inputs"
-    with pytest.raises(UserError, match="'tflite'"):
+    with pytest.raises(UserError, match="onnx float32. Received: tflite"):
         export.load(tmp_path / "b", "tflite")
 
 

@@ -285,7 +285,7 @@ REFUSED = (
     ({"temperature": -1.0}, "temperature is 0 or more. Received: -1"),
     ({"temperature": float("nan")}, "temperature"),
     ({"temperature": float("inf")}, "temperature is a finite number, 0 or more. Received: inf"),
-    ({"top_p": 0.0}, "top_p is from 1e-06 to 1. Received: 0"),
+    ({"top_p": 0.0}, "top_p is above 0, at most 1. Received: 0"),
     ({"top_p": 1.5}, "top_p"),
     ({"top_k": -1}, "top_k is 0 or more"),
     ({"repetition_penalty": 0.0}, "repetition_penalty is .* or more. Received: 0"),
