@@ -27,12 +27,15 @@ IN_THE_BROWSER = (
 QUICK = ("custom_cell", "sequence_tagger", "stateful_lstm")
 
 
-def by_speed(names):
-    """The names as parameters, all but the quick ones marked slow."""
-    return [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in names]
+def by_time(names):
+    """The names as parameters: the quick ones, others that are slow, and half of all for `--full`."""
+    seldom = {name for name in names[1::2] if name not in (*QUICK, *IN_THE_BROWSER)}
+    for name in names:
+        marks = [] if name in QUICK else [pytest.mark.slow]
+        yield pytest.param(name, marks=[*marks, *[pytest.mark.full] * (name in seldom)])
 
 
-@pytest.fixture(scope="module", params=by_speed(sorted(GALLERY)))
+@pytest.fixture(scope="module", params=by_time(sorted(GALLERY)))
 def exported(request, tmp_path_factory):
     model = GALLERY[request.param]()
     weights = [w.copy() for w in model.get_weights()]
