@@ -12,7 +12,7 @@ from keras_seq.arguments import add_options, read_options
 from keras_seq.console import import_quietly, print_status
 from keras_seq.errors import UserError
 from keras_seq.tasks import all_tasks
-from keras_seq.tasks.loading_options import add_loading_options, make_loader, weights_path
+from keras_seq.tasks.loading.options import add_loading_options, make_loader, weights_path
 
 SAMPLES = 1000
 
@@ -119,7 +119,7 @@ def make_parser() -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> int:
     # Formats are written with TensorFlow, whatever backend the model was trained with.
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    import_quietly("keras_seq.tasks.loading")
+    import_quietly("keras_seq.tasks.loading.load")
     from export.exporter import export_model
     from keras_seq.tasks.loading import find_model
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from keras_seq.console import import_quietly, print_status
 from keras_seq.errors import UserError
-from keras_seq.tasks.loading_options import add_loading_options, make_loader, weights_path
+from keras_seq.tasks.loading.options import add_loading_options, make_loader, weights_path
 
 DESCRIPTION = """\
 Writes a Keras model of any version as a .keras file of Keras 3, and proves that it answers the
@@ -47,7 +47,7 @@ def _convert(arguments: argparse.Namespace) -> int:
     if output.exists() and not arguments.overwrite:
         raise UserError(f"{output} exists. Name another file, or replace it: --overwrite")
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    import_quietly("keras_seq.tasks.loading")
+    import_quietly("keras_seq.tasks.loading.load")
     from keras_seq.tasks.loading import find_model
 
     loader = make_loader(arguments)

@@ -46,7 +46,7 @@ def _evaluation_options(task: Any) -> type:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    import_quietly("keras_seq.tasks.loading")
+    import_quietly("keras_seq.tasks.loading.load")
     from keras_seq.tasks.evaluation import evaluate_run
     from keras_seq.tasks.loading import find_model
 

@@ -54,7 +54,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     texts = [to_bytes(text).decode("utf-8") for text in texts]
     if not texts:
         raise UserError('There is no text. Give some: keras-seq predict RUN "A wonderful film."')
-    import_quietly("keras_seq.tasks.loading")
+    import_quietly("keras_seq.tasks.loading.load")
     from keras_seq.tasks.loading import find_model
 
     model, _ = find_model(arguments.model)

@@ -4,8 +4,8 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from keras_seq.tasks.imports import Imported
-from keras_seq.tasks.loader import Loader
+from keras_seq.tasks.loading.imports import Imported
+from keras_seq.tasks.loading.loader import Loader
 
 LAYERS = tf_keras.layers
 

@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from keras_seq.errors import UserError, speak_command_line
-from keras_seq.tasks.model_files import ModelFile, identify
+from keras_seq.tasks.loading.files import ModelFile, identify
 
 CONTENTS = {
     "notes.txt": (b"hello", r"is a text file, not a Keras model"),

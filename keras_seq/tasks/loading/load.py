@@ -9,8 +9,8 @@ import keras
 from keras_seq import presets
 from keras_seq.checking import check_arguments
 from keras_seq.console import print_status
-from keras_seq.tasks.imports import Imported
-from keras_seq.tasks.loader import Loader, Say
+from keras_seq.tasks.loading.imports import Imported
+from keras_seq.tasks.loading.loader import Loader, Say
 from keras_seq.training.run import Run
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from keras_seq.errors import UserError, choose_wording
 from keras_seq.keras2.files import is_hdf5
-from keras_seq.tasks.imports import Imported
+from keras_seq.tasks.loading.imports import Imported
 
 
 @contextlib.contextmanager

@@ -11,9 +11,9 @@ from keras import layers
 
 import keras_seq
 from keras_seq.errors import UserError, speak_command_line
-from keras_seq.tasks.completeness import require_all_weights
-from keras_seq.tasks.imports import import_files
-from keras_seq.tasks.loader import Loader
+from keras_seq.tasks.loading.completeness import require_all_weights
+from keras_seq.tasks.loading.imports import import_files
+from keras_seq.tasks.loading.loader import Loader
 
 SOURCE = '''
 import keras

@@ -17,10 +17,10 @@ from keras_seq.installation import explain_missing
 from keras_seq.keras2 import files as keras2_files
 from keras_seq.keras2.configs import find_code, find_tables
 from keras_seq.messages import hide_messages
-from keras_seq.tasks.completeness import WEIGHTS, require_all_weights
-from keras_seq.tasks.imports import Imported
-from keras_seq.tasks.loading_errors import explain_errors, shorten
-from keras_seq.tasks.model_files import ModelFile, explain_weights, identify
+from keras_seq.tasks.loading.completeness import WEIGHTS, require_all_weights
+from keras_seq.tasks.loading.errors import explain_errors, shorten
+from keras_seq.tasks.loading.files import ModelFile, explain_weights, identify
+from keras_seq.tasks.loading.imports import Imported
 from keras_seq.tasks.registry import import_models
 from keras_seq.tasks.upgrade import upgrade_file
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from keras_seq.tasks.loader import Loader
+    from keras_seq.tasks.loading.loader import Loader
 
 
 def add_loading_options(parser: argparse.ArgumentParser) -> None:
@@ -37,8 +37,8 @@ def make_loader(arguments: argparse.Namespace, sample: Any = None) -> "Loader":
     Raises:
         UserError: If a file to import is missing or fails.
     """
-    from keras_seq.tasks.imports import import_files
-    from keras_seq.tasks.loader import Loader
+    from keras_seq.tasks.loading.imports import import_files
+    from keras_seq.tasks.loading.loader import Loader
 
     return Loader(import_files(arguments.modules), trust=arguments.trust, sample=sample)
 

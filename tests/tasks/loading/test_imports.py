@@ -1,7 +1,7 @@
 import pytest
 
 from keras_seq.errors import UserError, speak_command_line
-from keras_seq.tasks.imports import import_files
+from keras_seq.tasks.loading.imports import import_files
 
 SOURCE = """
 from functools import partial
@@ -30,7 +30,7 @@ def test_a_function_that_builds_the_model(tmp_path):
 
 
 def test_a_module_by_its_name():
-    assert "import_files" in import_files(["keras_seq.tasks.imports"]).objects
+    assert "import_files" in import_files(["keras_seq.tasks.loading.imports"]).objects
 
 
 def test_a_file_that_fails(tmp_path):
