@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from export.schema_1 import upgrade_manifest
-from keras_seq.errors import UserError
+from keras_seq.errors import UserError, choose_wording
 
 SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
@@ -30,6 +30,8 @@ TOKENIZER = "tokenizer.json"
 PARITY = "parity.npz"
 CARD = "README.md"
 ABANDONED_AFTER_SECONDS = 3600
+# Files that a folder of ours has: a bundle, a run, files for KServe and for Triton.
+OWN_FILES = (MANIFEST, "config.json", "inference-service.yaml", "*/config.pbtxt")
 
 
 @contextlib.contextmanager
@@ -74,13 +76,25 @@ def _clean_up(abandoned: Path, output: Path) -> None:
 
 
 def refuse_existing(output: str | Path, overwrite: bool) -> None:
-    """Raises UserError if `output` stands in the way of a new folder."""
+    """Raises UserError if `output` stands in the way of a new folder.
+
+    Only a folder that was made here is replaced, never one that holds other files.
+    """
     output = Path(output)
     if output.exists() and not output.is_dir():
         raise UserError(f"{output} is a file. Name a folder for the output.")
-    if output.is_dir() and any(output.iterdir()) and not overwrite:
+    if not output.is_dir() or not any(output.iterdir()):
+        return
+    if not overwrite:
         raise UserError(
             f"{output} exists and is not empty. Name another folder, or replace it: --overwrite."
+        )
+    is_ours = any(any(output.glob(name)) for name in OWN_FILES)
+    if not is_ours or Path.cwd().is_relative_to(output.resolve()):
+        raise UserError(
+            f"{output.resolve()} would be deleted, and it is "
+            + ("where you work. " if is_ours else "no bundle: it holds files of yours. ")
+            + "Name a folder for the output."
         )
 
 
@@ -115,7 +129,8 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
         version = manifest["schema_version"]
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(
-            f"{folder} is not a bundle: it has no {MANIFEST}. Make one with: python -m export"
+            f"{folder} is not a bundle: it has no {MANIFEST}. Make one with: "
+            + choose_wording("python -m export", "export.export(model, folder)")
         ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged: {error!r}. Export the bundle again.") from error

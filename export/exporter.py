@@ -17,6 +17,7 @@ from keras_seq.signature import DIMENSIONS, Entry, Signature
 from keras_seq.text.utf8 import list_texts
 
 LETTERS = {word: letter for letter, word in DIMENSIONS.items()}
+SIZES = ("batch", "length")  # In `dynamic`.
 INTERACTIVE = "interactive"  # In `only`: the signatures of the entry that an app calls.
 RANDOM_LENGTH = 32  # Steps of random inputs where the model and its files leave them open.
 PACKAGES = ("keras-seq", "keras", "tensorflow")
@@ -95,6 +96,9 @@ def export_model(
     from export.reference import Reference
 
     names = _check_formats(formats)
+    unknown = [size for size in dynamic if size not in SIZES]
+    if unknown:
+        raise UserError(f"dynamic lists {' and '.join(SIZES)}. Received: {unknown[0]!r}")
     texts = [] if texts is None else list_texts(texts, "texts")
     is_foreign = not hasattr(model, "signatures")
     if is_foreign:

@@ -69,6 +69,7 @@ class KerasModel:
     ) -> None:
         if not isinstance(model, keras.Model):
             load = " Load it first: keras_seq.load(path)." if isinstance(model, (str, Path)) else ""
+            load = " Give its model: run.model." if hasattr(model, "model_path") else load
             raise UserError(f"model is a keras.Model. Received: {describe(model)}.{load}")
         self.model = model
         declared = declare_inputs(model, sample, open_length)

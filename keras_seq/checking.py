@@ -104,6 +104,21 @@ def check_given(function: Callable[..., Any], values: Mapping[str, Any]) -> None
     require_types(values, _read_annotations(function)[1])
 
 
+def check_call(
+    function: Callable[..., Any], values: Mapping[str, Any], kinds: Mapping[str, Any]
+) -> None:
+    """Raises ArgumentError if a function does not know a name, or a value is not of its type.
+
+    Args:
+        function: The function, of a library that says less of what it takes.
+        values: Arguments by name.
+        kinds: The types of those that are checked.
+    """
+    signature = inspect.signature(function)
+    _require_known(signature, values)
+    require_types(values, kinds)
+
+
 def require_types(values: Mapping[str, Any], kinds: Mapping[str, Any]) -> None:
     """Raises ArgumentError if one of the values is not of its annotated type."""
     for name, value in values.items():

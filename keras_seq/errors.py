@@ -45,8 +45,12 @@ class UserError(ValueError):
         return render_short_traceback(self)
 
     def __str__(self) -> str:
-        text = super().__str__()
-        return text if _in_command.get() else COMMAND_OR_OPTION.sub(_to_argument, text)
+        return speak(super().__str__())
+
+
+def speak(text: str) -> str:
+    """Returns a message as it is in a command, and with the names of arguments in Python."""
+    return text if _in_command.get() else COMMAND_OR_OPTION.sub(_to_argument, text)
 
 
 def _to_argument(match: re.Match[str]) -> str:

@@ -26,9 +26,19 @@ def name_inputs(
         UserError: If there are more than the signature takes, one is given twice, or there is none
             of a name.
     """
+    if len(values) == 1 and isinstance(values[0], Mapping):
+        values, inputs = (), {**values[0], **inputs}
+    # An input that is None is left out, where it may be.
+    inputs = {n: v for n, v in inputs.items() if v is not None or n not in _optional(spec)}
     returned = {tensor.name for tensor in spec.outputs} - spec.texts.keys()
     named = {*spec.texts.values(), *returned, *(name.removeprefix("next_") for name in returned)}
     names = [t.name for t in spec.inputs if t.name not in named and t.default is None]
+    if (
+        len(values) == 1
+        and isinstance(values[0], (list, tuple))
+        and len(values[0]) == len(names) > 1
+    ):
+        values = values[0]
     if len(values) > len(names):
         raise UserError(
             f"{spec.name} takes {', '.join(names) or 'nothing'} without a name; name the other "
@@ -42,6 +52,18 @@ def name_inputs(
         if name not in {tensor.name for tensor in spec.inputs}:
             raise ArgumentError(f"{spec.name}: {_describe_unknown(name, list_names(spec))}")
     return {**dict(zip(names, values, strict=False)), **inputs}
+
+
+def _optional(spec: SignatureSpec) -> set[str]:
+    return {tensor.name for tensor in spec.inputs if tensor.default is not None}
+
+
+def find_states(spec: SignatureSpec) -> list[TensorSpec]:
+    """Returns the inputs that carry a state from call to call: `NAME`, where `next_NAME` is given
+    back.
+    """
+    returned = {tensor.name for tensor in spec.outputs}
+    return [tensor for tensor in spec.inputs if f"next_{tensor.name}" in returned]
 
 
 def _describe_unknown(name: str, known: Sequence[str]) -> str:
@@ -61,12 +83,18 @@ def list_names(spec: SignatureSpec) -> list[str]:
 
 def require_inputs(spec: SignatureSpec, inputs: Mapping[str, Any]) -> None:
     """Raises ArgumentError if an input is missing that has no default."""
-    required = {t.name for t in spec.inputs if t.default is None} - {*spec.texts.values()}
+    known = {*spec.texts.values(), *_optional(spec), *(t.name for t in _begun(spec))}
+    required = {tensor.name for tensor in spec.inputs} - known
     if not required <= inputs.keys():
         raise ArgumentError(
             f"{spec.name} takes {', '.join(list_names(spec))}. Received: "
             f"{', '.join(inputs) or 'nothing'}"
         )
+
+
+def _begun(spec: SignatureSpec) -> list[TensorSpec]:
+    """Returns the states that begin with zeros where they are left out: those of a fixed size."""
+    return [t for t in find_states(spec) if all(isinstance(size, int) for size in t.shape)]
 
 
 def encode_texts(
@@ -87,7 +115,7 @@ def encode_texts(
     for name, length in spec.texts.items():
         if name not in encoded or length in encoded:
             continue
-        rows = [to_bytes(text) for text in list_texts(encoded[name], spec.name)]
+        rows = [to_bytes(text) for text in list_texts(encoded[name], f"{spec.name}: {name}")]
         if "B" not in tensors[name].shape:
             encoded[name], encoded[length] = _pack_shared(spec.name, tensors[name], rows, limits)
             continue
@@ -123,6 +151,8 @@ def fill_defaults(
     """
     filled = dict(inputs)
     missing = [t for t in spec.inputs if t.default is not None and t.name not in filled]
+    for tensor in _begun(spec):
+        filled.setdefault(tensor.name, np.zeros(tensor.shape, tensor.dtype))
     for tensor in missing:
         if tensor.default != "random":
             value = limits.get(tensor.default, tensor.default)

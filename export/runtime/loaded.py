@@ -1,5 +1,6 @@
 """A bundle opened for use: its signatures as methods, on arrays of any batch size and length."""
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
@@ -19,8 +20,8 @@ from export.runtime.inputs import (
     to_array,
 )
 from export.runtime.stream import STREAM, Stream
-from keras_seq.checking import check_arguments
-from keras_seq.errors import UserError, describe, require_positive
+from keras_seq.checking import check_arguments, describe_unknown
+from keras_seq.errors import UserError, describe, require_positive, speak
 from keras_seq.signature import UNREAD, SignatureSpec, TensorSpec
 from keras_seq.text.utf8 import list_texts, to_bytes, unpack_array
 from keras_seq.typing import Arrays
@@ -88,6 +89,10 @@ def load(
     return LoadedBundle(path, manifest, variant, module.Runner(path, threads, precision, device))
 
 
+class UnknownSignatureError(UserError, AttributeError):
+    """A bundle was asked for a signature that it does not have."""
+
+
 class LoadedBundle:
     """The signatures of a bundle in one runtime, as methods that take and return NumPy arrays.
 
@@ -128,9 +133,8 @@ class LoadedBundle:
     def __getattr__(self, name: str) -> Any:
         if name in self.__dict__.get("signatures", {}):
             return partial(self.run, name)
-        raise AttributeError(
-            f"{name!r}: the bundle has the signatures {', '.join(self.__dict__['signatures'])}"
-        )
+        signatures = list(self.__dict__.get("signatures", {}))
+        raise UnknownSignatureError(describe_unknown(name, signatures or ["run"], "signature"))
 
     def __repr__(self) -> str:
         signatures = ", ".join(self.signatures)
@@ -174,7 +178,7 @@ class LoadedBundle:
             unread = unread + outputs[UNREAD.name]
             outputs[UNREAD.name] = unread
         if unread.any():
-            warnings.warn(self._describe_unread(spec, unread), stacklevel=2)
+            warnings.warn(speak(self._describe_unread(spec, unread)), stacklevel=2)
         return outputs
 
     def prepare(
@@ -227,8 +231,9 @@ class LoadedBundle:
             try:
                 parts.append(self._runner(signature, part))
             except Exception as error:
+                said = _shorten(error)
                 raise UserError(
-                    f"{signature}: the {self.format} runtime refuses these inputs: {error}"
+                    f"{signature}: the {self.format} runtime refuses these inputs: {said}"
                 ) from error
         return {t.name: _join(t, [p[t.name] for p in parts], dimensions) for t in spec.outputs}
 
@@ -330,6 +335,11 @@ class LoadedBundle:
                         f"{spec.name}: {tensor.name} has the shape {list(tensor.shape)}. Received: "
                         f"{list(arrays[tensor.name].shape)}"
                     )
+        empty = [size for size, n in sizes.items() if not n and size != "B"]
+        if any(size not in self._limits for size in empty):  # A runtime may end the process.
+            raise UserError(
+                f"{spec.name}: {name_dimension(empty[0])} is 1 or more. Received: 0, no steps"
+            )
         for size, limit in self._limits.items():
             limit = min(limit, self._sizes.get(size, limit))
             if sizes.get(size, 0) > limit:
@@ -361,6 +371,11 @@ class LoadedBundle:
             wanted = self._sizes.get(size, max(received, least)) if isinstance(size, str) else size
             padding.append((0, wanted - received))
         return np.pad(array, padding) if any(after for _, after in padding) else array
+
+
+def _shorten(error: Exception) -> str:
+    """Returns what a runtime says, in one line and without colours."""
+    return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())[:300]
 
 
 def _bind_shape(tensor: TensorSpec, dimensions: Mapping[str, int]) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from export.runtime.inputs import name_inputs, require_inputs
+from export.runtime.inputs import find_states, name_inputs, require_inputs
 from keras_seq.signature import TensorSpec
 from keras_seq.typing import Arrays
 
@@ -29,13 +29,13 @@ class Stream:
         inputs = tuple(t for t in self._spec.inputs if t.name not in self._states)
         self._step = replace(self._spec, inputs=inputs)
 
+    def __repr__(self) -> str:
+        return f"Stream({self._loaded!r}, states: {', '.join(self._states)})"
+
     def reset(self) -> None:
         """Begins a new sequence: states of zeros."""
-        returned = {tensor.name for tensor in self._spec.outputs}
         self._states = {
-            tensor.name: np.zeros(tensor.shape, tensor.dtype)
-            for tensor in self._spec.inputs
-            if f"next_{tensor.name}" in returned
+            tensor.name: np.zeros(tensor.shape, tensor.dtype) for tensor in find_states(self._spec)
         }
 
     def __call__(self, *values: Any, **inputs: Any) -> Arrays:

@@ -51,6 +51,8 @@ def _columns(data: Any, names: Sequence[str]) -> list[Any]:
     rows = data if isinstance(data, list) else []
     if len(names) > 1 and rows and all(isinstance(r, tuple) and len(r) == len(names) for r in rows):
         return [*zip(*rows, strict=True)]
+    if len(names) == 1:
+        raise UserError(f"Data in memory is a list of texts. Received: {describe(data)}")
     raise UserError(
         f"Data in memory is {' and '.join(names)}: a table with these columns, or a tuple of "
         f"columns. Received: {describe(data)}"

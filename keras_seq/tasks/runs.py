@@ -56,8 +56,8 @@ def train(
     *,
     output: str | Path | None = None,
     resume: str | Path | None = None,
-    devices: Devices | None = None,
-    verbose: bool = True,
+    devices: Devices | int | None = None,
+    verbose: bool | int = True,
     **options: Any,
 ) -> TrainedRun:
     """Trains a model of a task into a run folder, as `keras-seq train TASK` does.
@@ -69,7 +69,7 @@ def train(
         output: Run folder to make; by default `runs/TASK-BACKBONE-TIME`.
         resume: Run folder to continue instead, with its own data and settings. A larger `epochs`
             lets a finished run go on.
-        devices: Where to train; one device by default.
+        devices: Where to train: a number of devices, or `Devices`; one by default.
         verbose: Show the progress.
         **options: Settings and options of the data by name, such as `backbone="lstm"`, `epochs=3`
             and `text_column="review"`: those that `keras-seq train TASK --help` lists.
@@ -81,8 +81,12 @@ def train(
         UserError: If the data can't be learnt from, or an option is unknown or out of its range.
     """
     record = get_task(task)
-    devices = devices or Devices()
+    if not isinstance(devices, Devices):
+        devices = Devices() if devices is None else Devices(devices)
+    verbose = bool(verbose)
     if resume is not None:
+        if output is not None:
+            options["output"] = output
         return _resume(record, resume, data, options, devices, verbose)
     of_data, of_settings = _split_options(record, options)
     settings = choose_settings(record, of_settings)

@@ -13,10 +13,16 @@ import numpy as np
 import keras_seq.backbones
 import keras_seq.text.byte_tokenizer
 import keras_seq.text.sentencepiece  # noqa: F401
-from keras_seq.checking import check_given, describe_unknown
+from keras_seq.checking import check_call, check_given, describe_unknown
 from keras_seq.data.datasets import is_dataset, read_dataset
 from keras_seq.embeddings import TokenEmbedding
-from keras_seq.errors import ArgumentError, UserError, describe
+from keras_seq.errors import (
+    ArgumentError,
+    UserError,
+    describe,
+    require_positive,
+    require_share,
+)
 from keras_seq.options import require_applicable
 from keras_seq.signature import Entry, Signature
 from keras_seq.tasks.registry import get_task
@@ -29,6 +35,18 @@ from keras_seq.typing import Arrays
 
 KERAS_NAMES = {"name", "trainable", "dtype", "autocast"}  # arguments of keras.Model
 OWN_NAMES = {"backbone", "tokenizer"}  # arguments that models have anyway
+FIT_TYPES = {
+    "batch_size": int | None,
+    "epochs": int,
+    "initial_epoch": int,
+    "shuffle": bool,
+    "steps_per_epoch": int | None,
+    "validation_batch_size": int | None,
+    "validation_freq": int,
+    "validation_split": float,
+    "validation_steps": int | None,
+    "verbose": int | bool | str,
+}
 LEARNING_RATE = 1e-3  # for a backbone that settings say nothing of
 
 
@@ -69,6 +87,7 @@ class TextModel(keras.Model):
     task: str
     targets: str = ""  # what belongs to texts, such as "labels", where something does
     learnt: Sequence[str] = ()  # arguments that are learnt from the texts where they are not given
+    on_texts: Sequence[str] = ()  # methods other than `predict` that answer texts
     returns_logits = True
     splits_digits = False  # Whether a learnt vocabulary has each digit as a piece of its own.
     default_metrics: Sequence[str] = ()
@@ -261,6 +280,11 @@ class TextModel(keras.Model):
             **kwargs: Other arguments of `keras.Model.fit`. Without a call of `compile`, that is
                 called first.
         """
+        check_call(super().fit, kwargs, FIT_TYPES)
+        require_share(validation_split=kwargs.get("validation_split") or 0.0)
+        for name in ("batch_size", "epochs"):
+            if kwargs.get(name) is not None:
+                require_positive(**{name: int(kwargs[name])})
         self.require_data("fit", x, y)
         self.adapt(x, y, kwargs.get("validation_split") or 0.0)
         if not self.compiled:
@@ -270,7 +294,12 @@ class TextModel(keras.Model):
             kwargs["sample_weight"] = weight
         validation = kwargs.get("validation_data")
         if validation is not None:
-            rows = validation if isinstance(validation, (tuple, list)) else (validation,)
+            rows = validation if isinstance(validation, tuple) else (validation,)
+            if self.targets and len(rows) < 2 and not is_dataset(rows[0]):
+                raise UserError(
+                    f"validation_data is texts and their {self.targets}, (texts, {self.targets}). "
+                    f"Received: {describe(validation)}"
+                )
             val_x, val_y, val_weight = self.prepare(*rows[:2])
             own_weights = rows[2:] or (() if val_weight is None else (val_weight,))
             is_prepared = is_dataset(val_x)
@@ -280,11 +309,22 @@ class TextModel(keras.Model):
     def evaluate(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
         """Computes the loss and the metrics as `keras.Model.evaluate`, also on texts."""
         # Keras also calls this method in `fit`, with data that is prepared already.
+        check_call(super().evaluate, kwargs, FIT_TYPES)
         self.require_data("evaluate", x, y)
         x, y, weight = self.prepare(x, y)
         if kwargs.get("sample_weight") is None:
             kwargs["sample_weight"] = weight
         return super().evaluate(x, y, **kwargs)
+
+    def predict(self, x: Any, **kwargs: Any) -> Any:
+        """Computes outputs as `keras.Model.predict`, of token ids."""
+        if is_text(x):
+            others = " or ".join(f"{name}(texts)" for name in self.on_texts)
+            raise UserError(
+                f"predict of a {type(self).__name__} takes token ids. Received: {describe(x)}"
+                + (f". For texts: {others}" if others else "")
+            )
+        return super().predict(x, **kwargs)
 
     def require_data(self, method: str, x: Any, y: Any = None) -> None:
         """Raises UserError if `x` is no data for a method, or lacks what belongs to it."""
@@ -295,6 +335,11 @@ class TextModel(keras.Model):
             raise UserError(
                 f"{self._spell_call(method)} takes texts, or rows of token ids. Received: "
                 f"{describe(x)}"
+            )
+        if is_text(y) and not self.targets:
+            raise UserError(
+                f"{self._spell_call(method)} takes texts alone. Received: texts and y, "
+                f"{describe(y)}"
             )
         if method == "predict" or not (is_text(x) or rows is not None):
             return

@@ -38,8 +38,11 @@ def list_texts(texts: Any, name: str = "") -> list[str | bytes]:
         return list_texts(items, name)
     for i, item in enumerate(items):
         if not isinstance(item, (str, bytes)):
+            is_nan = isinstance(item, float) and item != item
+            is_missing = is_nan or item is None or type(item).__name__ == "NAType"
+            advice = ". Leave out rows without a text, in pandas by dropna()" if is_missing else ""
             raise UserError(
-                f"{where}a text is a str or bytes. Received as item {i}: {describe(item)}"
+                f"{where}a text is a str or bytes. Received as item {i}: {describe(item)}{advice}"
             )
     return items
 

@@ -21,7 +21,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from keras_seq.errors import UserError
+from keras_seq.errors import UserError, choose_wording
 from keras_seq.options import Options
 from keras_seq.text import SentencePieceTokenizer
 from keras_seq.training.checkpoints import Checkpoints
@@ -98,12 +98,13 @@ class Run:
         if not run.started:
             raise UserError(
                 f"{run.path} is not a run folder: it has no config.json. If it was stopped before "
-                f"training began, start again: keras-seq train {task} …"
+                "training began, start again"
+                + choose_wording(f": keras-seq train {task} …", " without resume.")
             )
         if run.config["task"] != task:
             raise UserError(
-                f"{run.path} is a run of another task. Resume it with: keras-seq train "
-                f"{run.config['task']} --resume {run.path}"
+                f"{run.path} is a run of another task. Resume it with: "
+                + _spell_resume(run.config["task"], run.path)
             )
         return run
 
@@ -118,13 +119,13 @@ class Run:
         if not run.started:
             raise UserError(
                 f"{run.path} is not a run folder: it has no config.json. Name the "
-                "folder of a run, a .keras file or preset:NAME, or make a run: keras-seq train "
-                "--help"
+                "folder of a run, a .keras file or preset:NAME, or make a run: "
+                + choose_wording("keras-seq train --help", "keras_seq.train(task, data)")
             )
         if not run.model_path.is_file():
             raise UserError(
                 f"{run.path} has no model.keras: its training did not finish an epoch. Resume it "
-                f"with: keras-seq train {run.config.get('task', 'TASK')} --resume {run.path}"
+                "with: " + _spell_resume(run.config.get("task", "TASK"), run.path)
             )
         return run
 
@@ -194,6 +195,13 @@ class Run:
         if not self.evaluation_path.is_file():
             return {}
         return json.loads(self.evaluation_path.read_text("utf-8"))
+
+
+def _spell_resume(task: str, path: Path) -> str:
+    return choose_wording(
+        f"keras-seq train {task} --resume {path}",
+        f"keras_seq.train({task!r}, resume={str(path)!r})",
+    )
 
 
 def copy_uncompiled(model: Any) -> Any:

@@ -23,9 +23,12 @@ def test_folder_appears_when_whole(tmp_path):
     assert os.listdir(tmp_path / "a") == ["b"]
 
 
+A_BUNDLE = {"b__manifest.json": "{}"}  # Other folders are not replaced.
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")])
 def test_error_leaves_what_was_there(tmp_path, error):
-    write(tmp_path, b__x="old")
+    write(tmp_path, b__x="old", **A_BUNDLE)
     with pytest.raises(error if isinstance(error, type) else OSError):
         with bundle.new_folder(tmp_path / "b", overwrite=True) as folder:
             write(folder, x="new")
@@ -35,11 +38,25 @@ def test_error_leaves_what_was_there(tmp_path, error):
 
 
 def test_overwrite_replaces_the_whole_folder(tmp_path):
-    write(tmp_path, b__x="old", b__y="old")
+    write(tmp_path, b__x="old", b__y="old", **A_BUNDLE)
     with bundle.new_folder(tmp_path / "b", overwrite=True) as folder:
         write(folder, x="new")
     assert os.listdir(tmp_path / "b") == ["x"]
     assert os.listdir(tmp_path) == ["b"]
+
+
+def test_a_folder_of_the_users_is_never_replaced(tmp_path, monkeypatch):
+    write(tmp_path, thesis__text="mine", b__x="old", **A_BUNDLE)
+    with pytest.raises(UserError, match=r"thesis would be deleted.*holds files of yours"):
+        bundle.refuse_existing(tmp_path / "thesis", True)
+    monkeypatch.chdir(tmp_path / "b")
+    for here in ("", ".", tmp_path / "b"):
+        with pytest.raises(UserError, match="b would be deleted, and it is where you work"):
+            bundle.refuse_existing(here, True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="would be deleted"):
+        bundle.refuse_existing("", True)
+    bundle.refuse_existing(tmp_path / "b", True)
 
 
 def test_full_folder_and_file_are_refused(tmp_path):

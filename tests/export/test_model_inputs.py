@@ -171,3 +171,47 @@ def test_a_model_without_a_call_is_told_so():
     for model in (Nothing(), keras.Model()):
         with pytest.raises(UserError, match=r"has no call\(\): write one"):
             declare_inputs(model)
+
+
+def make_two():
+    left, right = keras.Input((4,), name="left"), keras.Input((None, 3), name="right")
+    return keras.Model([left, right], layers.Dense(2)(left) + layers.LSTM(2)(right))
+
+
+def test_a_bundle_takes_inputs_as_predict_of_keras_does(tmp_path):
+    model = make_two()
+    export.export(model, tmp_path / "b", ["onnx", "tflite"])
+    x, y = RANDOM.normal(size=(1, 4)).astype("float32"), X[:1]
+    expected = model([x, y])
+    for format in ("onnx", "tflite"):
+        loaded = export.load(tmp_path / "b", format)
+        for outputs in (
+            loaded.predict(x, y),
+            loaded.predict([x, y]),
+            loaded.predict((x, y)),
+            loaded.predict({"left": x, "right": y}),
+            loaded.predict(left=x, right=y),
+        ):
+            np.testing.assert_allclose(next(iter(outputs.values())), expected, atol=1e-5)
+        with pytest.raises(UserError, match=r"T \(max_length\) is 1 or more. Received: 0"):
+            loaded.predict(x, y[:, :0])
+        with pytest.raises(AttributeError, match="no signature 'predct'. Did you mean predict"):
+            loaded.predct(x, y)
+
+
+def test_states_that_are_left_out_are_zeros(tmp_path):
+    layer = layers.LSTM(4, stateful=True, name="lstm")
+    model = keras.Sequential([keras.Input((5, 3), batch_size=2), layer])
+    export.export(model, tmp_path / "b", "onnx")
+    loaded = export.load(tmp_path / "b")
+    x = X[:2, :5]
+    outputs = loaded.predict(x)
+    layer.reset_states()
+    np.testing.assert_allclose(outputs["lstm"], model(x), atol=1e-5)
+    after = {name: outputs[f"next_{name}"] for name in ("state_lstm_h", "state_lstm_c")}
+    np.testing.assert_allclose(loaded.predict(x, **after)["lstm"], model(x), atol=1e-5)
+
+
+def test_what_is_no_size_is_refused(tmp_path):
+    with pytest.raises(UserError, match="dynamic lists batch and length. Received: 'lenght'"):
+        export.export(make_two(), tmp_path / "b", dynamic=["lenght"])

@@ -174,3 +174,37 @@ def test_labels_may_be_true_and_false():
         model.fit(TEXTS, y, verbose=0)
         assert model.labels == ["False", "True"]
         np.testing.assert_array_equal(model.preprocess(TEXTS, y)[1], np.array(answers, int))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"epoch": 1}, "no argument 'epoch'. Did you mean epochs"),
+        ({"epochs": "1"}, "epochs is a whole number. Received: '1'"),
+        ({"epochs": 1.5}, "epochs is a whole number. Received: 1.5"),
+        ({"batch_size": 0}, "batch_size is a whole number, 1 or more. Received: 0"),
+        ({"validation_split": 2}, r"validation_split is a share in \[0, 1\). Received: 2"),
+        ({"validation_split": "a"}, "validation_split is a number. Received: 'a'"),
+        ({"validation_data": ["good"]}, r"validation_data is texts and their labels.*a list of 1"),
+    ],
+)
+def test_what_fit_does_not_take_is_told_before_it_trains(options, words):
+    model = keras_seq.TextClassifier("rnn", "bytes", labels=["bad", "good"], hidden_dim=4)
+    with pytest.raises(UserError, match=words):
+        model.fit(TEXTS, LABELS, **options)
+    assert not (model.compiled and int(model.optimizer.iterations))
+
+
+def test_texts_for_predict_of_a_model_that_writes():
+    generator = keras_seq.TextGenerator("rnn", hidden_dim=4, num_layers=1, max_length=8)
+    with pytest.raises(UserError, match=r"takes token ids.*generate\(texts\) or beam_search"):
+        generator.predict("x")
+    with pytest.raises(UserError, match=r"fit\(texts\) takes texts alone"):
+        generator.fit(TEXTS, TEXTS)
+
+
+def test_a_missing_text_says_what_to_do():
+    model = keras_seq.TextClassifier("rnn", "bytes", hidden_dim=4)
+    for missing in (None, float("nan"), pd.NA):
+        with pytest.raises(UserError, match=r"item 1: .*dropna\(\)"):
+            model.fit(pd.Series(["a", missing, "b"]), ["x", "y", "x"])

@@ -161,7 +161,7 @@ class TextClassifier(SignatureMixin, TextModel):
         x = self.preprocess(x)[0]
         if isinstance(x, (list, np.ndarray)) and len(x) == 0:
             return np.zeros((0, len(self.labels)), "float32")
-        return super().predict(x, **kwargs)
+        return keras.Model.predict(self, x, **kwargs)
 
     def preprocess(self, x: Any, y: Any = None) -> tuple[Any, Any]:
         """Converts texts to token ids `(N, max_length)` int32, label names to indices `(N,)` int32.

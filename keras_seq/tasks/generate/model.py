@@ -77,6 +77,7 @@ class TextGenerator(SignatureMixin, LanguageModel):
     entry = ENTRY
     signatures_class = GeneratorSignatures
     causal = True
+    on_texts = ("generate", "beam_search")
 
     def prepare(self, x: Any, y: Any = None) -> tuple[Any, Any, Any]:
         """Converts texts to ids `(N, max_length)` int32, the ids that follow, and their weights.

@@ -71,6 +71,7 @@ class Translator(SignatureMixin, TextModel):
     task = "translate"
     entry = Entry("translate_text", ("translate_text", "attend_text"))
     targets = "translations"
+    on_texts = ("translate", "hypotheses")
     splits_digits = True
     r_drop = 0.0  # α of `compute_loss`; set it to train with.
     signatures_class = TranslatorSignatures
