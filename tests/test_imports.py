@@ -39,7 +39,10 @@ def run_python(program, folder, *arguments):
 def test_the_public_names_are_all_that_is_shown():
     program = (
         "import export, keras_seq\n"
-        "for package in (export, keras_seq):\n"
+        "rooms = 'backbones data decoding embeddings keras2 layers tasks text training'.split()\n"
+        "import importlib\n"
+        "rooms = [importlib.import_module(f'keras_seq.{room}') for room in rooms]\n"
+        "for package in (export, keras_seq, *rooms):\n"
         "    assert dir(package) == sorted(package.__all__), dir(package)\n"
         "    assert all(getattr(package, name) is not None for name in package.__all__)\n"
         "assert keras_seq.export is export\n"

@@ -30,3 +30,7 @@ __all__ = [
     "ThresholdedReLU",
     "hard_sigmoid_keras2",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -21,3 +21,7 @@ def load_corpus(task: str, name_or_path: str, **options: Any) -> Corpus:
         UserError: If there is no such task or data, or the data can't be used.
     """
     return get_task(task).data(name_or_path, **options).load()
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
