@@ -25,6 +25,7 @@ PUBLIC = (
     export.export,
     export.load,
     keras_seq.load,
+    keras_seq.tasks.load_corpus,
     keras_seq.train,
     LoadedBundle.count_tokens,
     LoadedBundle.read_texts,

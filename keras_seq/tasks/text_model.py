@@ -100,6 +100,11 @@ class TextModel(keras.Model):
         **kwargs: Any,
     ) -> None:
         by_name = isinstance(backbone, str)
+        if backbone is None:
+            raise UserError(
+                f"backbone is one of {', '.join(get_task(self.task).settings)}, or a backbone of "
+                "keras_seq.backbones. Received: None"
+            )
         settings = self._choose_settings(backbone if by_name else "")
         if isinstance(tokenizer, str):
             settings, tokenizer = settings.replace(tokenizer=tokenizer), None

@@ -131,6 +131,7 @@ def test_a_translator_fits_texts_as_what_preprocess_makes_of_them():
         (lambda: keras_seq.TextClassifier("lstm", num_heads=2), "has no num heads"),
         (lambda: keras_seq.TextClassifier("lstm", epochs=2), "epochs"),
         (lambda: keras_seq.TextClassifier(RecurrentBackbone(8), num_layers=2), "num_layers"),
+        (lambda: keras_seq.TextClassifier(None), "backbone is one of lstm.*Received: None"),
         (lambda: keras_seq.TextClassifier("rnn", hiden_dim=3), "Did you mean hidden_dim"),
         (lambda: keras_seq.TextClassifier("rnn", hidden_dim="16"), "hidden_dim is a whole number. Received: '16'"),
         (lambda: keras_seq.TextClassifier("rnn", labels="ab"), "labels is a list. Received: 'ab'"),
