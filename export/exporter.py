@@ -13,6 +13,7 @@ from export.report import ExportReport
 from export.strings import add_strings
 from keras_seq.checking import check_arguments
 from keras_seq.errors import UserError
+from keras_seq.installation import explain_missing
 from keras_seq.signature import DIMENSIONS, Entry, Signature
 from keras_seq.text.utf8 import list_texts
 
@@ -199,8 +200,10 @@ def _wrap(model: Any, tokenizer: Any, sample: Any, stream: int | None, open_leng
 
 
 def _require_tensorflow() -> None:
-    import keras
-
+    try:
+        import keras
+    except ModuleNotFoundError as error:
+        raise explain_missing(error) from None
     if keras.backend.backend() != "tensorflow":
         raise UserError(
             "Formats are written with TensorFlow, whatever a model was trained with. Set "

@@ -6,6 +6,7 @@ data: imports nothing heavy.
 
 import dataclasses
 import inspect
+import os
 import types
 import typing
 from collections.abc import Collection, Mapping, Sequence
@@ -92,6 +93,9 @@ class Options:
             choices, check = field.metadata.get("choices"), field.metadata.get("check")
             if value is None:
                 continue
+            if isinstance(value, os.PathLike):
+                value = os.fspath(value)
+                object.__setattr__(self, field.name, value)
             require_type(field.name, value, field.type)
             if choices and value not in choices:
                 raise UserError(f"{field.name} is one of {', '.join(choices)}. Received: {value}")

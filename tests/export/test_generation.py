@@ -288,7 +288,7 @@ REFUSED = (
     ({"top_p": 0.0}, "top_p is above 0, at most 1. Received: 0"),
     ({"top_p": 1.5}, "top_p"),
     ({"top_k": -1}, "top_k is 0 or more"),
-    ({"repetition_penalty": 0.0}, "repetition_penalty is .* or more. Received: 0"),
+    ({"repetition_penalty": 0.0}, "repetition_penalty is above 0. Received: 0"),
     (
         {"stop": list("abcde")},
         "stop is at most 4 texts of at most 32 bytes each. Received: 5, the longest of 1 bytes",

@@ -25,7 +25,7 @@ def test_it_runs_and_is_checked_and_inspected(old_bundle, served, capsys):
     folder, manifest = old_bundle
     main_signature = manifest["entry"]["signature"]
     for name in (folder, served / folder.name):
-        assert export.load(name).run(main_signature, ["a film"], seed=1)
+        assert export.load(name).run(main_signature, ["a film"])
     assert main(["check", str(folder)]) == 0
     assert main(["inspect", str(folder)]) == 0
     assert main_signature in capsys.readouterr().out
