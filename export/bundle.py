@@ -30,8 +30,10 @@ TOKENIZER = "tokenizer.json"
 PARITY = "parity.npz"
 CARD = "README.md"
 ABANDONED_AFTER_SECONDS = 3600
-# Files that a folder of ours has: a bundle, a run, files for KServe and for Triton.
-OWN_FILES = (MANIFEST, "config.json", "inference-service.yaml", "*/config.pbtxt")
+# What tells a folder of ours: a bundle's and a run's files with their keys, and those for KServe
+# and Triton.
+OWN_KEYS = {MANIFEST: "schema_version", "config.json": "task"}
+OWN_FILES = ("inference-service.yaml", "*/config.pbtxt")
 
 
 @contextlib.contextmanager
@@ -89,13 +91,23 @@ def refuse_existing(output: str | Path, overwrite: bool) -> None:
         raise UserError(
             f"{output} exists and is not empty. Name another folder, or replace it: --overwrite."
         )
-    is_ours = any(any(output.glob(name)) for name in OWN_FILES)
+    is_ours = _is_ours(output)
     if not is_ours or Path.cwd().is_relative_to(output.resolve()):
         raise UserError(
             f"{output.resolve()} would be deleted, and it is "
             + ("where you work. " if is_ours else "no bundle: it holds files of yours. ")
             + "Name a folder for the output."
         )
+
+
+def _is_ours(folder: Path) -> bool:
+    """Returns whether a folder was made by a command of this project."""
+    for name, key in OWN_KEYS.items():
+        with contextlib.suppress(OSError, ValueError):
+            content = json.loads((folder / name).read_text("utf-8"))
+            if isinstance(content, dict) and key in content:
+                return True
+    return any(any(folder.glob(name)) for name in OWN_FILES)
 
 
 def write_manifest(folder: Path, content: dict[str, Any]) -> None:

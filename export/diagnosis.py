@@ -89,6 +89,8 @@ def explain_difference(
 def _agree(first: Arrays, second: Arrays) -> bool:
     return all(
         array.shape == second[name].shape
-        and np.allclose(array, second[name], rtol=1e-4, atol=1e-4, equal_nan=True)
+        and np.allclose(
+            array, second[name], rtol=parity.TOLERANCE, atol=parity.TOLERANCE, equal_nan=True
+        )
         for name, array in first.items()
     )

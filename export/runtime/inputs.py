@@ -48,8 +48,9 @@ def name_inputs(
     twice = [name for name in names[: len(values)] if name in inputs]
     if twice:
         raise UserError(f"{spec.name}: {twice[0]} is given twice, with a name and without.")
+    known = {tensor.name for tensor in spec.inputs}
     for name in inputs:
-        if name not in {tensor.name for tensor in spec.inputs}:
+        if name not in known:
             raise ArgumentError(f"{spec.name}: {_describe_unknown(name, list_names(spec))}")
     return {**dict(zip(names, values, strict=False)), **inputs}
 

@@ -287,9 +287,8 @@ class TextModel(keras.Model):
         """
         check_call(super().fit, kwargs, FIT_TYPES)
         require_share(validation_split=kwargs.get("validation_split") or 0.0)
-        for name in ("batch_size", "epochs"):
-            if kwargs.get(name) is not None:
-                require_positive(**{name: int(kwargs[name])})
+        sizes = {name: kwargs.get(name) for name in ("batch_size", "epochs")}
+        require_positive(**{name: int(n) for name, n in sizes.items() if n is not None})
         self.require_data("fit", x, y)
         self.adapt(x, y, kwargs.get("validation_split") or 0.0)
         if not self.compiled:
@@ -299,7 +298,8 @@ class TextModel(keras.Model):
             kwargs["sample_weight"] = weight
         validation = kwargs.get("validation_data")
         if validation is not None:
-            rows = validation if isinstance(validation, tuple) else (validation,)
+            is_row = isinstance(validation, (tuple, list)) and not is_text(validation)
+            rows = validation if is_row else (validation,)
             if self.targets and len(rows) < 2 and not is_dataset(rows[0]):
                 raise UserError(
                     f"validation_data is texts and their {self.targets}, (texts, {self.targets}). "
@@ -329,6 +329,7 @@ class TextModel(keras.Model):
                 f"predict of a {type(self).__name__} takes token ids. Received: {describe(x)}"
                 + (f". For texts: {others}" if others else "")
             )
+        self.require_data("predict", x)
         return super().predict(x, **kwargs)
 
     def require_data(self, method: str, x: Any, y: Any = None) -> None:

@@ -23,7 +23,7 @@ def test_folder_appears_when_whole(tmp_path):
     assert os.listdir(tmp_path / "a") == ["b"]
 
 
-A_BUNDLE = {"b__manifest.json": "{}"}  # Other folders are not replaced.
+A_BUNDLE = {"b__manifest.json": '{"schema_version": 2}'}  # Other folders are not replaced.
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")])
@@ -49,6 +49,9 @@ def test_a_folder_of_the_users_is_never_replaced(tmp_path, monkeypatch):
     write(tmp_path, thesis__text="mine", b__x="old", **A_BUNDLE)
     with pytest.raises(UserError, match=r"thesis would be deleted.*holds files of yours"):
         bundle.refuse_existing(tmp_path / "thesis", True)
+    write(tmp_path, **{"site__manifest.json": '{"name": "a page"}', "site__config.json": "[]"})
+    with pytest.raises(UserError, match=r"site would be deleted.*holds files of yours"):
+        bundle.refuse_existing(tmp_path / "site", True)
     monkeypatch.chdir(tmp_path / "b")
     for here in ("", ".", tmp_path / "b"):
         with pytest.raises(UserError, match="b would be deleted, and it is where you work"):

@@ -118,7 +118,7 @@ def test_a_translator_fits_texts_as_what_preprocess_makes_of_them():
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
     assert model.evaluate(ENGLISH, GERMAN, verbose=0) < losses[0]
     weights = np.ones((len(ENGLISH), 101), "float32")
-    for validation in ((ENGLISH, GERMAN), (ENGLISH, GERMAN, weights)):
+    for validation in ((ENGLISH, GERMAN), [ENGLISH, GERMAN], (ENGLISH, GERMAN, weights)):
         history = model.fit(ENGLISH, GERMAN, validation_data=validation, verbose=0).history
         assert np.isfinite(history["val_loss"]).all()
 

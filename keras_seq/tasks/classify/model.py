@@ -157,11 +157,10 @@ class TextClassifier(SignatureMixin, TextModel):
 
     def predict(self, x: Any, **kwargs: Any) -> np.ndarray:
         """Returns probabilities `(N, C)` float32 of texts or token ids."""
-        self.require_data("predict", x)
         x = self.preprocess(x)[0]
         if isinstance(x, (list, np.ndarray)) and len(x) == 0:
             return np.zeros((0, len(self.labels)), "float32")
-        return keras.Model.predict(self, x, **kwargs)
+        return super().predict(x, **kwargs)
 
     def preprocess(self, x: Any, y: Any = None) -> tuple[Any, Any]:
         """Converts texts to token ids `(N, max_length)` int32, label names to indices `(N,)` int32.
