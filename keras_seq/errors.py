@@ -117,6 +117,24 @@ def describe(value: Any) -> str:
     return f"{text} ({kind})"
 
 
+# Lines in which TensorFlow says where in Python and in its graph an error was raised.
+_PLACES = re.compile(
+    r"Graph execution error|Detected at node|File \"|Stack trace|\[\[|The above|During handling"
+)
+
+
+def quote_error(error: BaseException, length: int = 300) -> str:
+    """Returns what an error of a library says in one line: no colours, places or arguments."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    text = re.split(r"\n\s*(?:Call arguments|Arguments) received by", text)[0]
+    text = re.sub(r"Exception encountered when calling [^\n]*?\n+", "", text)
+    lines = (line.strip() for line in text.splitlines())
+    told = " ".join(line.split("[[{{")[0] for line in lines if line and not _PLACES.match(line))
+    told = re.sub(r"\{\{[^}]*\}\}|\[Op:\w+\]", "", told)
+    told = " ".join(told.split()).rstrip(".")
+    return told if len(told) <= length else f"{told[: length - 1]}…"
+
+
 def require_positive(**sizes: object) -> None:
     """Raises UserError if one of `sizes` is not a whole number of 1 or more."""
     for name, value in sizes.items():

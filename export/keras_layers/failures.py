@@ -1,7 +1,6 @@
 """Errors that Keras raises inside a model, as refusals that name the layer."""
 
 import contextlib
-import re
 from collections.abc import Iterator
 
 import keras
@@ -9,7 +8,7 @@ import keras
 from export.formats.layers import record_scopes
 from export.keras_layers import loops, ordering, products, scopes
 from export.keras_layers.patching import patch_attributes
-from keras_seq.errors import UserError
+from keras_seq.errors import UserError, quote_error
 
 
 @contextlib.contextmanager
@@ -48,14 +47,6 @@ def explain_failure(model: keras.Model) -> Iterator[None]:
             ) from error
 
 
-# Lines in which TensorFlow says where in Python and in its graph an error was raised.
-PLACES = re.compile(
-    r"Graph execution error|Detected at node|File \"|Stack trace|\[\[|The above|During handling"
-)
-
-
 def describe_error(error: Exception) -> str:
-    """Returns the class of an error and what it says, in one line and without places in graphs."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    told = [line.split("[[{{")[0].strip() for line in lines if line and not PLACES.match(line)]
-    return f"{type(error).__name__}: {' '.join(' '.join(told).split())[:300]}"
+    """Returns the class of an error and what it says, in one line."""
+    return f"{type(error).__name__}: {quote_error(error)}."

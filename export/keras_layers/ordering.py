@@ -1,4 +1,4 @@
-"""The places of values among others: `argmax` and `argmin` as one operator each, and ranks."""
+"""The places of values among others: `argmax`, `argmin`, ranks, and places moved by `roll`."""
 
 from typing import Any
 
@@ -63,6 +63,18 @@ def isin(x1: Any, x2: Any, assume_unique: bool = False, invert: bool = False) ->
     return tf.logical_not(found) if invert else found
 
 
+def roll(x: Any, shift: Any, axis: Any = None) -> Tensor:
+    """As `keras.ops.roll`, which TFLite has no operator for: each value fetched from its place."""
+    x = tf.convert_to_tensor(x)
+    if axis is None:
+        return tf.reshape(roll(tf.reshape(x, [-1]), shift, 0), tf.shape(x))
+    axes, shifts = ([axis], [shift]) if isinstance(axis, int) else (axis, tf.unstack(shift))
+    for one, steps in zip(axes, shifts, strict=True):
+        length = tf.shape(x)[one]
+        x = tf.gather(x, (tf.range(length) - steps) % tf.maximum(length, 1), axis=one)
+    return x
+
+
 def argpartition(x: Any, kth: int, axis: int = -1) -> Tensor:
     """Refuses `keras.ops.argpartition`, which rounds numbers and mixes the rows of a batch.
 
@@ -78,6 +90,7 @@ def argpartition(x: Any, kth: int, axis: int = -1) -> Tensor:
 
 
 RULES = (
+    *replace_function("numpy", "roll", roll),
     *replace_function("numpy", "argpartition", argpartition),
     *replace_function("numpy", "isin", isin),
     *replace_function("math", "in_top_k", in_top_k),

@@ -1,6 +1,5 @@
 """A bundle opened for use: its signatures as methods, on arrays of any batch size and length."""
 
-import re
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
@@ -21,7 +20,7 @@ from export.runtime.inputs import (
 )
 from export.runtime.stream import STREAM, Stream
 from keras_seq.checking import check_arguments, describe_unknown
-from keras_seq.errors import UserError, describe, require_positive, speak
+from keras_seq.errors import UserError, describe, quote_error, require_positive, speak
 from keras_seq.signature import UNREAD, SignatureSpec, TensorSpec
 from keras_seq.text.utf8 import list_texts, to_bytes, unpack_array
 from keras_seq.typing import Arrays
@@ -231,7 +230,7 @@ class LoadedBundle:
             try:
                 parts.append(self._runner(signature, part))
             except Exception as error:
-                said = _shorten(error)
+                said = quote_error(error)
                 raise UserError(
                     f"{signature}: the {self.format} runtime refuses these inputs: {said}"
                 ) from error
@@ -371,11 +370,6 @@ class LoadedBundle:
             wanted = self._sizes.get(size, max(received, least)) if isinstance(size, str) else size
             padding.append((0, wanted - received))
         return np.pad(array, padding) if any(after for _, after in padding) else array
-
-
-def _shorten(error: Exception) -> str:
-    """Returns what a runtime says, in one line and without colours."""
-    return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())[:300]
 
 
 def _bind_shape(tensor: TensorSpec, dimensions: Mapping[str, int]) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from keras_seq.errors import UserError, choose_wording
+from keras_seq.errors import UserError, choose_wording, quote_error
 from keras_seq.keras2.files import is_hdf5
 from keras_seq.tasks.loading.imports import Imported
 
@@ -40,7 +40,7 @@ def _explain(path: Path, error: Exception, imported: Imported) -> str:
         )
     if _is_cut(path):
         return f"{path} was cut short or is damaged. Copy it again, or save the model again."
-    return f"{path} cannot be read as a Keras model: {shorten(error)}"
+    return f"{path} cannot be read as a Keras model: {quote_error(error)}."
 
 
 def _explain_unknown(path: Path, name: str, imported: Imported) -> str:
@@ -78,15 +78,6 @@ def _find_reason(error: BaseException) -> str:
         messages.append(str(error))
         error = error.__cause__ or error.__context__
     return "\n".join(messages)
-
-
-def shorten(error: BaseException, length: int = 300) -> str:
-    """Returns what an error of Keras says, without its colours and its list of arguments."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
-    text = re.split(r"\n\s*(?:Call arguments|Arguments) received by", text)[0]
-    text = re.sub(r"Exception encountered when calling [^\n]*?\n+", "", text)
-    text = re.sub(r"\s+", " ", text).strip().rstrip(".")
-    return (text if len(text) <= length else f"{text[: length - 1]}…") + "."
 
 
 def _is_cut(path: Path) -> bool:

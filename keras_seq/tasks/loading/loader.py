@@ -12,13 +12,13 @@ from typing import Any
 import keras
 
 from keras_seq.console import print_status
-from keras_seq.errors import UserError
+from keras_seq.errors import UserError, quote_error
 from keras_seq.installation import explain_missing
 from keras_seq.keras2 import files as keras2_files
 from keras_seq.keras2.configs import find_code, find_tables
 from keras_seq.messages import hide_messages
 from keras_seq.tasks.loading.completeness import WEIGHTS, require_all_weights
-from keras_seq.tasks.loading.errors import explain_errors, shorten
+from keras_seq.tasks.loading.errors import explain_errors
 from keras_seq.tasks.loading.files import ModelFile, explain_weights, identify
 from keras_seq.tasks.loading.imports import Imported
 from keras_seq.tasks.registry import import_models
@@ -89,8 +89,8 @@ class Loader:
         except Exception as error:
             raise UserError(
                 f"The function {self._imported.build.__name__} in {self._imported.sources[-1]} "
-                f"fails: {type(error).__name__}: {shorten(error)} It is called without arguments, "
-                "and returns the model."
+                f"fails: {type(error).__name__}: {quote_error(error)}. It is called without "
+                "arguments, and returns the model."
             ) from error
         if not isinstance(model, keras.Model) and not _is_keras2(model):
             raise UserError(

@@ -31,6 +31,19 @@ def test_places_of_the_largest_and_smallest(tmp_path):
     assert_exports(keras.Model(x, outputs), tmp_path / "b", {"x": X})
 
 
+def test_roll(tmp_path):
+    x = keras.Input((6, 4), name="x")
+    outputs = {
+        "time": ops.roll(x, 2, axis=1),
+        "back": ops.roll(x, -7, axis=-1),
+        "both": ops.roll(x, (1, -2), axis=(1, 2)),
+        "twice": ops.roll(x, (1, 1), axis=(1, 1)),
+        "bits": ops.roll(x > 0, 1, axis=1),
+        "flat": Apply(lambda a: ops.map(lambda row: ops.roll(row, 5), a), "flat")(x),
+    }
+    assert_exports(keras.Model(x, outputs), tmp_path / "b", {"x": X})
+
+
 def test_what_keras_computes_wrongly_is_refused(tmp_path):
     x = keras.Input((6, 4))
     model = keras.Model(x, Apply(lambda a: ops.argpartition(a, 2))(x))
