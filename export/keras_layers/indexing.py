@@ -22,7 +22,7 @@ def get_item(x: Tensor, index: Any) -> Tensor:
 
 
 def _find_new_axes(entries: tuple, rank: int | None) -> list[int]:
-    """Returns the places of new axes in the result; none where the index decides them as it runs."""
+    """Returns the places of new axes in the result; none where they depend on an unknown rank."""
     found, axis = [], 0
     for entry in entries:
         if entry is None:
