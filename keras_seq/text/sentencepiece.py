@@ -35,6 +35,7 @@ from keras_seq.text.utf8 import list_texts, to_bytes
 # SentencePiece's symbols for a space and for unknown text while it trains.
 SPACE, RESERVED = "\u2581", "\u2585"
 TRAINING_CHARACTERS = 5_000_000
+LARGEST_MODEL = 2**26  # bytes: of a million pieces
 
 # Never in a piece: the end of a C string, and SentencePiece's own symbols.
 EXCLUDED = re.compile(f"[\0{SPACE}{RESERVED}]")
@@ -68,18 +69,19 @@ class SentencePieceTokenizer(Tokenizer):
     def __init__(self, model: bytes) -> None:
         import sentencepiece
 
-        self.model = model
-        self._processor = sentencepiece.SentencePieceProcessor()
-        try:
-            self._processor.LoadFromSerializedProto(model)
-        except RuntimeError as error:
-            raise UserError(f"This is not a SentencePiece model: {error}") from error
+        # Looked at before SentencePiece reads it, which trusts a model.
         changes = _describe_changes(model)
         if changes:
             raise UserError(
                 f"This SentencePiece model was not trained by keras-seq: {changes}. Train one with "
                 "SentencePieceTokenizer.train, and the model with it."
             )
+        self.model = model
+        self._processor = sentencepiece.SentencePieceProcessor()
+        try:
+            self._processor.LoadFromSerializedProto(model)
+        except RuntimeError as error:
+            raise UserError(f"This is not a SentencePiece model: {error}") from error
 
     @classmethod
     @check_arguments
@@ -208,7 +210,20 @@ class SentencePieceTokenizer(Tokenizer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "SentencePieceTokenizer":
-        return cls(zlib.decompress(base64.b64decode(config["model"])))
+        try:
+            packed = base64.b64decode(config["model"], validate=True)
+            unpacker = zlib.decompressobj()
+            model = unpacker.decompress(packed, LARGEST_MODEL)
+        except (KeyError, TypeError, ValueError, zlib.error) as error:
+            raise UserError(
+                f"The tokenizer is damaged: {error!r}. Save the model again."
+            ) from error
+        if not unpacker.eof:
+            raise UserError(
+                f"The tokenizer is cut short, or unpacks to more than {LARGEST_MODEL:,} bytes. "
+                "Save the model again."
+            )
+        return cls(model)
 
 
 def _finish(model: bytes) -> bytes:
@@ -224,6 +239,8 @@ def _finish(model: bytes) -> bytes:
 def _describe_changes(model: bytes) -> str:
     """Returns how a model differs from those of `train`; empty if it does not."""
     proto = parse_model(model)
+    if not proto.pieces:
+        raise UserError("This is not a SentencePiece model: it has no pieces.")
     trainer, normalizer = proto.trainer_spec, proto.normalizer_spec
     names = [*SPECIAL_PIECES, *(f"<0x{byte:02X}>" for byte in range(256))]
     expected = {

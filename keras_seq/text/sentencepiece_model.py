@@ -7,6 +7,8 @@ that other packages ask for. Fields that are not named here are kept as they are
 from functools import cache
 from typing import Any
 
+from keras_seq.errors import UserError
+
 UNIGRAM = 1  # TrainerSpec.ModelType
 
 # By message: name, number, type and default of each field, as in sentencepiece_model.proto.
@@ -28,8 +30,17 @@ PARTS = (
 
 
 def parse_model(model: bytes) -> Any:
-    """Parses a serialised model into a message."""
-    return _message_class().FromString(model)
+    """Parses a serialised model into a message.
+
+    Raises:
+        UserError: If it is none.
+    """
+    from google.protobuf.message import DecodeError
+
+    try:
+        return _message_class().FromString(model)
+    except (DecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"This is not a SentencePiece model: {error}") from error
 
 
 @cache
