@@ -10,6 +10,7 @@ from typing import Any
 from keras_seq.errors import UserError
 
 UNIGRAM = 1  # TrainerSpec.ModelType
+NORMAL, UNKNOWN_TYPE, CONTROL, BYTE = 1, 2, 3, 6  # SentencePiece.Type
 
 # By message: name, number, type and default of each field, as in sentencepiece_model.proto.
 MESSAGES = {
@@ -20,7 +21,11 @@ MESSAGES = {
         ("remove_extra_whitespaces", 4, "bool", "true"),
         ("escape_whitespaces", 5, "bool", "true"),
     ),
-    "SentencePiece": (("piece", 1, "string", ""), ("score", 2, "float", "")),
+    "SentencePiece": (
+        ("piece", 1, "string", ""),
+        ("score", 2, "float", ""),
+        ("type", 3, "int32", "1"),
+    ),
 }
 PARTS = (
     ("pieces", 1, "SentencePiece"),
