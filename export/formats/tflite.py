@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from export.formats import add_precision, saved_model
+from export.formats.interrupt import Interrupt
 from export.formats.refusals import find_names, refuse
 from keras_seq.errors import UserError
 from keras_seq.messages import hide_messages
@@ -280,7 +281,9 @@ class Runner:
     def open(self, signature: str) -> None:
         """Does nothing: all signatures are open."""
 
-    def __call__(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def __call__(
+        self, signature: str, inputs: dict[str, np.ndarray], interrupt: Interrupt | None = None
+    ) -> dict[str, np.ndarray]:
         runner = self._interpreter.get_signature_runner(signature)
         # The converter leaves out an input that the model does not use.
         used = {name: inputs[name] for name in runner.get_input_details()}
