@@ -150,11 +150,12 @@ class Run:
     def config(self) -> dict[str, Any]:
         """The run's task, data and settings."""
         config = read_json(self.config_path, TRAIN_AGAIN)
-        for name, kind in (("task", str), ("data", dict), ("settings", dict)):
-            if not isinstance(config.get(name), kind):
+        for name, default in (("task", None), ("data", {}), ("settings", {})):
+            value, kind = config.setdefault(name, default), str if name == "task" else dict
+            if not isinstance(value, kind):
                 raise UserError(
                     f"{self.config_path} is damaged: {name} is no {kind.__name__}. Received: "
-                    f"{describe(config.get(name))}. {TRAIN_AGAIN}"
+                    f"{describe(value)}. {TRAIN_AGAIN}"
                 )
         return config
 
