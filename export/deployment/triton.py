@@ -41,7 +41,7 @@ def write(bundle: Path, folder: Path, name: str, max_batch: int, max_delay_us: i
     models = []
     for spec in loaded.signatures.values():
         # A file has no inputs that its model does not use.
-        used = {tensor.name for tensor in runner.open(spec.name).get_inputs()}
+        used = {tensor.name for tensor in runner.session(spec.name).get_inputs()}
         spec = replace(spec, inputs=tuple(t for t in spec.inputs if t.name in used))
         config = configuration(spec, f"{name}.{spec.name}", max_batch, max_delay_us)
         model = folder / config.name

@@ -1,7 +1,7 @@
 """SavedModel: named signatures that plain TensorFlow and TF Serving load."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ FOLDER = "saved_model"
 STATIC = False
 RULES = False
 STRINGS = True
+RUNS_CODE = True  # Its graph may write files.
 PACKAGES = ()
 REQUIRES = "tensorflow"
 EXTRA = None
@@ -52,8 +53,13 @@ def write_functions(functions: Mapping[str, Any], folder: Path) -> None:
         raise OSError(f"The SavedModel cannot be written: {error.message}") from error
 
 
-def operators(folder: Path) -> Counter[str]:
-    """Counts the operators in the written functions."""
+def name_files(signatures: Collection[str], precision: str) -> list[str]:
+    """Returns the files that the signatures need."""
+    return [f"{FOLDER}/saved_model.pb"]
+
+
+def operators(folder: Path, files: Collection[str] | None = None) -> Counter[str]:
+    """Counts the operators in the written functions; reads them, and runs nothing."""
     return Counter(node.op for node in nodes(folder))
 
 
@@ -82,8 +88,19 @@ class Runner:
         threads: int | None,
         precision: str = "float32",
         device: str | None = None,
+        files: Collection[str] | None = None,
     ) -> None:
         import tensorflow as tf
+
+        # TensorFlow reads what it finds, such as another form of the graph.
+        found = (path for path in (folder / FOLDER).rglob("*") if not path.is_dir())
+        names = [path.relative_to(folder).as_posix() for path in found]
+        unknown = [name for name in names if files is not None and name not in files]
+        if unknown:
+            raise UserError(
+                f"{folder / unknown[0]} is not in the manifest's list of files. Copy the bundle "
+                "again, into an empty folder."
+            )
 
         self._device = None  # TensorFlow chooses.
         if device is not None:
@@ -98,8 +115,10 @@ class Runner:
         # An attribute, so that the object that owns the weights lives as long as its functions.
         self._model = tf.saved_model.load(str(folder / FOLDER))
 
-    def open(self, signature: str) -> None:
-        """Does nothing: all signatures are open."""
+    def open(self, signature: str) -> tuple[list[str], list[str]]:
+        """Returns the names of a signature's inputs and outputs in the file."""
+        function = self._model.signatures[signature]
+        return list(function.structured_input_signature[1]), list(function.structured_outputs)
 
     def __call__(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         import tensorflow as tf

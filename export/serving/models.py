@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from kserve import InferOutput, InferResponse, Model
 
-from export import runtime
 from export.runtime import LoadedBundle
 from export.serving import wire
 from export.serving.batching import Batcher
 from export.serving.collating import collate, count_rows, make_key, measure_width, split
+from export.serving.copies import open_copy
 from export.serving.records import observe
 from export.serving.settings import Limits
 from keras_seq.errors import UserError
@@ -29,16 +29,15 @@ class ServedBundle:
     Args:
         path: Folder of the bundle.
         threads: Threads of each call.
+        cache_dir: Where the copy that is opened lies; see `export.serving.copies`.
     """
 
-    def __init__(self, path: Path, threads: int) -> None:
-        self._path, self._threads = path, threads
+    def __init__(self, path: Path, threads: int, cache_dir: Path | None = None) -> None:
+        self._path, self._threads, self._cache_dir = path, threads, cache_dir
         self.loaded = self._load()
 
     def _load(self) -> LoadedBundle:
-        loaded = runtime.load(self._path, "onnx", self._threads)
-        loaded.open_all()
-        return loaded
+        return open_copy(self._path, self._threads, self._cache_dir)
 
     async def reload(self) -> None:
         """Opens the bundle again; running calls finish with the old files.

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Settings:
         token: Bearer token that every request needs; None admits all.
         max_body_bytes: Largest body of a request.
         grace_s: Seconds that requests in flight have when the server stops.
+        cache_dir: Folder for the copies of bundles that are opened; see `export.serving.copies`.
     """
 
     host: str = "127.0.0.1"
@@ -49,6 +51,7 @@ class Settings:
     token: str | None = None
     max_body_bytes: int = 16_000_000
     grace_s: int = 30
+    cache_dir: Path | None = None
 
     @property
     def threads_each(self) -> int:

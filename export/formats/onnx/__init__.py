@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from export.formats import add_precision
+from export.formats.onnx.external import list_external
 from keras_seq.errors import UserError
 from keras_seq.signature import Signature
 
@@ -16,6 +17,7 @@ WEIGHTS = "weights.bin"
 STATIC = False
 RULES = True
 STRINGS = False
+RUNS_CODE = False
 PROVIDER = "ExecutionProvider"
 REMOTE = ("AzureExecutionProvider",)  # calls a service: no device of this machine
 PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
@@ -42,13 +44,21 @@ def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) 
     write_files(signatures, folder / FOLDER, sizes)
 
 
-def operators(folder: Path) -> Counter[str]:
-    """Counts the operators in the files, bodies of loops included."""
+def name_files(signatures: Collection[str], precision: str) -> list[str]:
+    """Returns the files that the signatures need."""
+    return [f"{FOLDER}/{add_precision(f'{name}.onnx', precision)}" for name in signatures]
+
+
+def operators(folder: Path, files: Collection[str] | None = None) -> Counter[str]:
+    """Counts the operators in the files, or in `files` alone, bodies of loops included."""
     import onnx
 
     from export.formats.onnx.links import graphs
 
-    models = [onnx.load(str(path)) for path in sorted((folder / FOLDER).glob("*.onnx"))]
+    paths = sorted((folder / FOLDER).glob("*.onnx"))
+    if files is not None:
+        paths = [folder / name for name in files if name.endswith(".onnx")]
+    models = [onnx.load(str(path), load_external_data=False) for path in paths]
     return Counter(
         node.op_type for model in models for graph in graphs(model.graph) for node in graph.node
     )
@@ -97,6 +107,7 @@ class Runner:
         threads: int | None,
         precision: str = "float32",
         device: str | None = None,
+        files: Collection[str] | None = None,
     ) -> None:
         import onnxruntime
 
@@ -107,6 +118,12 @@ class Runner:
         providers = _choose_providers(device or "cpu")
 
         def open_file(path: Path) -> Any:
+            for name in sorted(list_external(path)):
+                if files is not None and f"{FOLDER}/{name}" not in files:
+                    raise UserError(
+                        f"{path} takes weights from {name!a}, which is not in the manifest's "
+                        "list of its files. Refused: export the model again."
+                    )
             session = onnxruntime.InferenceSession(str(path), options, providers=providers)
             if session.get_providers()[0] != providers[0][0]:
                 raise UserError(
@@ -119,7 +136,13 @@ class Runner:
         self._folder, self._precision = folder / FOLDER, precision
         self._sessions: dict[str, Any] = {}
 
-    def open(self, signature: str) -> Any:
+    def open(self, signature: str) -> tuple[list[str], list[str]]:
+        """Returns the names of a signature's inputs and outputs in its file."""
+        session = self.session(signature)
+        inputs = [tensor.name for tensor in session.get_inputs()]
+        return inputs, [tensor.name for tensor in session.get_outputs()]
+
+    def session(self, signature: str) -> Any:
         """Returns the session of a signature."""
         if signature not in self._sessions:
             name = add_precision(f"{signature}.onnx", self._precision)
@@ -127,7 +150,7 @@ class Runner:
         return self._sessions[signature]
 
     def __call__(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        session = self.open(signature)
+        session = self.session(signature)
         names = [output.name for output in session.get_outputs()]
         # tf2onnx leaves out an input that the model does not use.
         used = {tensor.name: inputs[tensor.name] for tensor in session.get_inputs()}
