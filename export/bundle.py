@@ -13,6 +13,7 @@ This module imports neither TensorFlow nor Keras: devices read bundles with it.
 import contextlib
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -36,7 +37,7 @@ from export.manifest import (
 )
 from export.schema_1 import upgrade_manifest
 from keras_seq.console import CONTROLS
-from keras_seq.errors import UserError, choose_wording
+from keras_seq.errors import UserError, choose_wording, describe
 
 __all__ = ["CARD", "MANIFEST", "PARITY", "TOKENIZER"]
 
@@ -144,8 +145,8 @@ def write_manifest(folder: Path, content: dict[str, Any]) -> None:
             for path in files
         },
     }
+    require_plain(manifest)
     manifest["sha256"] = _own_sha256(manifest)
-    _require_printable(manifest)
     text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
     try:
         check_manifest(parse_manifest(text.encode("utf-8")))
@@ -155,21 +156,41 @@ def write_manifest(folder: Path, content: dict[str, Any]) -> None:
     _written.add(manifest["sha256"])
 
 
-def _require_printable(value: Any, place: str = "") -> None:
+def require_plain(value: Any, place: str = "") -> None:
+    """Checks that JSON holds a value of the caller's, and a terminal prints it as it is.
+
+    Args:
+        value: The value.
+        place: What it is, for the message.
+
+    Raises:
+        UserError: Naming the part that does not.
+    """
     if isinstance(value, Mapping):
         for key, part in value.items():
-            inside = f"{place}.{key}" if place else str(key)
-            _require_printable(str(key), f"the keys of {place or MANIFEST}")
-            _require_printable(part, inside)
+            require_plain(str(key), f"a key of {place}" if place else "a key")
+            require_plain(part, f"{place}.{key}" if place else str(key))
     elif isinstance(value, (list, tuple)):
         for i, part in enumerate(value):
-            _require_printable(part, f"{place}[{i}]")
-    elif isinstance(value, str) and (control := CONTROLS.search(value)):
-        raise UserError(
-            f"A text of the bundle has the control character {control[0]!a}, which would "
-            f"change a terminal that prints it. Received: {ascii(value)[:80]} in {place!a}. "
-            "Rename it, such as labels before training."
-        )
+            require_plain(part, f"{place}[{i}]")
+    elif isinstance(value, str):
+        if control := CONTROLS.search(value):
+            raise UserError(
+                f"{ascii(place)} has the control character {ascii(control[0])}, which a terminal "
+                f"would obey. Received: {ascii(value)[:80]}. Change the text, such as a label, "
+                "before the model is trained."
+            )
+    elif not isinstance(value, (int, float, type(None))) or value in (math.inf, -math.inf):
+        raise _refuse_value(place, value)
+    elif value != value:
+        raise _refuse_value(place, value)
+
+
+def _refuse_value(place: str, value: Any) -> UserError:
+    return UserError(
+        f"{place} is a text, a finite number, True, False or None, which JSON holds. Received: "
+        f"{describe(value)}"
+    )
 
 
 def is_own(manifest: Mapping[str, Any]) -> bool:

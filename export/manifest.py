@@ -334,6 +334,12 @@ def _check_signature(name: str, signature: Mapping[str, Any], manifest: Mapping[
             _check_tensor(f"{place}.{kind}[{i}] ({tensor['name']})", tensor, letters)
     specs = [TensorSpec.from_json(tensor) for tensor in signature["inputs"]]
     _require(bool(signature["outputs"]), f"{place}.outputs", "there is none")
+    _require(
+        not any("B" in tensor["shape"] for tensor in signature["inputs"])
+        or all(tensor["shape"][:1] == ["B"] for tensor in signature["outputs"]),
+        f"{place}.outputs",
+        "an output does not begin with B, the batch of the inputs",
+    )
     lengths = text_lengths(specs)
     tensors = {spec.name: spec for spec in specs}
     for text, length in lengths.items():

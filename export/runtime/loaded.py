@@ -295,7 +295,15 @@ class LoadedBundle:
                 ) from error
         for tensor in spec.outputs:
             array = parts[0].get(tensor.name)
-            if array is None or array.ndim != len(tensor.shape):
+            declared = [size if isinstance(size, int) else None for size in tensor.shape]
+            if (
+                array is None
+                or array.ndim != len(declared)
+                or any(
+                    size not in (None, received)
+                    for size, received in zip(declared, array.shape, strict=True)
+                )
+            ):
                 raise self._refuse_contract("output", tensor.name, signature)
         return {t.name: _join(t, [p[t.name] for p in parts], dimensions) for t in spec.outputs}
 
