@@ -42,6 +42,7 @@ from keras_seq.errors import UserError, choose_wording, describe
 __all__ = ["CARD", "MANIFEST", "PARITY", "TOKENIZER"]
 
 ABANDONED_AFTER_SECONDS = 3600
+PART_BYTES = 1 << 20
 # What tells a folder of ours: a bundle's and a run's files with their keys, and those for KServe
 # and Triton.
 OWN_KEYS = {MANIFEST: "schema_version", "config.json": "task"}
@@ -139,14 +140,14 @@ def write_manifest(folder: Path, content: dict[str, Any]) -> None:
         **content,
         "files": {
             path.relative_to(folder).as_posix(): {
-                "sha256": _sha256(path),
+                "sha256": hash_file(path),
                 "bytes": path.stat().st_size,
             }
             for path in files
         },
     }
     require_plain(manifest)
-    manifest["sha256"] = _own_sha256(manifest)
+    manifest["sha256"] = hash_manifest(manifest)
     text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
     try:
         check_manifest(parse_manifest(text.encode("utf-8")))
@@ -176,13 +177,11 @@ def require_plain(value: Any, place: str = "") -> None:
     elif isinstance(value, str):
         if control := CONTROLS.search(value):
             raise UserError(
-                f"{ascii(place)} has the control character {ascii(control[0])}, which a terminal "
+                f"{place!a} has the control character {control[0]!a}, which a terminal "
                 f"would obey. Received: {ascii(value)[:80]}. Change the text, such as a label, "
                 "before the model is trained."
             )
-    elif not isinstance(value, (int, float, type(None))) or value in (math.inf, -math.inf):
-        raise _refuse_value(place, value)
-    elif value != value:
+    elif not isinstance(value, (int, float, type(None))) or not math.isfinite(value or 0):
         raise _refuse_value(place, value)
 
 
@@ -226,7 +225,7 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
             f"{SCHEMA_VERSION}. Export the bundle again, or install the version of keras-seq that "
             "wrote it."
         )
-    if manifest.get("sha256") != _own_sha256(manifest):
+    if manifest.get("sha256") != hash_manifest(manifest):
         raise UserError(
             f"{path} is damaged: its SHA-256 is not the one that was written. Copy the "
             "bundle again."
@@ -239,6 +238,11 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
             f"{path} is not a manifest that can be used: {error}. Export the bundle again."
         ) from error
     return {**OPTIONAL, **manifest}
+
+
+def copy_manifest(folder: str | Path, copy: Path) -> None:
+    """Copies the manifest of a bundle into another folder, as it is."""
+    (copy / MANIFEST).write_bytes(read_file(folder, MANIFEST, MAX_BYTES))
 
 
 def list_formats(manifest: Mapping[str, Any]) -> list[str]:
@@ -281,7 +285,7 @@ def verify(
     for name in manifest["files"] if names is None else names:
         with open_listed(folder, manifest, name) as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != manifest["files"][name]["sha256"]:
-                raise refuse_changed(Path(folder) / name)
+                raise _refuse_changed(Path(folder) / name)
 
 
 def open_listed(folder: str | Path, manifest: Mapping[str, Any], name: str) -> BinaryIO:
@@ -295,7 +299,7 @@ def open_listed(folder: str | Path, manifest: Mapping[str, Any], name: str) -> B
     file = open_file(folder, name)
     if os.fstat(file.fileno()).st_size != manifest["files"][name]["bytes"]:
         file.close()
-        raise refuse_changed(Path(folder) / name)
+        raise _refuse_changed(Path(folder) / name)
     return file
 
 
@@ -308,24 +312,39 @@ def read_verified(folder: str | Path, manifest: Mapping[str, Any], name: str, li
     open_listed(folder, manifest, name).close()
     content = read_file(folder, name, limit)
     if hashlib.sha256(content).hexdigest() != manifest["files"][name]["sha256"]:
-        raise refuse_changed(Path(folder) / name)
+        raise _refuse_changed(Path(folder) / name)
     return content
 
 
-def refuse_changed(path: Path) -> UserError:
-    """Returns the refusal of a file that differs from what was exported."""
+def copy_listed(folder: str | Path, manifest: Mapping[str, Any], name: str, copy: Path) -> None:
+    """Copies a file of a bundle to a new file, and verifies what was copied.
+
+    Raises:
+        UserError: If it is not the file that was exported.
+    """
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    with open_listed(folder, manifest, name) as source, copy.open("xb") as target:
+        while part := source.read(PART_BYTES):
+            digest.update(part)
+            target.write(part)
+    if digest.hexdigest() != manifest["files"][name]["sha256"]:
+        raise _refuse_changed(Path(folder) / name)
+
+
+def _refuse_changed(path: Path) -> UserError:
     return UserError(
         f"{path} is not the file that was exported: its SHA-256 differs from the manifest's. Copy "
         "the bundle again."
     )
 
 
-def _own_sha256(manifest: dict[str, Any]) -> str:
+def hash_manifest(manifest: Mapping[str, Any]) -> str:
     """Returns the hash of everything in the manifest except this hash."""
     content = {key: value for key, value in manifest.items() if key != "sha256"}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode("ascii")).hexdigest()
 
 
-def _sha256(path: Path) -> str:
+def hash_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

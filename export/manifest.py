@@ -16,6 +16,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from export import formats
+from keras_seq.console import escape, shorten
 from keras_seq.errors import UserError
 from keras_seq.signature import UNREAD, SignatureSpec, TensorSpec, text_lengths
 
@@ -304,7 +305,8 @@ def _describe(message: str, value: Any, kind: Any) -> str:
     for pattern, words in GRAMMAR.items():
         message = message.replace(f"`str` matching regex {pattern!r}", words)
     fault = _FAULT.fullmatch(message)
-    what, place = fault["what"].replace("`", ""), fault["place"]
+    # An unknown field is quoted as it is.
+    what, place = shorten(escape(fault["what"].replace("`", "")), 200), fault["place"]
     if not place:
         return what
     field, dots, rest = place.partition("[...]")

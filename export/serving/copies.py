@@ -6,12 +6,9 @@ own, verified while they are made. A copy has no name once it is open: nobody fi
 frees it when the server ends, however it ends, and it takes no memory but what the file would.
 """
 
-import hashlib
 import os
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from export import bundle
 from export.runtime import LoadedBundle
@@ -20,7 +17,6 @@ from keras_seq.errors import UserError
 
 FORMAT, PRECISION = "onnx", "float32"
 DISK = Path("/var/tmp")  # /tmp is memory on many machines.
-PART_BYTES = 1 << 20
 
 
 def open_copy(path: Path, threads: int, cache_dir: Path | None = None) -> LoadedBundle:
@@ -44,7 +40,7 @@ def open_copy(path: Path, threads: int, cache_dir: Path | None = None) -> Loaded
     with folder as name:
         for file in variant["files"]:
             try:
-                _copy(path, manifest, file, Path(name) / file)
+                bundle.copy_listed(path, manifest, file, Path(name) / file)
             except OSError as error:
                 raise _refuse_folder(parent, error, variant["bytes"]) from error
         loaded = open_variant(path, manifest, variant, threads, folder=Path(name))
@@ -57,17 +53,6 @@ def choose_cache_dir() -> Path:
     if not os.environ.get("TMPDIR") and os.access(DISK, os.W_OK | os.X_OK):
         return DISK
     return Path(tempfile.gettempdir())
-
-
-def _copy(path: Path, manifest: Mapping[str, Any], name: str, copy: Path) -> None:
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256()
-    with bundle.open_listed(path, manifest, name) as source, copy.open("xb") as target:
-        while part := source.read(PART_BYTES):
-            digest.update(part)
-            target.write(part)
-    if digest.hexdigest() != manifest["files"][name]["sha256"]:
-        raise bundle.refuse_changed(path / name)
 
 
 def _refuse_folder(parent: Path, error: OSError, size: int) -> UserError:

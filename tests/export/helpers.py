@@ -49,7 +49,7 @@ def copy_with_schema_1(source, folder):
     shutil.copytree(source, folder)
     manifest = bundle.read_manifest(folder)
     old = downgrade(manifest)
-    old["sha256"] = bundle._own_sha256(old)
+    old["sha256"] = bundle.hash_manifest(old)
     (folder / "manifest.json").write_text(json.dumps(old), "utf-8")
     return manifest
 
