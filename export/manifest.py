@@ -16,7 +16,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from export import formats
-from keras_seq.console import escape, shorten
+from keras_seq.console import shorten
 from keras_seq.errors import UserError
 from keras_seq.signature import UNREAD, SignatureSpec, TensorSpec, text_lengths
 
@@ -306,7 +306,8 @@ def _describe(message: str, value: Any, kind: Any) -> str:
         message = message.replace(f"`str` matching regex {pattern!r}", words)
     fault = _FAULT.fullmatch(message)
     # An unknown field is quoted as it is.
-    what, place = shorten(escape(fault["what"].replace("`", "")), 200), fault["place"]
+    what = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in fault["what"])
+    what, place = shorten(what.replace("`", ""), 200), fault["place"]
     if not place:
         return what
     field, dots, rest = place.partition("[...]")
