@@ -55,7 +55,7 @@ Text = Annotated[str, Meta(max_length=10_000)]
 Size = Annotated[int, Meta(ge=1, le=MAX_SIZE)]
 Count = Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
 Number = float  # An integer is one, too.
-Format = Literal["tflite", "onnx", "saved_model"]
+Format = Literal[formats.NAMES]
 Dtype = Literal[
     "bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float16",
     "float32", "float64", "string",

@@ -8,6 +8,8 @@ import {SCHEMA_1, upgradeManifest} from './schema_1';
 
 export const SCHEMA_VERSION = 2;
 export const MANIFEST = 'manifest.json';
+/** More is not read; see `export/manifest.py`. */
+export const MAX_BYTES = 16 * 2 ** 20;
 
 const EXTENSIONS: [EngineName, string][] = [
   ['litert', '.tflite'],
