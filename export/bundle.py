@@ -11,6 +11,7 @@ This module imports neither TensorFlow nor Keras: devices read bundles with it.
 """
 
 import contextlib
+import copy
 import hashlib
 import json
 import math
@@ -237,12 +238,12 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
         raise UserError(
             f"{path} is not a manifest that can be used: {error}. Export the bundle again."
         ) from error
-    return {**OPTIONAL, **manifest}
+    return {**copy.deepcopy(OPTIONAL), **manifest}
 
 
-def copy_manifest(folder: str | Path, copy: Path) -> None:
+def copy_manifest(folder: str | Path, target: Path) -> None:
     """Copies the manifest of a bundle into another folder, as it is."""
-    (copy / MANIFEST).write_bytes(read_file(folder, MANIFEST, MAX_BYTES))
+    (target / MANIFEST).write_bytes(read_file(folder, MANIFEST, MAX_BYTES))
 
 
 def list_formats(manifest: Mapping[str, Any]) -> list[str]:
@@ -316,18 +317,18 @@ def read_verified(folder: str | Path, manifest: Mapping[str, Any], name: str, li
     return content
 
 
-def copy_listed(folder: str | Path, manifest: Mapping[str, Any], name: str, copy: Path) -> None:
+def copy_listed(folder: str | Path, manifest: Mapping[str, Any], name: str, target: Path) -> None:
     """Copies a file of a bundle to a new file, and verifies what was copied.
 
     Raises:
         UserError: If it is not the file that was exported.
     """
-    copy.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
-    with open_listed(folder, manifest, name) as source, copy.open("xb") as target:
+    with open_listed(folder, manifest, name) as source, target.open("xb") as file:
         while part := source.read(PART_BYTES):
             digest.update(part)
-            target.write(part)
+            file.write(part)
     if digest.hexdigest() != manifest["files"][name]["sha256"]:
         raise _refuse_changed(Path(folder) / name)
 

@@ -118,8 +118,10 @@ class Runner:
         providers = _choose_providers(device or "cpu")
 
         def open_file(path: Path) -> Any:
+            # Without a list: what is in the folder itself.
+            listed = files or [f"{FOLDER}/{file.name}" for file in path.parent.iterdir()]
             for name in sorted(list_external(path)):
-                if files is not None and f"{FOLDER}/{name}" not in files:
+                if f"{FOLDER}/{name}" not in listed:
                     raise UserError(
                         f"{path} takes weights from {name!a}, which is not in the manifest's "
                         "list of its files. Refused: export the model again."
