@@ -63,8 +63,25 @@ def make_parser() -> argparse.ArgumentParser:
         limits.max_queue,
         "largest number of waiting requests of a signature; a short queue bounds latency",
     )
-    add("--deadline", limits.deadline_s, "longest time in seconds that a request waits", "S")
+    add("--deadline", limits.deadline_s, "longest time in seconds until a request's answer", "S")
+    add("--max-rows", limits.max_rows, "largest number of rows of a request")
+    add("--max-prompts", limits.max_prompts, "largest number of prompts of a completion")
+    add("--max-stops", limits.max_stops, "largest number of stop texts of a completion")
     add("--max-body-bytes", default.max_body_bytes, "largest body of a request")
+    add(
+        "--max-memory",
+        default.max_memory,
+        "bytes for all requests together, beyond the models: bodies, inputs, calls, answers",
+        "BYTES",
+    )
+    add("--max-connections", default.max_connections, "HTTP connections, and gRPC calls, at once")
+    add("--body-timeout", default.body_timeout_s, "seconds in which a request must arrive", "S")
+    add(
+        "--idle-timeout",
+        default.idle_timeout_s,
+        "seconds after which a client that takes nothing of its answer is given up",
+        "S",
+    )
     arguments.add_argument(
         "--token-file",
         type=Path,
@@ -102,10 +119,20 @@ def run(arguments: argparse.Namespace) -> int:
         workers=arguments.workers,
         threads=arguments.threads,
         limits=Limits(
-            arguments.max_batch, arguments.max_wait_ms, arguments.max_queue, arguments.deadline
+            arguments.max_batch,
+            arguments.max_wait_ms,
+            arguments.max_queue,
+            arguments.deadline,
+            arguments.max_rows,
+            arguments.max_prompts,
+            arguments.max_stops,
         ),
         token=_token(arguments.token_file),
         max_body_bytes=arguments.max_body_bytes,
+        max_memory=arguments.max_memory,
+        max_connections=arguments.max_connections,
+        body_timeout_s=arguments.body_timeout,
+        idle_timeout_s=arguments.idle_timeout,
         grace_s=arguments.grace,
         cache_dir=arguments.cache_dir,
     )
@@ -139,7 +166,9 @@ def name_bundles(bundles: Sequence[str]) -> dict[str, Path]:
 
 def _check(arguments: argparse.Namespace) -> None:
     least = {"workers": 1, "threads": 1, "max_batch": 1, "max_queue": 1, "max_body_bytes": 1}
-    least |= {"grace": 1, "max_wait_ms": 0, "deadline": 0.001}
+    least |= {"grace": 1, "max_wait_ms": 0, "deadline": 0.001, "max_rows": 1, "max_prompts": 1}
+    least |= {"max_stops": 0, "max_memory": 16_000_000, "max_connections": 1}
+    least |= {"body_timeout": 0.001, "idle_timeout": 0.001}
     for option, value in ((option, getattr(arguments, option)) for option in least):
         if value is not None and not value >= least[option]:
             name = option.replace("_", "-")

@@ -11,13 +11,13 @@ from typing import Any
 
 from export import bundle as bundles
 from export import runtime
-from export.serving.settings import Settings
+from export.serving.settings import MB, Settings
 from keras_seq import __version__
 from keras_seq.errors import UserError
 
 MOUNT = "/mnt/models"  # where KServe puts a bundle from a store
 SERVER_IMAGE = f"keras-seq-serve:{__version__}"
-MEMORY_MB = 512  # a process without models
+MEMORY_MB = 384  # a process without models
 USER = 1000  # the user of the Dockerfile
 MORE_GRACE_S = 10  # between the end of the server's grace period and the kill
 
@@ -96,7 +96,7 @@ def inference_service(service: Service, manifest: dict[str, Any]) -> dict[str, A
     settings = Settings()
     # A session holds its weights, and copies of them packed for matrix products.
     size = bundles.find_variant(manifest, "onnx", "float32")["bytes"]
-    memory = MEMORY_MB + 4 * size // 1_000_000
+    memory = MEMORY_MB + (4 * size + settings.max_memory) // MB
     resources = {"cpu": str(service.cpu), "memory": f"{memory}M"}
 
     def probe(path: str) -> dict[str, Any]:
@@ -109,6 +109,7 @@ def inference_service(service: Service, manifest: dict[str, Any]) -> dict[str, A
             *(f"{service.name}={MOUNT}", "--host", "0.0.0.0", "--no-grpc"),
             # A container sees the machine's cores, not its own.
             *("--workers", str(service.cpu), "--threads", "1"),
+            *("--max-memory", str(settings.max_memory)),
         ],
         "ports": [{"containerPort": settings.http_port, "protocol": "TCP"}],
         "resources": {"requests": resources, "limits": dict(resources)},

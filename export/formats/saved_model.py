@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from export.formats.interrupt import Interrupt
 from keras_seq.errors import UserError
 from keras_seq.messages import hide_messages
 from keras_seq.signature import Signature
@@ -120,7 +121,9 @@ class Runner:
         function = self._model.signatures[signature]
         return list(function.structured_input_signature[1]), list(function.structured_outputs)
 
-    def __call__(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def __call__(
+        self, signature: str, inputs: dict[str, np.ndarray], interrupt: Interrupt | None = None
+    ) -> dict[str, np.ndarray]:
         import tensorflow as tf
 
         with tf.device(self._device):

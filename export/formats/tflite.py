@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from export.formats import add_precision, saved_model
+from export.formats.interrupt import Interrupt
 from export.formats.refusals import find_names, refuse
 from export.formats.tflite_file import find_foreign
 from keras_seq.errors import UserError
@@ -303,7 +304,9 @@ class Runner:
         runner = self._interpreter.get_signature_runner(signature)
         return list(runner.get_input_details()), list(runner.get_output_details())
 
-    def __call__(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def __call__(
+        self, signature: str, inputs: dict[str, np.ndarray], interrupt: Interrupt | None = None
+    ) -> dict[str, np.ndarray]:
         runner = self._interpreter.get_signature_runner(signature)
         # The converter leaves out an input that the model does not use.
         used = {name: inputs[name] for name in runner.get_input_details()}

@@ -12,6 +12,7 @@ an attribute, and what stands for it. The rules by subject:
 - `categories`: encodings of categories and bins, by comparisons;
 - `convolution`: convolutions in groups and with gaps;
 - `ordering`: the place of the largest and smallest value;
+- `indexing`: new axes of an index;
 - `products`: products and diagonals of tensors;
 - `loops`: `keras.ops.scan`, `map` and `switch`, by the loop of our layers;
 - `fourier` and `elementary`: functions that a runtime lacks, made of others;
@@ -31,6 +32,7 @@ from export.keras_layers import (
     convolution,
     elementary,
     fourier,
+    indexing,
     lookups,
     loops,
     ordering,
@@ -58,6 +60,7 @@ RULES = tuple(
         categories,
         convolution,
         ordering,
+        indexing,
         products,
         quantized,
         loops,

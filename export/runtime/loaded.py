@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from export import bundle, formats
+from export.formats.interrupt import Interrupt
 from export.manifest import read_specs
 from export.runtime.inputs import (
     check_values,
@@ -193,6 +194,11 @@ class LoadedBundle:
         signatures = list(self.__dict__.get("signatures", {}))
         raise UnknownSignatureError(describe_unknown(name, signatures or ["run"], "signature"))
 
+    @property
+    def limits(self) -> dict[str, int]:
+        """The largest size of each dimension, by its letter."""
+        return dict(self._limits)
+
     def __repr__(self) -> str:
         signatures = ", ".join(self.signatures)
         return f"LoadedBundle({str(self.path)!r}, {self.format} {self.precision}: {signatures})"
@@ -265,13 +271,15 @@ class LoadedBundle:
         check_values(spec, arrays, self._measure(spec, arrays))
         return arrays, unread
 
-    def run_prepared(self, signature: str, arrays: Arrays, max_rows: int | None = None) -> Arrays:
+    def run_prepared(
+        self, signature: str, arrays: Arrays, interrupt: Interrupt | None = None
+    ) -> Arrays:
         """Runs a signature on the arrays that `prepare` returned.
 
         Args:
             signature: Its name.
             arrays: Its inputs.
-            max_rows: Largest number of rows of one call of the runtime; None for no limit.
+            interrupt: Ends the call from another thread, where the runtime can: ONNX.
 
         Raises:
             UserError: If the runtime refuses them.
@@ -282,12 +290,12 @@ class LoadedBundle:
         if rows == 0:
             return {t.name: np.zeros(_bind_shape(t, dimensions), t.dtype) for t in spec.outputs}
         self._open(signature)
-        batch = self._sizes.get("B", min(rows, max_rows or rows))
+        batch = self._sizes.get("B", rows)
         parts = []
         for start in range(0, rows, batch):
             part = {t.name: self._slice(t, arrays[t.name], start, batch) for t in spec.inputs}
             try:
-                parts.append(self._runner(signature, part))
+                parts.append(self._runner(signature, part, interrupt))
             except Exception as error:
                 said = quote_error(error)
                 raise UserError(

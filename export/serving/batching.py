@@ -1,13 +1,15 @@
-"""Runs concurrent requests together."""
+"""Runs concurrent requests together, and large ones in parts that others run between."""
 
 import asyncio
 import time
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any
 
+from export.formats.interrupt import Interrupt
+from export.serving.errors import BusyError, LateError
 from export.serving.settings import Limits
+from export.serving.workers import SHORT_SECONDS, Slot, Workers
 from keras_seq.typing import Arrays
 
 # Largest allowed ratio of padded to real bytes in a batch: a text costs as much as the longest.
@@ -15,32 +17,55 @@ MAX_PADDING_RATIO = 1.25
 SHORT_BYTES = 256  # Up to so many bytes a text costs about the same.
 
 
-class BusyError(Exception):
-    """The queue is full."""
-
-
-class LateError(Exception):
-    """A request has waited for longer than its deadline."""
-
-
 @dataclass(eq=False)
-class _Waiting:
+class _Request:
+    """A request that waits or runs: the next of its rows, and the outputs of those before."""
+
+    context: Any
     arrays: Arrays
     rows: int
     width: int
     key: Hashable
-    answer: asyncio.Future
+    answer: asyncio.Future | None
     since: float = field(default_factory=time.monotonic)
+    next_row: int = 0
+    outputs: list[Arrays] = field(default_factory=list)
+    run: "_Run | None" = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is answered, or its client has gone."""
+        return self.answer is None or self.answer.done()
+
+    def fail(self, error: Exception) -> None:
+        """Answers with an error, if it is not over."""
+        if self.answer is not None and not self.answer.done():
+            self.answer.set_exception(error)
+
+
+@dataclass(eq=False)
+class _Run:
+    """One call of the runtime: rows of several requests, each `(request, start, stop)`."""
+
+    parts: list[tuple[_Request, int, int]]
+    interrupt: Interrupt = field(default_factory=Interrupt)
+
+    @property
+    def rows(self) -> int:
+        return sum(stop - start for _, start, stop in self.parts)
+
+
+# Takes the context of requests, and for each its arrays with the first and last row; returns the
+# outputs of each.
+RunFunction = Callable[[Any, Sequence[tuple[Arrays, int, int]], Interrupt], list[Arrays]]
 
 
 class Batcher:
     """The queue of one signature.
 
     Args:
-        run: Takes the arrays of several requests and returns the outputs of each; called in
-            `executor`.
-        executor: Threads that run the runtime, shared by all signatures.
-        worker_slots: One slot for each of these threads, shared, too.
+        run: Runs rows of several requests of the same context; called in a thread of `workers`.
+        workers: Threads that run the runtime, shared by all signatures.
         limits: Batch size, queue and deadline.
         observe: Called after each run with its rows, the seconds that each request waited, and the
             seconds that it ran.
@@ -48,21 +73,19 @@ class Batcher:
 
     def __init__(
         self,
-        run: Callable[[Sequence[Arrays]], list[Arrays]],
-        executor: Executor,
-        worker_slots: asyncio.Semaphore,
+        run: RunFunction,
+        workers: Workers,
         limits: Limits,
         observe: Callable[[int, list[float], float], None] = lambda *_: None,
     ) -> None:
-        self._run = run
-        self._executor = executor
+        self._run, self._workers = run, workers
         self._limits = limits
         self._observe = observe
-        self._queue: list[_Waiting] = []
+        self._queue: list[_Request] = []
         self._arrived = asyncio.Event()
-        self._worker_slots = worker_slots
-        self._running: set[asyncio.Task] = set()
+        self._runs: dict[asyncio.Task, _Run] = {}
         self._dispatcher: asyncio.Task | None = None
+        self._seconds: dict[int, float] = {}  # of a run, by the power of two of its size
 
     def refuse_if_full(self) -> None:
         """Raises BusyError if the queue is full."""
@@ -72,104 +95,154 @@ class Batcher:
                 "(--max-queue). Ask again later, or serve it with more workers or machines."
             )
 
-    async def submit(self, arrays: Arrays, rows: int, width: int, key: Hashable) -> Arrays:
-        """Returns the outputs of one request.
+    async def submit(
+        self, context: Any, arrays: Arrays, rows: int, width: int, key: Hashable
+    ) -> list[Arrays]:
+        """Returns the outputs of one request, in parts of its rows.
 
         Args:
+            context: What runs it; passed to `run`.
             arrays: Inputs of the request.
             rows: Number of its rows.
             width: Width of each row; requests that run together are padded to the widest.
-            key: Requests with equal keys may run together.
+            key: Requests of one context with equal keys may run together.
 
         Raises:
             BusyError: If the queue is full.
-            LateError: If its turn does not come in time.
+            LateError: If its answer is not there in time.
         """
         self.refuse_if_full()
+        loop = asyncio.get_running_loop()
         if self._dispatcher is None:
             self._dispatcher = asyncio.create_task(self._dispatch())
-        waiting = _Waiting(arrays, rows, width, key, asyncio.get_running_loop().create_future())
-        self._queue.append(waiting)
+        request = _Request(context, arrays, rows, width, key, loop.create_future())
+        self._queue.append(request)
         self._arrived.set()
-        deadline = asyncio.get_running_loop().call_later(
-            self._limits.deadline_s, self._refuse_late, waiting
-        )
+        deadline = loop.call_later(self._limits.deadline_s, self._refuse_late, request)
         try:
-            return await waiting.answer
+            return await request.answer
         finally:
             deadline.cancel()
-            # A request whose client has gone is not computed.
-            if waiting in self._queue:
-                self._queue.remove(waiting)
+            self._leave(request)
+            # An error holds this frame: without this they would hold each other, and the arrays.
+            request.answer = request.run = None
+
+    def stop(self) -> None:
+        """Ends what runs, and refuses what waits."""
+        for request in self._queue:
+            request.fail(BusyError("The server stops. Ask another one."))
+        self._queue.clear()
+        for run in self._runs.values():
+            run.interrupt.set()
+
+    def _leave(self, request: _Request) -> None:
+        """Takes a request out; a run that nobody waits for any more ends."""
+        if request in self._queue:
+            self._queue.remove(request)
+        if request.run is not None and all(one.is_over for one, _, _ in request.run.parts):
+            request.run.interrupt.set()
 
     async def _dispatch(self) -> None:
         while True:
             await self._arrived.wait()
-            await self._worker_slots.acquire()
-            if self._queue and self._limits.max_wait_ms and not self._is_full():
-                await asyncio.sleep(self._limits.max_wait_ms / 1000)
-            batch = self._next()
-            if not batch:
-                self._worker_slots.release()
+            if self._queue:
+                await self._start_run()
+            else:
                 self._arrived.clear()
-                continue
-            task = asyncio.create_task(self._answer(batch))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+
+    async def _start_run(self) -> None:
+        """Runs the next requests when there is a slot; a frame of its own, which keeps none."""
+        slot = await self._workers.acquire(
+            self._estimate(self._queue[0].rows, self._queue[0].width)
+        )
+        if self._queue and self._limits.max_wait_ms and not self._is_full():
+            await asyncio.sleep(self._limits.max_wait_ms / 1000)
+        run = self._next(slot)
+        if not run.parts:
+            self._workers.release(slot)
+            return
+        task = asyncio.create_task(self._answer(run, slot))
+        self._runs[task] = run
+        task.add_done_callback(self._runs.pop)
 
     def _is_full(self) -> bool:
-        return sum(waiting.rows for waiting in self._queue) >= self._limits.max_batch
+        return sum(one.rows - one.next_row for one in self._queue) >= self._limits.max_batch
 
-    def _next(self) -> list[_Waiting]:
-        """Takes the first request of the queue, and those that fit to it."""
-        batch: list[_Waiting] = []
+    def _next(self, slot: Slot) -> _Run:
+        """Takes rows of the first request of the queue, and of those that fit to it."""
+        run = _Run([])
         rows = filled = widest = 0
-        for waiting in list(self._queue):
-            width = max(waiting.width, SHORT_BYTES)
+        self._queue = [request for request in self._queue if not request.is_over]
+        for request in list(self._queue):
+            count = min(request.rows - request.next_row, self._limits.max_batch)
+            width = max(request.width, SHORT_BYTES)
             wider = max(widest, width)
-            more = rows + waiting.rows
-            fuller = filled + waiting.rows * width
-            fits = not batch or (
-                waiting.key == batch[0].key
+            more, fuller = rows + count, filled + count * width
+            fits = not run.parts or (
+                (request.context, request.key) == (run.parts[0][0].context, run.parts[0][0].key)
                 and more <= self._limits.max_batch
                 and more * wider <= MAX_PADDING_RATIO * fuller
+                and not (slot.is_express and self._estimate(more, wider) > SHORT_SECONDS)
             )
             if fits:
-                self._queue.remove(waiting)
-                batch.append(waiting)
+                self._queue.remove(request)
+                start = request.next_row
+                request.next_row, request.run = start + count, run
+                run.parts.append((request, start, request.next_row))
                 rows, filled, widest = more, fuller, wider
-        return batch
+        return run
 
-    def _refuse_late(self, waiting: _Waiting) -> None:
-        if waiting not in self._queue:
-            return
-        self._queue.remove(waiting)
-        waiting.answer.set_exception(
+    def _estimate(self, rows: int, width: int) -> float:
+        """Returns how long a run takes, from earlier ones of about its size."""
+        size = _measure(min(rows, self._limits.max_batch), width)
+        known = [(abs(other - size), other) for other in self._seconds]
+        if not known:
+            return float("inf")
+        _, nearest = min(known)
+        return self._seconds[nearest] * 2.0 ** max(size - nearest, 0)
+
+    def _learn(self, rows: int, width: int, seconds: float) -> None:
+        size = _measure(rows, width)
+        self._seconds[size] = 0.8 * self._seconds.get(size, seconds) + 0.2 * seconds
+
+    def _refuse_late(self, request: _Request) -> None:
+        request.fail(
             LateError(
-                f"The request has waited for longer than the {self._limits.deadline_s:g} s it may "
-                "(--deadline). Ask again later."
+                f"The request has taken longer than the {self._limits.deadline_s:g} s it may "
+                "(--deadline). Ask again later, or for less at once."
             )
         )
 
-    async def _answer(self, batch: list[_Waiting]) -> None:
+    async def _answer(self, run: _Run, slot: Slot) -> None:
         start = time.monotonic()
         loop = asyncio.get_running_loop()
         try:
-            arrays = [waiting.arrays for waiting in batch]
-            outputs: Any = await loop.run_in_executor(self._executor, self._run, arrays)
+            parts = [(request.arrays, first, last) for request, first, last in run.parts]
+            context = run.parts[0][0].context
+            outputs = await loop.run_in_executor(
+                self._workers.executor, self._run, context, parts, run.interrupt
+            )
         except Exception as error:
-            outputs = [error] * len(batch)
+            for request, _, _ in run.parts:
+                request.fail(error)
+            return
         finally:
-            self._worker_slots.release()
-        self._observe(
-            sum(waiting.rows for waiting in batch),
-            [start - waiting.since for waiting in batch],
-            time.monotonic() - start,
-        )
-        for waiting, output in zip(batch, outputs, strict=True):
-            if waiting.answer.done():  # Its client has gone.
+            self._workers.release(slot)
+        seconds = time.monotonic() - start
+        self._learn(run.rows, max(request.width for request, _, _ in run.parts), seconds)
+        waited = [start - request.since for request, first, _ in run.parts if first == 0]
+        self._observe(run.rows, waited, seconds)
+        for (request, _, _), output in zip(run.parts, outputs, strict=True):
+            request.run = None
+            if request.answer is None or request.answer.done():
                 continue
-            if isinstance(output, Exception):
-                waiting.answer.set_exception(output)
-            else:
-                waiting.answer.set_result(output)
+            request.outputs.append(output)
+            if request.next_row >= request.rows:
+                request.answer.set_result(request.outputs)
+            else:  # Others have their turn before its next part.
+                self._queue.append(request)
+                self._arrived.set()
+
+
+def _measure(rows: int, width: int) -> int:
+    return int(rows * max(width, SHORT_BYTES)).bit_length()

@@ -52,6 +52,39 @@ def collate(spec: SignatureSpec, requests: Sequence[Arrays]) -> Arrays:
     return collated
 
 
+def slice_rows(spec: SignatureSpec, arrays: Arrays, start: int, stop: int) -> Arrays:
+    """Returns some rows of the inputs of a request."""
+    rows = {tensor.name for tensor in spec.inputs if "B" in tensor.shape}
+    return {n: array[start:stop] if n in rows else array for n, array in arrays.items()}
+
+
+def join(spec: SignatureSpec, parts: Sequence[Arrays]) -> Arrays:
+    """Returns the outputs of all parts of a request, one below another.
+
+    Where parts differ in width, as texts do, each is padded with zeros to the widest.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    return {
+        tensor.name: _stack([part[tensor.name] for part in parts])
+        if "B" in tensor.shape
+        else parts[0][tensor.name]
+        for tensor in spec.outputs
+    }
+
+
+def _stack(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    widest = np.max([array.shape[1:] for array in arrays], axis=0, initial=0)
+    rows = sum(len(array) for array in arrays)
+    stacked = np.zeros((rows, *map(int, widest)), arrays[0].dtype)
+    end = 0
+    for array in arrays:
+        place = (slice(end, end + len(array)), *map(slice, array.shape[1:]))
+        stacked[place] = array
+        end += len(array)
+    return stacked
+
+
 def split(spec: SignatureSpec, outputs: Arrays, rows: Sequence[int]) -> list[Arrays]:
     """Returns the outputs of each request; `rows` is the number of rows of each."""
     if len(rows) == 1:

@@ -7,19 +7,23 @@ import json
 import time
 import uuid
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from export.serving.batching import BusyError, LateError
+from export.serving.budget import Reservation
+from export.serving.errors import BusyError, LateError, SizeError
+from export.serving.protocol import count_json_values
 from export.serving.records import TOKENS
 from export.serving.repository import Repository
 from keras_seq.errors import UserError
 from keras_seq.tasks.generate.answers import Continuation
 from keras_seq.uniforms import random_uniforms
 
+PATH = "/openai/v1/completions"
 TOKENS_PER_PART = 8  # A call of the runtime costs more than a token.
 SAMPLING = ("temperature", "top_k", "top_p", "repetition_penalty")
 
@@ -69,19 +73,28 @@ def register_completions(app: FastAPI, repository: Repository) -> None:
         data = [{"id": name, "object": "model", "owned_by": "keras-seq"} for name in names]
         return {"object": "list", "data": data}
 
-    @app.post("/openai/v1/completions", response_model=None)
-    async def completions(request: Completion, client: Request) -> Any:
-        writer = Writer(repository, request)
+    @app.post(PATH, response_model=None)
+    async def completions(client: Request) -> Any:
+        request = await read_completion(await client.body(), repository)
+        writer = Writer(repository, request, client.state.reservation)
         if request.stream:
             events = writer.events()
             first = await anext(events)  # An error before it gets a status of its own.
             return StreamingResponse(_rest(first, events), media_type="text/event-stream")
-        choices: list[dict[str, Any]] = []
-        for i in range(len(writer.prompts)):
-            if await client.is_disconnected():
-                break
-            choices.append(await writer.choice(i))
+        choices = [await writer.choice(i) for i in range(len(writer.prompts))]
         return JSONResponse({**writer.head(), "choices": choices, "usage": writer.usage()})
+
+
+async def read_completion(body: bytes, repository: Repository) -> Completion:
+    """Returns a request.
+
+    Raises:
+        ValidationError: If it isn't one.
+        SizeError: If it has too many values.
+    """
+    count_json_values(body)
+    read = partial(Completion.model_validate_json, body)
+    return await repository.workers.run_beside(read, len(body))
 
 
 def list_writers(repository: Repository) -> list[str]:
@@ -95,8 +108,10 @@ async def _rest(first: str, events: AsyncIterator[str]) -> AsyncIterator[str]:
     try:
         async for event in events:
             yield event
-    except (UserError, BusyError, LateError) as error:
-        yield f"data: {json.dumps({'error': {'message': str(error)}})}\n\n"
+    except (UserError, BusyError, LateError, SizeError) as error:
+        kind = "invalid_request_error" if isinstance(error, UserError) else "server_error"
+        told = {"message": str(error), "type": kind, "param": None, "code": None}
+        yield f"data: {json.dumps({'error': told})}\n\n"
 
 
 class Writer:
@@ -105,12 +120,16 @@ class Writer:
     Args:
         repository: The models.
         request: The request.
+        reservation: Memory of the request.
 
     Raises:
         UserError: If the model does not write texts.
+        SizeError: If there are too many prompts or stop texts.
     """
 
-    def __init__(self, repository: Repository, request: Completion) -> None:
+    def __init__(
+        self, repository: Repository, request: Completion, reservation: Reservation
+    ) -> None:
         known = list_writers(repository)
         if request.model not in known:
             raise UserError(
@@ -118,9 +137,12 @@ class Writer:
                 f"{request.model!r}"
             )
         bundle, models = repository.bundles[request.model], repository.get_models()
+        # A text ends in the model that it began with, whatever is loaded meanwhile.
         self._loaded = bundle.loaded
+        self._workers, self._reservation = repository.workers, reservation
         self._prompt_tokens = self._completion_tokens = 0
         self._prefill, self._decode = (models[f"{request.model}.{name}"] for name in bundle.parts)
+        self._decode_spec = self._loaded.signatures[bundle.parts[1]]
         self._request = request
         manifest = bundle.loaded.manifest
         self._sampling = {
@@ -130,10 +152,14 @@ class Writer:
             # A bundle of an earlier version has no penalty.
             if setting is not None or name in manifest["entry"]["defaults"]
         }
+        limits = repository.limits
         stops = request.stop or []
         self._stop = [text for text in ([stops] if isinstance(stops, str) else stops) if text]
         prompt = request.prompt
         self.prompts = [prompt] if isinstance(prompt, str) else prompt
+        most_stops = min(limits.max_stops, manifest["limits"].get("max_stops", limits.max_stops))
+        _refuse_more("prompts", "--max-prompts", len(self.prompts), limits.max_prompts)
+        _refuse_more("stop texts", "--max-stops", len(self._stop), most_stops)
         self._created = int(time.time())
         self._id = f"cmpl-{uuid.uuid4().hex}"
         longest = manifest["limits"]["max_new_tokens"]
@@ -175,8 +201,12 @@ class Writer:
         with the last, the reason of the end.
         """
         continuation = Continuation(self._uniforms[i], self._sampling, self._stop, self._longest)
-        outputs = await self._prefill.answer(continuation.first_inputs(self.prompts[i]))
-        self._prompt_tokens += self._loaded.count_tokens(self.prompts[i])
+        prompt, held = self.prompts[i], self._reservation.size
+        outputs = await self._prefill.answer(
+            self._loaded, continuation.first_inputs(prompt), self._reservation
+        )
+        count = partial(self._loaded.count_tokens, prompt)
+        self._prompt_tokens += await self._workers.run_beside(count, len(prompt))
         counted, whole = 0, ""
         while True:
             TOKENS.labels(self._request.model).inc(continuation.tokens - counted)
@@ -193,10 +223,12 @@ class Writer:
             if text or continuation.finish_reason is not None:
                 yield text, continuation.finish_reason
             if continuation.finish_reason is not None:
+                self._reservation.shrink_to(held)
                 return
-            state = self._decode.spec.select_inputs(outputs)
-            inputs = continuation.next_inputs(part_tokens)
-            outputs = await self._decode.answer({**inputs, **state})
+            state = self._decode_spec.select_inputs(outputs)
+            inputs = {**continuation.next_inputs(part_tokens), **state}
+            self._reservation.shrink_to(held)
+            outputs = await self._decode.answer(self._loaded, inputs, self._reservation)
 
     async def events(self) -> AsyncIterator[str]:
         """Yields server-sent events, prompt after prompt."""
@@ -209,3 +241,8 @@ class Writer:
             last = {**self.head(), "choices": [], "usage": self.usage()}
             yield f"data: {json.dumps(last)}\n\n"
         yield "data: [DONE]\n\n"
+
+
+def _refuse_more(what: str, option: str, count: int, most: int) -> None:
+    if count > most:
+        raise SizeError(f"A completion has at most {most:,} {what} ({option}). Received: {count:,}")

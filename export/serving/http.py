@@ -1,4 +1,4 @@
-"""HTTP: kserve's routes behind a token, a limit of the size, a log, and an error's sentence."""
+"""HTTP: kserve's routes behind a token, limits of size and time, a log, and an error's sentence."""
 
 import asyncio
 import difflib
@@ -7,22 +7,28 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 from kserve import errors
-from kserve.constants.constants import PredictorProtocol
-from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.rest.server import metrics_handler
 from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from export.serving.batching import BusyError, LateError
+from export.serving.answers import PIECE_BYTES, Answer
+from export.serving.budget import Reservation
+from export.serving.completions import PATH as COMPLETIONS
 from export.serving.completions import register_completions
+from export.serving.connections import ABORT
 from export.serving.data_plane import StrictDataPlane, describe_unknown, find_by_class
+from export.serving.errors import BusyError, LateError, SizeError, SlowError, TokenError
+from export.serving.pacing import Pacer
+from export.serving.protocol import JSON_VALUE_BYTES, count_json_values, read_json_request, refuse
 from export.serving.records import IN_FLIGHT, record
 from export.serving.repository import ReloadExtension, Repository
 from export.serving.settings import Settings
@@ -36,25 +42,29 @@ OPEN_PATHS = ("/v2/health/live", "/v2/health/ready")  # An orchestrator has no t
 
 MODEL_ROUTES = ([], ["ready"], ["infer"])  # what may follow /v2/models/NAME
 
-JSON_LENGTH = "inference-header-content-length"  # Where binary tensors follow the JSON of a body.
-
-
-class TokenError(Exception):
-    """A request lacks the token."""
-
-
-class SizeError(Exception):
-    """A request is too large."""
-
+JSON_LENGTH = b"inference-header-content-length"  # Where binary tensors follow the JSON of a body.
+MAX_OTHER_BODY_BYTES = 65_536  # of requests that are neither inference nor a completion
 
 STATUS = {
     UserError: 400,
     errors.InvalidInput: 400,
     TokenError: 401,
     SizeError: 413,
+    SlowError: 408,
     BusyError: 503,
     LateError: 503,
     errors.ModelNotFound: 404,
+}
+
+# Extensions of the protocol that other servers have.
+ABSENT = {
+    "systemsharedmemory": "shared memory",
+    "cudasharedmemory": "shared memory",
+    "trace": "trace settings",
+    "logging": "log settings",
+    "config": "model configurations; see GET /v2/models/NAME",
+    "stats": "statistics; see GET /metrics",
+    "versions": "versions of a model: leave them out, /v2/models/NAME/infer",
 }
 
 
@@ -71,41 +81,49 @@ KSERVE_HANDLERS = {
 
 def application(repository: Repository, settings: Settings) -> "AdmissionMiddleware":
     """Returns the ASGI application."""
-    app = FastAPI(title="keras-seq", docs_url=None, redoc_url=None)
+    app = FastAPI(title="keras-seq", docs_url=None, redoc_url=None, openapi_url=None)
     data_plane = StrictDataPlane(model_registry=repository)
     extension = ReloadExtension(repository)
     _register_metadata(app, data_plane)
     register_v2_endpoints(app, data_plane, extension)
+
+    @app.post("/v2/repository/index")
+    async def index(request: Request) -> list[dict[str, str]]:
+        return repository.list_models()
+
     app.add_api_route("/metrics", metrics_handler, methods=["GET"])
     register_completions(app, repository)
     _add_handlers(app)
-    return AdmissionMiddleware(app, repository, data_plane, settings)
+    return AdmissionMiddleware(app, repository, settings)
 
 
 def _add_handlers(app: FastAPI) -> None:
-    async def answer(_: Request, error: Exception) -> JSONResponse:
-        status = find_by_class(STATUS, error)
-        headers = {"Retry-After": "1"} if status == 503 else None
-        return JSONResponse({"error": str(error)}, status, headers)
+    async def answer(request: Request, error: Exception) -> Response:
+        return _write_error(request.url.path, find_by_class(STATUS, error), str(error))
 
-    async def unreadable(_: Request, error: RequestValidationError) -> JSONResponse:
-        parts = (f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
-        return JSONResponse({"error": "; ".join(parts)}, 422)
+    async def unreadable(
+        request: Request, error: RequestValidationError | ValidationError
+    ) -> Response:
+        found = error.errors()
+        places = [".".join(map(str, one["loc"])) for one in found]
+        parts = (f"{place}: {one['msg']}" for place, one in zip(places, found, strict=True))
+        return _write_error(request.url.path, 422, "; ".join(parts), places[0])
 
     for kind, handler in KSERVE_HANDLERS.items():
         app.add_exception_handler(kind, handler)
-    app.add_exception_handler(RequestValidationError, unreadable)
+    for kind in (RequestValidationError, ValidationError):
+        app.add_exception_handler(kind, unreadable)
 
-    async def misplaced(request: Request, error: HTTPException) -> JSONResponse:
-        if error.status_code not in (404, 405):
-            return JSONResponse({"error": str(error.detail)}, error.status_code)
-        text = _describe_wrong_path(request.method, request.url.path)
-        return JSONResponse({"error": text}, error.status_code)
+    async def misplaced(request: Request, error: HTTPException) -> Response:
+        path, status = request.url.path, error.status_code
+        if status not in (404, 405):
+            return _write_error(path, status, str(error.detail))
+        return _write_error(path, status, _describe_wrong_path(request.method, path))
 
-    async def failed(_: Request, error: Exception) -> JSONResponse:
-        return JSONResponse({"error": _describe_failure(error)}, 500)
+    async def failed(request: Request, error: Exception) -> Response:
+        return _write_error(request.url.path, 500, _describe_failure(error))
 
-    for kind in (UserError, BusyError, LateError, errors.ModelNotFound):
+    for kind in STATUS:
         app.add_exception_handler(kind, answer)
     app.add_exception_handler(HTTPException, misplaced)
     app.add_exception_handler(Exception, failed)
@@ -129,6 +147,7 @@ PATHS = {
     "/v2/models/NAME": "GET",
     "/v2/models/NAME/ready": "GET",
     "/v2/models/NAME/infer": "POST",
+    "/v2/repository/index": "POST",
     "/openai/v1/models": "GET",
     "/openai/v1/completions": "POST",
     "/metrics": "GET",
@@ -153,9 +172,12 @@ def _describe_wrong_path(method: str, path: str) -> str:
         likely = next((MOVED[word] for word in reversed(words) if word in MOVED), None)
     if likely is None:
         likely = next(iter(difflib.get_close_matches(path, PATHS, 1, 0.5)), None)
+    absent = next((ABSENT[word] for word in words[1:] if word in ABSENT), None)
+    if words[:1] == ["v2"] and absent:
+        return f"This server has no {absent}."
     most = ", ".join(f"{PATHS[known]} {known}" for known in PATHS)
     nearest = f" Do you mean {PATHS[likely]} {likely}?" if likely else ""
-    return f"There is no {method} {path}.{nearest} Here are: {most}"
+    return f"There is no {method} {path[:200]}.{nearest} Here are: {most}"
 
 
 def _describe_failure(error: Exception) -> str:
@@ -171,15 +193,13 @@ class AdmissionMiddleware:
     Args:
         app: Application for all other requests.
         repository: The models.
-        data_plane: Reads requests and writes answers.
-        settings: The server's, for the token and the size of a request's body.
+        settings: The server's, for the token and the limits of a request.
     """
 
-    def __init__(
-        self, app: Any, repository: Repository, data_plane: DataPlane, settings: Settings
-    ) -> None:
-        self._app, self._repository = app, repository
-        self._data_plane, self._settings = data_plane, settings
+    def __init__(self, app: Any, repository: Repository, settings: Settings) -> None:
+        self._app, self._repository, self._settings = app, repository, settings
+        self._budget, self._workers = repository.budget, repository.workers
+        self._pacer = Pacer()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -191,80 +211,117 @@ class AdmissionMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-            await send(message)
+            await self._send(send, scope, message)
 
-        parts = scope["path"].split("/")
+        path = scope["path"]
+        parts = path.split("/")
         name = parts[3] if parts[1:3] == ["v2", "models"] and len(parts) > 3 else ""
         # Each unknown name would be a time series of its own.
         name = name if self._repository.get_model(name) else ""
         unknown = "" if name else _model_of(parts)
         infers = bool(name) and parts[4:] == ["infer"] and scope["method"] == "POST"
         try:
-            with IN_FLIGHT.labels("http").track_inprogress():
+            with (
+                IN_FLIGHT.labels("http").track_inprogress(),
+                self._budget.hold(0, "The request") as reservation,
+            ):
+                headers = self._check_headers(scope)
                 if unknown:  # Its body is not worth reading.
-                    self._check_headers(scope)
-                    text = describe_unknown(unknown, self._repository)
-                    await _answer(sending, 404, _format_error(text))
+                    text = describe_unknown(unknown[:200], self._repository)
+                    await _answer(sending, 404, _format_error(path, 404, text))
                 elif infers:
-                    await self._infer(name, scope, receive, sending)
+                    await self._infer(name, headers, receive, sending, reservation)
                 else:
-                    await self._pass(scope, receive, sending)
+                    await self._pass(scope, receive, sending, reservation)
         except tuple(STATUS) as error:
-            await _answer(sending, find_by_class(STATUS, error), _format_error(str(error)))
+            code = find_by_class(STATUS, error)
+            if not status:
+                await _answer(sending, code, _format_error(path, code, str(error)))
         except Exception as error:
             if status:  # An answer has begun.
                 raise
-            await _answer(sending, 500, _format_error(_describe_failure(error)))
+            text = _describe_failure(error)
+            await _answer(sending, 500, _format_error(path, 500, text))
         finally:
             client = (scope.get("client") or ("",))[0]
-            record("http", scope["method"], scope["path"], name, status, start, client)
+            record("http", scope["method"], path, name, status, start, client)
 
-    async def _infer(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = self._check_headers(scope)
-        # Before the body is read: under overload reading would be most of the work.
-        self._repository.models[name].refuse_if_full()
-        body = await self._body(receive)
-        if body is None:
-            return
-        text_headers = {
-            key.decode("latin-1"): value.decode("latin-1") for key, value in headers.items()
-        }
-        text_headers.setdefault(JSON_LENGTH, str(len(body)))
-        request, _ = self._data_plane.decode(
-            body, text_headers, PredictorProtocol.REST_V2.value, name
-        )
-        inferring = asyncio.ensure_future(self._data_plane.infer(name, request, text_headers))
-        leaving = asyncio.ensure_future(receive())
+    async def _send(self, send: Send, scope: Scope, message: dict[str, Any]) -> None:
+        """Sends a part of an answer; a client that does not take it is given up."""
         try:
-            await asyncio.wait({inferring, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if not inferring.done():  # Its client has gone.
-                return
-            response, _ = inferring.result()
-        finally:
-            inferring.cancel()
-            leaving.cancel()
-        content, extra_headers = self._data_plane.encode(name, response, text_headers, {})
-        if not isinstance(content, bytes):
-            await _answer(send, 200, orjson.dumps(content))
-        else:
-            extra = [(key.encode(), value.encode()) for key, value in extra_headers.items()]
-            await _answer(send, 200, content, b"application/octet-stream", extra)
+            async with asyncio.timeout(self._settings.idle_timeout_s):
+                await send(message)
+        except TimeoutError:
+            scope["extensions"][ABORT]()
+            raise asyncio.CancelledError from None
 
-    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = self._check_headers(scope)
-        body = await self._body(receive)
+    async def _infer(
+        self,
+        name: str,
+        headers: dict[bytes, bytes],
+        receive: Receive,
+        send: Send,
+        reservation: Reservation,
+    ) -> None:
+        model = self._repository.models[name]
+        # Before the body is read: under overload reading would be most of the work.
+        model.refuse_if_full()
+        body = await self._read_body(receive, reservation, self._settings.max_body_bytes)
         if body is None:
             return
-        if JSON_LENGTH.encode() not in headers:
-            # It is JSON, whatever content type the client declares.
-            others = [(n, v) for n, v in scope["headers"] if n.lower() != b"content-type"]
-            scope["headers"] = [*others, (b"content-type", b"application/json")]
+        length = headers.get(JSON_LENGTH)
+        if length is not None and not length.isdigit():
+            raise refuse(f"Inference-Header-Content-Length is a number, not {length[:40]!r}")
+        json_length = int(length) if length is not None else None
+        size = len(body)
+        # Reading JSON makes an object of each value.
+        reservation.grow(JSON_VALUE_BYTES * count_json_values(body[:json_length]), "The request")
+        read = partial(read_json_request, body, json_length)
+        request = await self._workers.run_beside(read, size)
+        del body, read
+        answer = await _unless_gone(receive, model.infer(request, reservation))
+        del request
+        if answer is not None:
+            await self._write(answer, send)
+
+    async def _write(self, answer: Answer, send: Send) -> None:
+        """Sends an answer, a large one piece by piece as the client takes it."""
+        length, pieces = answer.write_http()
+        headers = []
+        content_type = b"application/json"
+        if length is not None:
+            headers = [(JSON_LENGTH, str(length).encode())]
+            content_type = b"application/octet-stream"
+        if not answer.is_large:
+            await _answer(send, 200, b"".join(pieces), content_type, headers)
+            return
+        headers = [(b"content-type", content_type), *headers]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        write = partial(next, pieces, None)
+        while piece := await self._workers.run_beside(write, PIECE_BYTES):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _pass(
+        self, scope: Scope, receive: Receive, send: Send, reservation: Reservation
+    ) -> None:
+        is_completion = scope["path"] == COMPLETIONS
+        largest = self._settings.max_body_bytes if is_completion else MAX_OTHER_BODY_BYTES
+        body = b""
+        if scope["method"] != "GET":
+            body = await self._read_body(receive, reservation, largest)
+        if body is None:
+            return
+        # It is JSON, whatever content type the client declares.
+        others = [(n, v) for n, v in scope["headers"] if n.lower() != b"content-type"]
+        scope["headers"] = [*others, (b"content-type", b"application/json")]
+        scope["state"] = {**scope.get("state", {}), "reservation": reservation}
         messages = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def again() -> dict[str, Any]:
             return messages.pop() if messages else await receive()
 
-        await self._app(scope, again, send)
+        await _unless_gone(receive, self._app(scope, again, send))
 
     def _check_headers(self, scope: Scope) -> dict[bytes, bytes]:
         """Returns the headers of a request.
@@ -281,31 +338,63 @@ class AdmissionMiddleware:
                 raise TokenError("This server requires a token: Authorization: Bearer TOKEN")
         declared = headers.get(b"content-length", b"0")
         if declared.isdigit():
-            self._refuse_larger(int(declared))
+            _refuse_larger(int(declared), self._settings.max_body_bytes)
         return headers
 
-    async def _body(self, receive: Receive) -> bytes | None:
+    async def _read_body(
+        self, receive: Receive, reservation: Reservation, largest: int
+    ) -> bytes | None:
         """Returns the body of a request; None if its client has gone.
 
         Raises:
             SizeError: If it is too large.
+            SlowError: If it does not arrive in time.
+            BusyError: If other requests hold too much.
         """
-        body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] != "http.request":
-                return None
-            body += message.get("body", b"")
-            self._refuse_larger(len(body))
-            if not message.get("more_body"):
-                return bytes(body)
+        parts, size = [], 0
+        try:
+            async with asyncio.timeout(self._settings.body_timeout_s):
+                while True:
+                    await self._pacer.wait()
+                    message = await receive()
+                    if message["type"] != "http.request":
+                        return None
+                    parts.append(message.get("body", b""))
+                    size += len(parts[-1])
+                    _refuse_larger(size, largest)
+                    reservation.grow(len(parts[-1]), "The request")
+                    if not message.get("more_body"):
+                        return b"".join(parts)
+        except TimeoutError:
+            raise SlowError(
+                f"A request must arrive in {self._settings.body_timeout_s:g} s (--body-timeout). "
+                f"Received: {size:,} bytes"
+            ) from None
 
-    def _refuse_larger(self, size: int) -> None:
-        if size > self._settings.max_body_bytes:
-            raise SizeError(
-                f"A request's body has at most {self._settings.max_body_bytes:,} bytes "
-                "(--max-body-bytes). Send fewer rows at once."
-            )
+
+def _refuse_larger(size: int, largest: int) -> None:
+    if size > largest:
+        raise SizeError(
+            f"A request's body has at most {largest:,} bytes here (--max-body-bytes). Send fewer "
+            "rows at once."
+        )
+
+
+async def _unless_gone(receive: Receive, answering: Awaitable[Any]) -> Any:
+    """Returns what is awaited; None if the client goes before, which ends it."""
+    task = asyncio.ensure_future(answering)
+    leaving = asyncio.ensure_future(_wait_until_gone(receive))
+    try:
+        await asyncio.wait({task, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        task.cancel()
+        leaving.cancel()
+
+
+async def _wait_until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _model_of(parts: Sequence[str]) -> str:
@@ -314,11 +403,30 @@ def _model_of(parts: Sequence[str]) -> str:
     return parts[3] if is_model else ""
 
 
-def _format_error(text: str) -> bytes:
-    return orjson.dumps({"error": text})
+OPENAI_TYPES = {401: "authentication_error", 404: "not_found_error", 503: "server_error"}
 
 
-HEADERS = {401: [(b"www-authenticate", b"Bearer")], 503: [(b"retry-after", b"1")]}
+def _format_error(path: str, status: int, text: str, param: str | None = None) -> bytes:
+    """Returns an error in the form of the API that the path belongs to."""
+    if not path.startswith("/openai/"):
+        return orjson.dumps({"error": text})
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    kind = OPENAI_TYPES.get(status, kind)
+    error = {"message": text, "type": kind, "param": param, "code": str(status)}
+    return orjson.dumps({"error": error})
+
+
+def _write_error(path: str, status: int, text: str, param: str | None = None) -> Response:
+    headers = {name.decode(): value.decode() for name, value in HEADERS.get(status, ())}
+    content = _format_error(path, status, text, param)
+    return Response(content, status, headers, media_type="application/json")
+
+
+HEADERS = {
+    401: [(b"www-authenticate", b"Bearer")],
+    408: [(b"connection", b"close")],
+    503: [(b"retry-after", b"1")],
+}
 
 
 async def _answer(

@@ -1,26 +1,45 @@
 """A signature of a bundle as a model of kserve, by the name BUNDLE.SIGNATURE."""
 
 import asyncio
-import json
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from kserve import InferOutput, InferResponse, Model
+from kserve import Model
 
+from export.formats.interrupt import Interrupt
 from export.runtime import LoadedBundle
 from export.serving import wire
+from export.serving.answers import Answer, require_outputs, select_outputs, write_labels
 from export.serving.batching import Batcher
-from export.serving.collating import collate, count_rows, make_key, measure_width, split
+from export.serving.budget import Budget, Reservation
+from export.serving.collating import (
+    collate,
+    count_rows,
+    join,
+    make_key,
+    measure_width,
+    slice_rows,
+    split,
+)
 from export.serving.copies import open_copy
+from export.serving.costs import count_answer_bytes, count_packed_bytes
+from export.serving.protocol import InferRequest
 from export.serving.records import observe
 from export.serving.settings import Limits
+from export.serving.workers import Workers
 from keras_seq.errors import UserError
 from keras_seq.signature import UNREAD, SignatureSpec
 from keras_seq.typing import Arrays
+
+# What clients of a model rely on, beside its answers: it stays until the server is restarted.
+CONTRACT = {
+    "signatures": lambda loaded: loaded.signatures,
+    "limits": lambda loaded: loaded.limits,
+    "classes": lambda loaded: loaded.labels,
+    "main signatures": lambda loaded: loaded.manifest["entry"],
+}
 
 
 class ServedBundle:
@@ -46,11 +65,12 @@ class ServedBundle:
             UserError: If it is damaged, or another model: then the old files stay in use.
         """
         loaded = await asyncio.to_thread(self._load)
-        if list(loaded.signatures) != list(self.loaded.signatures):
-            raise UserError(
-                f"{self._path} has the signatures {', '.join(loaded.signatures)}, and had "
-                f"{', '.join(self.loaded.signatures)}. Restart the server to serve it."
-            )
+        for name, read in CONTRACT.items():
+            if read(loaded) != read(self.loaded):
+                raise UserError(
+                    f"{self._path} has other {name} than the model that is served. Restart the "
+                    "server to serve it."
+                )
         self.loaded = loaded
 
     @property
@@ -79,8 +99,8 @@ class ServedSignature(Model):
         name: Name of the model, BUNDLE.SIGNATURE.
         bundle: Bundle of the signature.
         signature: Name of the signature in it.
-        executor: Threads that run the runtime.
-        worker_slots: One slot for each of them.
+        workers: Threads that run the runtime.
+        budget: Memory of all requests.
         limits: Batch size, queue and deadline.
     """
 
@@ -89,20 +109,14 @@ class ServedSignature(Model):
         name: str,
         bundle: ServedBundle,
         signature: str,
-        executor: Executor,
-        worker_slots: asyncio.Semaphore,
+        workers: Workers,
+        budget: Budget,
         limits: Limits,
     ) -> None:
         super().__init__(name)
         self.bundle, self.signature = bundle, signature
-        self._max_batch = limits.max_batch
-        self._batcher = Batcher(
-            self._run,
-            executor,
-            worker_slots,
-            limits,
-            partial(observe, name),
-        )
+        self._workers, self._budget, self._limits = workers, budget, limits
+        self._batcher = Batcher(self._run, workers, limits, partial(observe, name))
         self.ready = True
 
     @property
@@ -121,94 +135,78 @@ class ServedSignature(Model):
     def describe_parameters(self) -> dict[str, Any]:
         """Returns the task, and the names of the classes as a JSON list where there are some."""
         manifest = self.bundle.loaded.manifest
-        return {"task": manifest["task"], **_write_labels(manifest["labels"])}
+        return {"task": manifest["task"], **write_labels(manifest["labels"])}
 
     def refuse_if_full(self) -> None:
         """Raises BusyError if the queue is full."""
         self._batcher.refuse_if_full()
 
-    async def answer(self, inputs: dict[str, Any], seed: int | None = None) -> Arrays:
+    def stop(self) -> None:
+        """Ends what runs, and refuses what waits."""
+        self._batcher.stop()
+
+    async def answer(
+        self,
+        loaded: LoadedBundle,
+        inputs: dict[str, Any],
+        reservation: Reservation,
+        seed: int | None = None,
+    ) -> Arrays:
         """Returns outputs by name; takes inputs as `LoadedBundle.run` does.
+
+        Args:
+            loaded: What runs it: `bundle.loaded`, or what that was when a text began.
+            inputs: The inputs.
+            reservation: Memory of the request, which grows to what it needs.
+            seed: Seed of random inputs that are left out.
 
         Raises:
             UserError: If they are not the signature's.
-            BusyError: If the queue is full.
-            LateError: If its turn does not come in time.
+            SizeError: If the answer would be too large.
+            BusyError: If there is no room for the request now.
+            LateError: If its answer is not there in time.
         """
-        arrays, unread = self.bundle.loaded.prepare(self.signature, **{"seed": seed, **inputs})
-        spec = self.spec
+        self.refuse_if_full()
+        spec = loaded.signatures[self.signature]
+        held = reservation.size
+        packed = count_packed_bytes(spec, inputs, loaded.limits)
+        reservation.grow(packed, "The request")
+        prepare = partial(loaded.prepare, self.signature, **{"seed": seed, **inputs})
+        arrays, unread = await self._workers.run_beside(prepare, packed)
+        reservation.shrink_to(held + sum(array.nbytes for array in arrays.values()))
+        needed = count_answer_bytes(spec, arrays, loaded.limits, self._limits.max_batch)
+        reservation.grow(needed, "The answer")
         rows = count_rows(spec, arrays)
-        outputs = await self._batcher.submit(
-            arrays, rows, measure_width(spec, arrays), make_key(spec, arrays)
+        parts = await self._batcher.submit(
+            loaded, arrays, rows, measure_width(spec, arrays), make_key(spec, arrays)
         )
+        del arrays
+        size = sum(array.nbytes for part in parts for array in part.values())
+        outputs = await self._workers.run_beside(partial(join, spec, parts), size)
         if unread is not None and spec.counts_unread:
             outputs = {**outputs, UNREAD.name: outputs[UNREAD.name] + unread}
+        reservation.shrink_to(held + sum(array.nbytes for array in outputs.values()))
         return outputs
 
-    async def predict(self, payload: Any, headers: Any = None) -> InferResponse:
-        """Answers an `InferRequest` with an `InferResponse`."""
-        spec = self.spec
-        if not hasattr(payload, "inputs"):
-            raise UserError(
-                "Only version 2 of the Open Inference Protocol is supported: POST "
-                f"/v2/models/{self.name}/infer"
-            )
-        parameters = _read_parameters(payload.parameters)
-        answers = wire.write_outputs(
-            spec, await self.answer(wire.read_inputs(spec, payload), parameters.get("seed"))
-        )
-        requested = payload.request_outputs
-        unknown = [output.name for output in requested or () if output.name not in answers]
-        if unknown:
-            raise UserError(f"{spec.name} gives {', '.join(answers)}. Received: {unknown[0]!r}")
-        outputs = []
-        labels = self.bundle.loaded.manifest["labels"]
-        for name, (datatype, array) in answers.items():
-            is_of_classes = array.ndim == 2 and array.shape[1] == len(labels)
-            parameters = _write_labels(labels) if is_of_classes else None
-            output = InferOutput(name, list(array.shape), datatype, parameters=parameters)
-            output.set_data_from_numpy(_make_readable(array, payload, name), binary_data=True)
-            outputs.append(output)
-        return InferResponse(
-            response_id=payload.id or "",
-            model_name=self.name,
-            infer_outputs=outputs,
-            from_grpc=payload.from_grpc,
-            use_binary_outputs=payload.use_binary_outputs,
-            requested_outputs=requested,
-        )
-
-    def _run(self, requests: Sequence[Arrays]) -> list[Arrays]:
+    async def infer(self, request: InferRequest, reservation: Reservation) -> Answer:
+        """Returns the answer to a request of the protocol; raises as `answer`."""
         loaded = self.bundle.loaded
         spec = loaded.signatures[self.signature]
-        arrays = collate(spec, requests)
-        # A request with more rows than a batch would need memory for all of them at once.
-        outputs = loaded.run_prepared(self.signature, arrays, self._max_batch)
+        names = [tensor["name"] for tensor in wire.describe_tensors(spec.outputs)]
+        require_outputs(spec, names, request)
+        read = partial(wire.read_inputs, spec, request, self._limits.max_rows)
+        inputs = await self._workers.run_beside(read, reservation.size)
+        outputs = await self.answer(loaded, inputs, reservation, request.parameters.get("seed"))
+        labels = loaded.manifest["labels"]
+        select = partial(select_outputs, spec, outputs, request, labels)
+        return Answer(
+            self.name, request.id, await self._workers.run_beside(select, reservation.size)
+        )
+
+    def _run(
+        self, loaded: LoadedBundle, parts: Sequence[tuple[Arrays, int, int]], interrupt: Interrupt
+    ) -> list[Arrays]:
+        spec = loaded.signatures[self.signature]
+        requests = [slice_rows(spec, arrays, start, stop) for arrays, start, stop in parts]
+        outputs = loaded.run_prepared(self.signature, collate(spec, requests), interrupt=interrupt)
         return split(spec, outputs, [count_rows(spec, arrays) for arrays in requests])
-
-
-def _write_labels(labels: Sequence[str]) -> dict[str, str]:
-    """Returns the names of the classes as a parameter: by the protocol that is no list."""
-    return {"labels": json.dumps(labels, ensure_ascii=False)} if labels else {}
-
-
-def _read_parameters(parameters: Any) -> dict[str, Any]:
-    """Returns the parameters of a request of either protocol as a dict."""
-    if isinstance(parameters, list | str):
-        raise UserError(f"parameters are an object of JSON. Received: {parameters!r}")
-    values = {}
-    for name, value in dict(parameters or {}).items():
-        kind = value.WhichOneof("parameter_choice") if hasattr(value, "WhichOneof") else None
-        values[name] = getattr(value, kind) if kind else value
-    return values
-
-
-def _make_readable(array: np.ndarray, payload: Any, name: str) -> np.ndarray:
-    """Replaces invalid UTF-8 by U+FFFD in texts for JSON; returns anything else unchanged."""
-    if array.dtype != object or payload.from_grpc:
-        return array
-    requested = {output.name: output.binary_data for output in payload.request_outputs or ()}
-    if requested.get(name, payload.use_binary_outputs):
-        return array
-    clean = [value.decode("utf-8", "replace").encode() for value in array.ravel()]
-    return np.array(clean, object).reshape(array.shape)

@@ -2,20 +2,27 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 
 import uvicorn
 
+from export.serving.budget import configure_malloc
+from export.serving.connections import make_protocol
 from export.serving.http import application
 from export.serving.repository import Repository
 from export.serving.rpc import grpc_server
 from export.serving.settings import Settings
 from keras_seq.errors import UserError
+
+# How long another thread may keep the interpreter from the event loop.
+SWITCH_SECONDS = 0.0005
 
 
 class HttpServer(uvicorn.Server):
@@ -61,9 +68,16 @@ def serve(paths: Mapping[str, Path], settings: Settings, say: Callable[[str], No
     # These log tracebacks; the access log has a line for each request.
     for name in ("kserve", "uvicorn", "timing_asgi"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    configure_malloc()
+    sys.setswitchinterval(SWITCH_SECONDS)
     repository = Repository(paths, settings)
+    gc.collect()
+    gc.freeze()  # Collections of what requests leave behind need not look at all that stays.
+    repository.budget.rest()
     config = uvicorn.Config(
         application(repository, settings),
+        http=make_protocol(settings),
+        ws="none",
         host=settings.host,
         port=settings.http_port,
         log_config=None,
@@ -74,7 +88,10 @@ def serve(paths: Mapping[str, Path], settings: Settings, say: Callable[[str], No
         _listening(settings) as listener,
         asyncio.Runner(loop_factory=config.get_loop_factory()) as runner,
     ):
-        runner.run(_run(HttpServer(config), listener, repository, settings, say))
+        try:
+            runner.run(_run(HttpServer(config), listener, repository, settings, say))
+        finally:
+            repository.stop()
 
 
 def _listening(settings: Settings) -> socket.socket:
@@ -111,6 +128,8 @@ async def _run(
                 grpc_server(repository, settings, server.stopping)
             )
         loop.add_signal_handler(signal.SIGHUP, reload)
+        tidying = asyncio.create_task(repository.budget.tidy())
+        stack.callback(tidying.cancel)
         listening = asyncio.create_task(server.serve([listener]))
         while not server.started and not listening.done():
             await asyncio.sleep(0.01)

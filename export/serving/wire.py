@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from export.serving.errors import SizeError
+from export.serving.protocol import InferRequest, Tensor
 from keras_seq.errors import UserError
 from keras_seq.signature import SignatureSpec, TensorSpec, text_lengths
 from keras_seq.text.utf8 import to_bytes, unpack_array
@@ -34,11 +36,17 @@ def describe_tensors(tensors: tuple[TensorSpec, ...]) -> list[dict[str, Any]]:
     return described
 
 
-def read_inputs(spec: SignatureSpec, request: Any) -> dict[str, Any]:
-    """Returns the inputs of a kserve `InferRequest`, as `LoadedBundle.prepare` takes them.
+def read_inputs(spec: SignatureSpec, request: InferRequest, max_rows: int) -> dict[str, Any]:
+    """Returns the inputs of a request, as `LoadedBundle.prepare` takes them.
+
+    Args:
+        spec: Signature that the request is for.
+        request: The request.
+        max_rows: Largest number of rows.
 
     Raises:
-        UserError: If the signature has no such tensor.
+        UserError: If the signature has no such tensor, or a tensor is not what it takes.
+        SizeError: If there are too many rows.
     """
     known = {tensor.name: tensor for tensor in spec.inputs}
     values: dict[str, Any] = {}
@@ -48,41 +56,34 @@ def read_inputs(spec: SignatureSpec, request: Any) -> dict[str, Any]:
             raise UserError(f"{spec.name} takes {names}. Received: {received.name!r}")
         if received.name in values:
             raise UserError(f"{spec.name}: {received.name} is given twice.")
-        values[received.name] = _input(spec, known[received.name], received)
+        tensor = known[received.name]
+        if "B" in tensor.shape and received.shape[:1] > (max_rows,):
+            raise SizeError(
+                f"A request has at most {max_rows:,} rows (--max-rows). Received: "
+                f"{received.shape[0]:,}. Send them in several requests."
+            )
+        values[received.name] = _read_input(spec, tensor, received)
     return values
 
 
-def _input(spec: SignatureSpec, tensor: TensorSpec, received: Any) -> Any:
+def _read_input(spec: SignatureSpec, tensor: TensorSpec, received: Tensor) -> Any:
     is_text = received.datatype == "BYTES" and tensor.name in spec.texts
     wanted = "BYTES" if is_text or tensor.dtype == "string" else DATATYPES[tensor.dtype]
     if received.datatype != wanted:
         also = "BYTES, or " if tensor.name in spec.texts else ""
         raise UserError(
             f"{spec.name}: {tensor.name} has the datatype {also}{wanted}. Received: "
-            f"{received.datatype}"
+            f"{received.datatype[:40]}"
         )
-    try:
-        array = received.as_numpy()
-    except Exception as error:
-        why = f": {error}" if isinstance(error, UnicodeError) else ""
-        raise UserError(
-            f"{spec.name}: {tensor.name} does not hold {received.datatype} of the shape "
-            f"{list(received.shape)}, whole numbers whose product is the number of values{why}"
-        ) from error
     if wanted == "BYTES":
-        if array.ndim == 2 and array.shape[1] == 1:  # a column of a table
-            array = array[:, 0]
-        if array.ndim != 1:
+        is_column = received.shape[1:] in ((), (1,)) and received.shape  # of a table
+        if not is_column:
             raise UserError(
                 f"{spec.name}: {tensor.name} has the shape [B], a text for each row. Received: "
-                f"{list(array.shape)}"
+                f"{list(received.shape)}"
             )
-        for value in array:
-            if not isinstance(value, str | bytes):
-                raise UserError(f"{spec.name}: {tensor.name} holds strings. Received: {value!r}")
-        return [to_bytes(value) for value in array]
-    if tensor.dtype == "float32" and not np.isfinite(array).all():
-        raise UserError(f"{spec.name}: {tensor.name} has values that are not finite.")
+        return received.read()
+    array = received.read()
     return array.reshape(()) if not tensor.shape and array.size == 1 else array
 
 
@@ -97,5 +98,11 @@ def write_outputs(spec: SignatureSpec, outputs: Arrays) -> dict[str, tuple[str, 
         if tensor.name in texts:
             written[tensor.name] = ("BYTES", unpack_array(array, outputs[texts[tensor.name]]))
         else:
+            array = _to_bytes(array) if tensor.dtype == "string" else array
             written[tensor.name] = (DATATYPES[tensor.dtype], array if array.ndim else array[None])
     return written
+
+
+def _to_bytes(strings: np.ndarray) -> np.ndarray:
+    """Returns strings, as a runtime gives them, as an array of bytes."""
+    return np.frompyfunc(to_bytes, 1, 1)(strings)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from export.formats import add_precision
+from export.formats.interrupt import Interrupt
 from export.formats.onnx.external import list_external
 from keras_seq.errors import UserError
 from keras_seq.signature import Signature
@@ -134,7 +135,7 @@ class Runner:
                 )
             return session
 
-        self._open = open_file
+        self._open, self._make_options = open_file, onnxruntime.RunOptions
         self._folder, self._precision = folder / FOLDER, precision
         self._sessions: dict[str, Any] = {}
 
@@ -151,11 +152,17 @@ class Runner:
             self._sessions[signature] = self._open(self._folder / name)
         return self._sessions[signature]
 
-    def __call__(self, signature: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def __call__(
+        self, signature: str, inputs: dict[str, np.ndarray], interrupt: Interrupt | None = None
+    ) -> dict[str, np.ndarray]:
         session = self.session(signature)
         names = [output.name for output in session.get_outputs()]
         # tf2onnx leaves out an input that the model does not use.
         used = {tensor.name: inputs[tensor.name] for tensor in session.get_inputs()}
         renamed = {output_name(name, inputs): name for name in inputs}
-        values = zip(names, session.run(names, used), strict=True)
+        options = None
+        if interrupt is not None:
+            options = self._make_options()
+            interrupt.bind(lambda: setattr(options, "terminate", True))
+        values = zip(names, session.run(names, used, options), strict=True)
         return {renamed.get(name, name): value for name, value in values}

@@ -116,7 +116,7 @@ BAD = {
         "/v2/models/mood/infer",
         b'{"inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": [1]}]}',
         400,
-        "text holds strings. Received: 1",
+        "Value 0 is not a string, but 1",
     ),
     "a seed that is none": (
         "/v2/models/bard/infer",

@@ -71,13 +71,9 @@ def test_texts_are_bytes_on_the_wire(client, served):
     loaded = export.load(served / "mood", "onnx")
     texts = ["A wonderful film.", "", "🎉 非常好"]
     broken = np.array([b"\xff\xfe no UTF-8"], object)
-    if module is tritonclient.http:
-        with pytest.raises(tritonclient.utils.InferenceServerException, match="BYTES are UTF-8"):
-            asked(module, client, "mood", {"text": broken})
-    else:
-        expected = loaded.classify_text(broken.tolist())["probabilities"]
-        found = asked(module, client, "mood", {"text": broken})["probabilities"]
-        np.testing.assert_array_equal(found, expected)
+    expected = loaded.classify_text(broken.tolist())["probabilities"]
+    found = asked(module, client, "mood", {"text": broken})["probabilities"]
+    np.testing.assert_array_equal(found, expected)
     content = np.array([t.encode() if isinstance(t, str) else t for t in texts], object)
     for model in ("mood", "mood.classify_text"):
         found = asked(module, client, model, {"text": content})
@@ -146,8 +142,7 @@ def test_requested_outputs_only(client):
     module, client = client
     text = np.array([b"a", b"b"], object)
     outputs = [module.InferRequestedOutput("unread")]
-    if module is tritonclient.http:
-        assert list(asked(module, client, "mood", {"text": text}, outputs=outputs)) == ["unread"]
+    assert list(asked(module, client, "mood", {"text": text}, outputs=outputs)) == ["unread"]
 
 
 ONE = np.array([b"x"], object)
