@@ -454,6 +454,9 @@ def _check_variants(manifest: Mapping[str, Any]) -> None:
             f"{place}.files",
             "a file is named twice",
         )
+        for letter, size in variant["sizes"].items():
+            limit = manifest["limits"].get(manifest["dimensions"].get(letter), MAX_SIZE)
+            _require(size <= limit, f"{place}.sizes.{letter}", f"{size} is above its limit {limit}")
         signatures = list_signatures(manifest, format)
         _require(bool(signatures), place, f"no signature is in {format}")
         for name in module.name_files(signatures, precision):

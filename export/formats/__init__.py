@@ -20,7 +20,8 @@ A format is a module with
     Runner(folder, threads, precision, device, files)
                                             runs the files, of which it opens none but `files`:
                                             `open(signature)` loads what the first call would load
-                                            and returns the names of inputs and outputs in it;
+                                            and returns the shapes of inputs and the names of
+                                            outputs in it, None for an open size;
                                             `runner(signature, inputs)` returns outputs, NumPy
                                             arrays by name
 

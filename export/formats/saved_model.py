@@ -11,6 +11,7 @@ from export.formats.interrupt import Interrupt
 from keras_seq.errors import UserError
 from keras_seq.messages import hide_messages
 from keras_seq.signature import Signature
+from keras_seq.typing import Shapes
 
 FOLDER = "saved_model"
 STATIC = False
@@ -116,10 +117,12 @@ class Runner:
         # An attribute, so that the object that owns the weights lives as long as its functions.
         self._model = tf.saved_model.load(str(folder / FOLDER))
 
-    def open(self, signature: str) -> tuple[list[str], list[str]]:
-        """Returns the names of a signature's inputs and outputs in the file."""
+    def open(self, signature: str) -> tuple[Shapes, list[str]]:
+        """Returns a signature's inputs with their shapes, and the names of its outputs."""
         function = self._model.signatures[signature]
-        return list(function.structured_input_signature[1]), list(function.structured_outputs)
+        specs = function.structured_input_signature[1]
+        shapes = {name: list(spec.shape) for name, spec in specs.items()}
+        return shapes, list(function.structured_outputs)
 
     def __call__(
         self, signature: str, inputs: dict[str, np.ndarray], interrupt: Interrupt | None = None

@@ -17,7 +17,7 @@ from export.formats.tflite_file import find_foreign
 from keras_seq.errors import UserError
 from keras_seq.messages import hide_messages
 from keras_seq.signature import Signature
-from keras_seq.typing import Tensor
+from keras_seq.typing import Shapes, Tensor
 
 CellState = tuple[Tensor, ...]
 
@@ -299,10 +299,14 @@ class Runner:
         self._interpreter = Interpreter(str(path), num_threads=threads)
         self._has_run = False
 
-    def open(self, signature: str) -> tuple[list[str], list[str]]:
-        """Returns the names of a signature's inputs and outputs in the file."""
+    def open(self, signature: str) -> tuple[Shapes, list[str]]:
+        """Returns a signature's inputs with their shapes, and the names of its outputs."""
         runner = self._interpreter.get_signature_runner(signature)
-        return list(runner.get_input_details()), list(runner.get_output_details())
+        shapes = {
+            name: [int(size) if size >= 0 else None for size in details["shape_signature"]]
+            for name, details in runner.get_input_details().items()
+        }
+        return shapes, list(runner.get_output_details())
 
     def __call__(
         self, signature: str, inputs: dict[str, np.ndarray], interrupt: Interrupt | None = None

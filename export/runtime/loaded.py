@@ -331,6 +331,11 @@ class LoadedBundle:
         spec = self.signatures[signature]
         named = {tensor.name for tensor in spec.inputs}
         unknown = set(inputs) - named  # A file lacks the inputs that its model does not use.
+        # Before any of that size is allocated.
+        for tensor in spec.inputs:
+            shape = zip(tensor.bind(self._sizes).shape, inputs.get(tensor.name, ()), strict=False)
+            if any(isinstance(said, int) and size not in (None, said) for said, size in shape):
+                raise self._refuse_contract("input", tensor.name, signature)
         renamed = {tensor.name: (tensor.name, f"{tensor.name}_out") for tensor in spec.outputs}
         lost = [name for name, names in renamed.items() if not set(names) & set(outputs)]
         if unknown or lost:

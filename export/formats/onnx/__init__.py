@@ -12,6 +12,7 @@ from export.formats.interrupt import Interrupt
 from export.formats.onnx.external import list_external
 from keras_seq.errors import UserError
 from keras_seq.signature import Signature
+from keras_seq.typing import Shapes
 
 FOLDER = "onnx"
 WEIGHTS = "weights.bin"
@@ -139,11 +140,14 @@ class Runner:
         self._folder, self._precision = folder / FOLDER, precision
         self._sessions: dict[str, Any] = {}
 
-    def open(self, signature: str) -> tuple[list[str], list[str]]:
-        """Returns the names of a signature's inputs and outputs in its file."""
+    def open(self, signature: str) -> tuple[Shapes, list[str]]:
+        """Returns a signature's inputs with their shapes, and the names of its outputs."""
         session = self.session(signature)
-        inputs = [tensor.name for tensor in session.get_inputs()]
-        return inputs, [tensor.name for tensor in session.get_outputs()]
+        shapes = {
+            tensor.name: [size if isinstance(size, int) else None for size in tensor.shape]
+            for tensor in session.get_inputs()
+        }
+        return shapes, [tensor.name for tensor in session.get_outputs()]
 
     def session(self, signature: str) -> Any:
         """Returns the session of a signature."""
