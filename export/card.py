@@ -1,10 +1,15 @@
 """The README.md of a bundle: a model card."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from export import formats
+from keras_seq.console import escape, shorten
 from keras_seq.signature import SignatureSpec
+
+MAX_LABELS = 100  # that a card lists
+MAX_TEXT = 200  # characters of a text of the user's
 
 
 def model_card(name: str, manifest: Mapping[str, Any]) -> str:
@@ -18,16 +23,20 @@ def model_card(name: str, manifest: Mapping[str, Any]) -> str:
         "",
     ]
     if manifest["trained_on"]:
-        data, licence = (manifest["trained_on"].get(key) for key in ("data", "licence"))
+        texts = manifest["trained_on"]
+        data, licence = (quote_markdown(texts.get(key, "")) for key in ("data", "licence"))
         terms = f" ({licence}, which applies to this model, too)" if licence else ""
         lines += [f"Trained on {data}{terms}.", ""]
     if manifest["labels"]:
-        lines += [f"Labels, in the order of the output: {', '.join(manifest['labels'])}.", ""]
+        labels = ", ".join(map(quote_markdown, manifest["labels"][:MAX_LABELS]))
+        more = len(manifest["labels"]) - MAX_LABELS
+        labels += f" and {more:,} more, in `manifest.json`" if more > 0 else ""
+        lines += [f"Labels, in the order of the output: {labels}.", ""]
     metrics = manifest["metrics"]
     if metrics:
         lines += _format_results(metrics)
     lines += [
-        f"## Parity with Keras, on {manifest['parity']['inputs']}",
+        f"## Parity with Keras, on {quote_markdown(manifest['parity']['inputs'])}",
         "",
         "| format | signature | largest difference | same answer |",
         "|---|---|---|---|",
@@ -81,6 +90,11 @@ def model_card(name: str, manifest: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def quote_markdown(text: object) -> str:
+    """Returns a text of the user's as it reads, whatever Markdown and HTML would make of it."""
+    return re.sub(r"([\\`*\[\]<>|&])", r"\\\1", escape(shorten(str(text), MAX_TEXT)))
+
+
 def name_variant(variant: Mapping[str, Any]) -> str:
     """Returns the name of a format, with its precision where that isn't float32."""
     precision = variant["precision"]
@@ -90,7 +104,7 @@ def name_variant(variant: Mapping[str, Any]) -> str:
 def _format_results(metrics: Mapping[str, Any]) -> list[str]:
     """Returns a Markdown table of every number in the metrics."""
     lines = [
-        f"## Results on held-out data of {metrics.get('data', 'the caller')}",
+        f"## Results on held-out data of {quote_markdown(metrics.get('data', 'the caller'))}",
         "",
         "| metric | value |",
     ]
@@ -98,7 +112,7 @@ def _format_results(metrics: Mapping[str, Any]) -> list[str]:
     for name, value in metrics.items():
         if isinstance(value, int | float):
             shown = f"{value:,}" if isinstance(value, int) else f"{value:,.4f}"
-            lines.append(f"| {name.replace('_', ' ')} | {shown} |")
+            lines.append(f"| {quote_markdown(name.replace('_', ' '))} | {shown} |")
     return [*lines, ""]
 
 

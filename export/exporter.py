@@ -110,6 +110,9 @@ def export_model(
             f"{type(model).__name__} has signatures and a tokenizer of its own and is compared on "
             "texts: --stream, --sample and --tokenizer are for other Keras models."
         )
+    # Now: a text that the manifest cannot hold would be refused at the end.
+    told = {"labels": list(model.labels), "metrics": metrics, "trained_on": trained_on}
+    bundle.require_plain({**told, "texts_name": texts_name})
     requested = _requested_sizes(
         max_length=max_length,
         max_new_tokens=max_new_tokens,

@@ -1,17 +1,19 @@
 """Whether a runtime computes what Keras computes: the same inputs through both."""
 
+import math
 import statistics
 import time
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from export import runtime, strings
 from keras_seq.console import show_progress
-from keras_seq.errors import UserError
+from keras_seq.errors import UserError, quote_error
 from keras_seq.signature import Signature, SignatureSpec, TensorSpec
 from keras_seq.typing import Arrays
 
@@ -33,6 +35,9 @@ MARGINS = "margins"
 # Random inputs that a bundle carries with Keras's answers, so that no user's text is in it.
 RANDOM_ROWS = 16
 BATCH = 50
+# Of the arrays that a bundle carries; whoever checks it allocates them.
+MAX_REFERENCE_BYTES = 1 << 31
+MAX_REFERENCE_ARRAYS = 100_000
 # A latency is the median of these calls at most, of fewer where they take longer than this.
 LATENCY_CALLS = 20
 LATENCY_SECONDS = 0.25
@@ -269,14 +274,79 @@ def save_reference(path: Path, inputs: Mapping[str, Arrays], outputs: Mapping[st
     np.savez_compressed(path, **arrays)
 
 
-def load_reference(path: Path) -> tuple[dict[str, Arrays], dict[str, Arrays]]:
-    """Returns what `save_reference` saved: `(inputs, outputs)` by signature."""
+def load_reference(
+    file: BinaryIO, specs: Mapping[str, SignatureSpec]
+) -> tuple[dict[str, Arrays], dict[str, Arrays]]:
+    """Returns what `save_reference` saved: `(inputs, outputs)` by signature.
+
+    Args:
+        file: The open file.
+        specs: The signatures of the bundle by name.
+
+    Raises:
+        UserError: If it is damaged, larger than any that was written, or of other signatures.
+    """
     reference: dict[str, dict[str, Arrays]] = {"inputs": {}, "outputs": {}}
-    with np.load(path, allow_pickle=False) as arrays:
-        for key in arrays.files:
-            signature, kind, name = key.split("/")
-            reference[kind].setdefault(signature, {})[name] = arrays[key]
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            _bound_reference(arrays.zip)
+            for key in arrays.files:
+                signature, kind, name = key.split("/")
+                reference[kind].setdefault(signature, {})[name] = arrays[key]
+        for signature in {**reference["inputs"], **reference["outputs"]}:
+            inputs, outputs = (reference[kind][signature] for kind in ("inputs", "outputs"))
+            _require_reference(specs[signature], inputs, outputs)
+        if not reference["inputs"]:
+            raise ValueError("it is empty")
+    except Exception as error:  # Of zipfile, zlib, NumPy and of ours.
+        raise UserError(
+            f"The random inputs and Keras's answers to them cannot be read: {quote_error(error)} "
+            f"({type(error).__name__}). Export the bundle again."
+        ) from error
     return reference["inputs"], reference["outputs"]
+
+
+def _bound_reference(archive: zipfile.ZipFile) -> None:
+    """Refuses an archive whose arrays would need much memory, before any of it is allocated."""
+    files = archive.infolist()
+    size = sum(info.file_size for info in files)
+    if size > MAX_REFERENCE_BYTES or len(files) > MAX_REFERENCE_ARRAYS:
+        raise ValueError(
+            f"{len(files):,} arrays of {size:,} bytes are more than {MAX_REFERENCE_ARRAYS:,} of "
+            f"{MAX_REFERENCE_BYTES:,}"
+        )
+    for info in files:
+        with archive.open(info) as member:
+            version = np.lib.format.read_magic(member)
+            read = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
+            shape, _, dtype = read[version[0]](member)
+        if dtype.hasobject or math.prod(shape) * dtype.itemsize > info.file_size:
+            raise ValueError(f"{ascii(info.filename)[:80]} is not an array of numbers")
+
+
+def _require_reference(spec: SignatureSpec, inputs: Arrays, outputs: Arrays) -> None:
+    known = {t.name for t in spec.inputs}, {t.name for t in spec.outputs}
+    if set(inputs) != known[0] or set(outputs) - {MARGINS} != known[1]:
+        raise ValueError(f"it has other inputs or outputs of {spec.name} than the manifest")
+    rows = _rows(inputs)
+    for tensor, array in (
+        *((tensor, inputs[tensor.name]) for tensor in spec.inputs),
+        *((tensor, outputs[tensor.name]) for tensor in spec.outputs),
+    ):
+        # A row for each call of one row, also of what has no batch.
+        inside = tensor.shape if tensor in spec.inputs and _is_shared(tensor) else tensor.shape[1:]
+        fits = array.dtype.kind in "biuf" and array.shape[:1] == (rows,) and rows > 0
+        fixed = zip(inside, array.shape[1:], strict=False)
+        if (
+            not fits
+            or array.ndim != 1 + len(inside)
+            or any(isinstance(size, int) and size != received for size, received in fixed)
+        ):
+            raise ValueError(
+                f"{spec.name}: {tensor.name} is {array.dtype} {list(array.shape)} in it"
+            )
+    if MARGINS in outputs and outputs[MARGINS].shape != outputs[spec.outputs[0].name].shape:
+        raise ValueError(f"{spec.name}: its margins have another shape")
 
 
 def _rows(inputs: Arrays) -> int:

@@ -5,6 +5,7 @@ import gc
 import importlib
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -25,8 +26,26 @@ def is_notebook() -> bool:
     return type(sys.stderr).__module__.startswith("ipykernel")
 
 
+# C0 but tabs and line breaks, DEL and C1, a lone surrogate, and what turns the direction of text.
+CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+
+
+def escape(text: str) -> str:
+    """Returns a text with its control characters as escapes of Python, such as "\\x1b".
+
+    A terminal obeys them: a label of a stranger's file could change what stands above it.
+    """
+    return CONTROLS.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
+def print_text(text: str) -> None:
+    """Prints a text without what a terminal would obey."""
+    print(escape(text))
+
+
 def print_status(text: str) -> None:
     """Prints what is being done, on standard error; in a notebook, which colours that, not."""
+    text = escape(text)
     print(text, file=sys.stdout if is_notebook() else sys.stderr, flush=True)
 
 
@@ -85,14 +104,16 @@ def format_table(
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
     """Prints a table."""
-    print(f"\n{title}\n" if title else "")
-    print(format_table(columns, rows))
+    print_text(f"\n{title}\n" if title else "")
+    print_text(format_table(columns, rows))
     print()
 
 
 def print_json(value: dict[str, Any]) -> None:
     """Prints a JSON object on one line."""
-    print(json.dumps(value, ensure_ascii=False))
+    # JSON leaves DEL and C1 as they are; its own escapes are read back.
+    text = json.dumps(value, ensure_ascii=False)
+    print(CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
 
 
 def shorten(text: str, length: int = 60) -> str:
@@ -172,6 +193,11 @@ def _persistent_interrupts() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def print_error(error: object) -> None:
+    """Prints an error of a command on standard error."""
+    print(escape(f"error: {error}"), file=sys.stderr)
+
+
 def run_command(command: Callable[[], int | None]) -> int:
     """Runs a command; an error that the user can fix becomes one message and exit status 2."""
     with speak_command_line():
@@ -183,20 +209,20 @@ def _run_command(command: Callable[[], int | None]) -> int:
         with _persistent_interrupts():
             return command() or 0
     except OutOfMemoryError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_error(error)
         _exit_at_once(2)  # Compiled TensorFlow frees memory twice when the process ends by itself.
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print_error(error)
         return 2
     except ModuleNotFoundError as error:
-        print(f"error: {explain_missing(error)}", file=sys.stderr)
+        print_error(explain_missing(error))
         return 2
     except BrokenPipeError:  # Whoever read what is printed has read enough, as `head` has.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
+        print_error(f"{where}{error.strerror or error}")
         return 2
     except KeyboardInterrupt as interrupt:
         print(str(interrupt) or "interrupted", file=sys.stderr)

@@ -6,7 +6,10 @@ from typing import Any
 
 from export import bundle, formats
 from export.card import describe_tensors, name_variant
-from keras_seq.console import import_quietly, print_status, print_table
+from keras_seq.console import import_quietly, print_status, print_table, print_text, shorten
+from keras_seq.errors import UserError, quote_error
+
+MAX_LABELS = 100  # that are printed
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -22,9 +25,12 @@ def run(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.bundle)
     manifest = bundle.read_manifest(folder)
     bundle.verify(folder, manifest)
-    print(
-        f"{folder}: {manifest['task']}, {manifest['backbone']}, {manifest['parameters']:,} "
-        f"parameters, labels: {', '.join(manifest['labels']) or 'none'}"
+    labels = [shorten(label) for label in manifest["labels"][:MAX_LABELS]]
+    more = len(manifest["labels"]) - len(labels)
+    print_text(
+        f"{folder}: {manifest['task']}, {shorten(manifest['backbone'])}, "
+        f"{manifest['parameters']:,} parameters, labels: {', '.join(labels) or 'none'}"
+        + (f" and {more:,} more" if more else "")
     )
     print_table(
         ("signature", "inputs", "outputs"),
@@ -34,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         ],
     )
     if manifest["tokenizer"]:
-        print(
+        print_text(
             f"The tokenizer's tables take {manifest['tokenizer_bytes']:,} bytes in each file that "
             "reads texts.\n"
         )
@@ -44,23 +50,29 @@ def run(arguments: argparse.Namespace) -> int:
         ("file", "bytes"),
         [(name, f"{file['bytes']:,}") for name, file in manifest["files"].items()],
     )
-    for name in bundle.list_formats(manifest):
+    for variant in manifest["variants"]:
+        name, module = name_variant(variant), formats.module(variant["format"])
         try:
-            if formats.module(name).REQUIRES == "tensorflow":
+            if module.REQUIRES == "tensorflow":
                 import_quietly("tensorflow")
-            counts = formats.module(name).operators(folder)
+            counts = module.operators(folder, variant["files"])
         except ImportError as error:
             print_status(f"{name}: its operators are not counted: {error.name} is not installed.")
             continue
+        except Exception as error:  # Of the parsers of each format.
+            raise UserError(
+                f"{folder}: the {name} files cannot be read: {quote_error(error)}. Export the "
+                "bundle again."
+            ) from error
         listed = ", ".join(f"{operator} {count}" for operator, count in sorted(counts.items()))
-        print(f"{name}: {listed}\n")
+        print_text(f"{name}: {listed}\n")
     return 0
 
 
 def _text_latency(manifest: dict[str, Any]) -> dict[str, float]:
     """Returns by format how much longer a call takes that begins with a text, not token ids."""
     added = {}
-    for variant in manifest["parity"]["variants"]:
+    for variant in manifest.get("parity", {}).get("variants", ()):
         figures = variant["signatures"]
         for signature in figures:
             if f"{signature}_text" in figures:

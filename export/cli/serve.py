@@ -94,6 +94,13 @@ def make_parser() -> argparse.ArgumentParser:
         "seconds that requests in flight have when the server stops",
         "S",
     )
+    arguments.add_argument(
+        "--cache-dir",
+        type=Path,
+        metavar="FOLDER",
+        help="folder on a disk for copies of the bundles, which the server opens so that nobody "
+        "changes what it serves; they vanish with it (default: TMPDIR or /var/tmp)",
+    )
     return arguments
 
 
@@ -127,6 +134,7 @@ def run(arguments: argparse.Namespace) -> int:
         body_timeout_s=arguments.body_timeout,
         idle_timeout_s=arguments.idle_timeout,
         grace_s=arguments.grace,
+        cache_dir=arguments.cache_dir,
     )
     serve(paths, settings, print_status)
     return 0

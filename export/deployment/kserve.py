@@ -5,7 +5,6 @@ FOLDER/
   Dockerfile, bundle/       an image with the bundle in it, unless that is in a store
 """
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,11 +78,10 @@ def write(bundle: Path, folder: Path, service: Service) -> None:
     if service.storage_uri is not None:
         return
     others = [v["files"] for v in manifest["variants"] if v["format"] != "onnx"]
-    for name in (bundles.MANIFEST, *manifest["files"]):
-        if name not in {file for files in others for file in files}:
-            copy = folder / "bundle" / name
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(bundle / name, copy)
+    left_out = {file for files in others for file in files}
+    for name in manifest["files"].keys() - left_out:
+        bundles.copy_listed(bundle, manifest, name, folder / "bundle" / name)
+    bundles.copy_manifest(bundle, folder / "bundle")
     dockerfile = DOCKERFILE.format(server=SERVER_IMAGE, mount=MOUNT)
     (folder / "Dockerfile").write_text(dockerfile, "utf-8")
 

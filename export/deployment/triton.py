@@ -42,7 +42,7 @@ def write(bundle: Path, folder: Path, name: str, max_batch: int, max_delay_us: i
     runner = Runner(bundle, None)
     models = []
     for spec in loaded.signatures.values():
-        session = runner.open(spec.name)
+        session = runner.session(spec.name)
         shapes = {t.name: _read_shape(t) for t in (*session.get_inputs(), *session.get_outputs())}
         config = configuration(spec, f"{name}.{spec.name}", shapes, max_batch, max_delay_us)
         model = folder / config.name

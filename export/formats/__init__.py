@@ -12,12 +12,18 @@ A format is a module with
     USE         how to call it, as Markdown for the model card: BUNDLE, VARIANT, SIGNATURE, INPUTS
                 and CALL stand for what they say
 
+    RUNS_CODE   whether a file of it can do more than compute, so that a stranger's is not run
+
     write(signatures, folder, sizes)        writes files with the dimensions in `sizes` fixed
-    operators(folder)                       counts the operators in the files
-    Runner(folder, threads, precision, device)
-                                            runs the files: `open(signature)` loads what the first
-                                            call would load; `runner(signature, inputs)` returns
-                                            outputs, NumPy arrays by name
+    name_files(signatures, precision)       the files that signatures need, by path in the bundle
+    operators(folder, files)                counts the operators in the files, by default in all
+    Runner(folder, threads, precision, device, files)
+                                            runs the files, of which it opens none but `files`:
+                                            `open(signature)` loads what the first call would load
+                                            and returns the shapes of inputs and the names of
+                                            outputs in it, None for an open size;
+                                            `runner(signature, inputs)` returns outputs, NumPy
+                                            arrays by name
 
 Importing a format imports neither Keras nor TensorFlow; its functions import what they need.
 """

@@ -1,7 +1,7 @@
 """SavedModel: named signatures that plain TensorFlow and TF Serving load."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ from export.formats.interrupt import Interrupt
 from keras_seq.errors import UserError
 from keras_seq.messages import hide_messages
 from keras_seq.signature import Signature
+from keras_seq.typing import Shapes
 
 FOLDER = "saved_model"
 STATIC = False
 RULES = False
 STRINGS = True
+RUNS_CODE = True  # Its graph may write files.
 PACKAGES = ()
 REQUIRES = "tensorflow"
 EXTRA = None
@@ -53,8 +55,13 @@ def write_functions(functions: Mapping[str, Any], folder: Path) -> None:
         raise OSError(f"The SavedModel cannot be written: {error.message}") from error
 
 
-def operators(folder: Path) -> Counter[str]:
-    """Counts the operators in the written functions."""
+def name_files(signatures: Collection[str], precision: str) -> list[str]:
+    """Returns the files that the signatures need."""
+    return [f"{FOLDER}/saved_model.pb"]
+
+
+def operators(folder: Path, files: Collection[str] | None = None) -> Counter[str]:
+    """Counts the operators in the written functions; reads them, and runs nothing."""
     return Counter(node.op for node in nodes(folder))
 
 
@@ -83,8 +90,19 @@ class Runner:
         threads: int | None,
         precision: str = "float32",
         device: str | None = None,
+        files: Collection[str] | None = None,
     ) -> None:
         import tensorflow as tf
+
+        # TensorFlow reads what it finds, such as another form of the graph.
+        found = (path for path in (folder / FOLDER).rglob("*") if not path.is_dir())
+        names = [path.relative_to(folder).as_posix() for path in found]
+        unknown = [name for name in names if files is not None and name not in files]
+        if unknown:
+            raise UserError(
+                f"{folder / unknown[0]} is not in the manifest's list of files. Copy the bundle "
+                "again, into an empty folder."
+            )
 
         self._device = None  # TensorFlow chooses.
         if device is not None:
@@ -99,8 +117,12 @@ class Runner:
         # An attribute, so that the object that owns the weights lives as long as its functions.
         self._model = tf.saved_model.load(str(folder / FOLDER))
 
-    def open(self, signature: str) -> None:
-        """Does nothing: all signatures are open."""
+    def open(self, signature: str) -> tuple[Shapes, list[str]]:
+        """Returns a signature's inputs with their shapes, and the names of its outputs."""
+        function = self._model.signatures[signature]
+        specs = function.structured_input_signature[1]
+        shapes = {name: list(spec.shape) for name, spec in specs.items()}
+        return shapes, list(function.structured_outputs)
 
     def __call__(
         self, signature: str, inputs: dict[str, np.ndarray], interrupt: Interrupt | None = None

@@ -4,7 +4,7 @@ import functools
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ import numpy as np
 from export.formats import add_precision, saved_model
 from export.formats.interrupt import Interrupt
 from export.formats.refusals import find_names, refuse
+from export.formats.tflite_file import find_foreign
 from keras_seq.errors import UserError
 from keras_seq.messages import hide_messages
 from keras_seq.signature import Signature
-from keras_seq.typing import Tensor
+from keras_seq.typing import Shapes, Tensor
 
 CellState = tuple[Tensor, ...]
 
@@ -25,6 +26,7 @@ FILE = "model.tflite"
 STATIC = True  # LiteRT in a browser refuses shapes that change.
 RULES = True
 STRINGS = False
+RUNS_CODE = False
 PACKAGES = ("ai-edge-litert",)
 REQUIRES = "ai_edge_litert"
 EXTRA = "tflite"
@@ -232,15 +234,27 @@ def _refuse(message: str, functions: Sequence[Any]) -> UserError:
     return refuse("TFLite", functions, refused, names)
 
 
-def operators(folder: Path) -> Counter[str]:
-    """Counts the operators in the file.
+def name_files(signatures: Collection[str], precision: str) -> list[str]:
+    """Returns the files that the signatures need."""
+    return [f"{FOLDER}/{add_precision(FILE, precision)}"]
+
+
+def operators(folder: Path, files: Collection[str] | None = None) -> Counter[str]:
+    """Counts the operators in the file, or in each of `files`.
 
     Operators that are not built in count as "CUSTOM name", tensors kept between calls as "VARIABLE
     TENSOR".
     """
+    counts: Counter[str] = Counter()
+    for name in files or (f"{FOLDER}/{FILE}",):
+        counts.update(_count_operators((folder / name).read_bytes()))
+    return counts
+
+
+def _count_operators(content: bytes) -> Counter[str]:
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.Model.GetRootAs((folder / FOLDER / FILE).read_bytes())
+    model = schema.Model.GetRootAs(content)
     names = {value: name for name, value in vars(schema.BuiltinOperator).items() if name.isupper()}
     kinds = []
     for code in map(model.OperatorCodes, range(model.OperatorCodesLength())):
@@ -266,6 +280,7 @@ class Runner:
         threads: int | None,
         precision: str = "float32",
         device: str | None = None,
+        files: Collection[str] | None = None,
     ) -> None:
         if device not in (None, "cpu"):
             raise UserError(
@@ -275,11 +290,23 @@ class Runner:
         from ai_edge_litert.interpreter import Interpreter
 
         path = folder / FOLDER / add_precision(FILE, precision)
+        foreign = find_foreign(path)
+        if foreign:
+            raise UserError(
+                f"{path} needs {', '.join(foreign)}. Only operators that TFLite has built in are "
+                "run, with weights in the file: export the model again."
+            )
         self._interpreter = Interpreter(str(path), num_threads=threads)
         self._has_run = False
 
-    def open(self, signature: str) -> None:
-        """Does nothing: all signatures are open."""
+    def open(self, signature: str) -> tuple[Shapes, list[str]]:
+        """Returns a signature's inputs with their shapes, and the names of its outputs."""
+        runner = self._interpreter.get_signature_runner(signature)
+        shapes = {
+            name: [int(size) if size >= 0 else None for size in details["shape_signature"]]
+            for name, details in runner.get_input_details().items()
+        }
+        return shapes, list(runner.get_output_details())
 
     def __call__(
         self, signature: str, inputs: dict[str, np.ndarray], interrupt: Interrupt | None = None

@@ -1,7 +1,8 @@
 """A bundle opened for use: its signatures as methods, on arrays of any batch size and length."""
 
+import contextlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from export import bundle, formats
 from export.formats.interrupt import Interrupt
+from export.manifest import read_specs
 from export.runtime.inputs import (
     check_values,
     encode_texts,
@@ -26,6 +28,8 @@ from keras_seq.signature import UNREAD, SignatureSpec, TensorSpec
 from keras_seq.text.utf8 import list_texts, to_bytes, unpack_array
 from keras_seq.typing import Arrays
 
+MAX_TOKENIZER_BYTES = 1 << 28
+
 # What a user can do about an input that is larger than the file's dimension.
 REMEDIES = {
     "L": "export with a larger --max-bytes",
@@ -35,6 +39,10 @@ REMEDIES = {
 }
 
 
+class UntrustedError(UserError):
+    """A bundle has a program inside, and nobody has said that its maker is trusted."""
+
+
 @check_arguments
 def load(
     path: str | Path,
@@ -42,11 +50,13 @@ def load(
     threads: int | None = None,
     precision: str = "float32",
     device: str | None = None,
+    trust: bool = False,
 ) -> "LoadedBundle":
     """Opens a bundle.
 
     TFLite and ONNX need neither TensorFlow nor Keras. Files that differ from what was exported are
-    refused.
+    refused. A file of theirs computes and does nothing else; the graph of a SavedModel may also
+    write files, so that one from elsewhere is opened only with `trust`.
 
     Args:
         path: Folder of the bundle.
@@ -56,9 +66,11 @@ def load(
         precision: Precision of the weights, where the bundle has a format in several.
         device: Where to run: "cpu", or with ONNX the name of an execution provider of the installed
             onnxruntime, such as "cuda" or "cuda:1"; with a SavedModel a device of TensorFlow's.
+        trust: Run the graph of a SavedModel that this process has not exported itself.
 
     Raises:
-        UserError: If the bundle is damaged or lacks the format, or the runtime is not installed.
+        UserError: If the bundle is damaged or lacks the format, the runtime is not installed, or
+            the format is a SavedModel of a stranger.
     """
     if threads is not None:
         require_positive(threads=threads)
@@ -77,16 +89,65 @@ def load(
                 f"No runtime for {path} ({', '.join(available)}) is installed: {commands}"
             )
         format = installed[0] if installed else ""
-    if format not in available:
-        variants = ", ".join(f"{v['format']} {v['precision']}" for v in manifest["variants"])
-        wanted = f"{format or 'any format'} in {precision}"
-        raise UserError(f"{path} has: {variants}. Received: {wanted}")
+    variant = bundle.require_variant(path, manifest, format, precision)
     module = formats.module(format)
     if not formats.is_installed(format):
         raise UserError(f"The runtime for {format} is missing: {formats.install_command(format)}")
-    variant = bundle.find_variant(manifest, format, precision)
+    if module.RUNS_CODE and not (trust or bundle.is_own(manifest)):
+        raise UntrustedError(
+            f"{path}: a SavedModel is a program, which can write files on your computer. "
+            f"{_advise_untrusted(available)}If you know who made the bundle, run it: --trust"
+        )
     bundle.verify(path, manifest, variant["files"])
-    return LoadedBundle(path, manifest, variant, module.Runner(path, threads, precision, device))
+    return open_variant(path, manifest, variant, threads, device)
+
+
+def open_variant(
+    path: Path,
+    manifest: dict[str, Any],
+    variant: dict[str, Any],
+    threads: int | None,
+    device: str | None = None,
+    folder: Path | None = None,
+) -> "LoadedBundle":
+    """Opens files of a bundle that the caller has verified.
+
+    Args:
+        path: Folder of the bundle.
+        manifest: Its manifest.
+        variant: Which of its variants.
+        threads: Threads of the runtime; its own default if None.
+        device: Where to run; see `load`.
+        folder: Where the files are; in the bundle if None.
+
+    Raises:
+        UserError: If the runtime cannot open them.
+    """
+    format, files = variant["format"], variant["files"]
+    with _explain_failures(path, format):
+        runner = formats.module(format).Runner(
+            folder or path, threads, variant["precision"], device, files
+        )
+    return LoadedBundle(path, manifest, variant, runner)
+
+
+def _advise_untrusted(available: Sequence[str]) -> str:
+    others = [name for name in available if not formats.module(name).RUNS_CODE]
+    return f"The bundle's {' and '.join(others)} can do nothing but compute. " if others else ""
+
+
+@contextlib.contextmanager
+def _explain_failures(path: Path, format: str) -> Iterator[None]:
+    """Inside the block a runtime's refusal of a file becomes one sentence."""
+    try:
+        yield
+    except (UserError, OSError, MemoryError, ImportError):
+        raise
+    except Exception as error:
+        raise UserError(
+            f"{path}: the {format} runtime cannot open the file: {quote_error(error)}. Export the "
+            "bundle again."
+        ) from error
 
 
 class UnknownSignatureError(UserError, AttributeError):
@@ -119,16 +180,13 @@ class LoadedBundle:
         self.manifest = manifest
         self.format: str = variant["format"]
         self.precision: str = variant["precision"]
-        self.signatures = {
-            name: SignatureSpec.from_json(name, value)
-            for name, value in manifest["signatures"].items()
-            if self.format in value.get("formats", [self.format])
-        }
+        self.signatures = read_specs(manifest, self.format)
         self.labels: list[str] = manifest["labels"]
         dimensions = manifest["dimensions"]
         self._limits = {letter: manifest["limits"][word] for letter, word in dimensions.items()}
         self._sizes: dict[str, int] = variant["sizes"]
         self._runner = runner
+        self._opened: set[str] = set()
 
     def __getattr__(self, name: str) -> Any:
         if name in self.__dict__.get("signatures", {}):
@@ -231,6 +289,7 @@ class LoadedBundle:
         rows = dimensions.get("B", 1)
         if rows == 0:
             return {t.name: np.zeros(_bind_shape(t, dimensions), t.dtype) for t in spec.outputs}
+        self._open(signature)
         batch = self._sizes.get("B", rows)
         parts = []
         for start in range(0, rows, batch):
@@ -242,12 +301,53 @@ class LoadedBundle:
                 raise UserError(
                     f"{signature}: the {self.format} runtime refuses these inputs: {said}"
                 ) from error
+        for tensor in spec.outputs:
+            array = parts[0].get(tensor.name)
+            declared = [size if isinstance(size, int) else None for size in tensor.shape]
+            if (
+                array is None
+                or array.ndim != len(declared)
+                or any(
+                    size not in (None, received)
+                    for size, received in zip(declared, array.shape, strict=True)
+                )
+            ):
+                raise self._refuse_contract("output", tensor.name, signature)
         return {t.name: _join(t, [p[t.name] for p in parts], dimensions) for t in spec.outputs}
 
     def open_all(self) -> None:
         """Opens every signature now, so that later calls read no file."""
         for signature in self.signatures:
-            self._runner.open(signature)
+            self._open(signature)
+        if self.manifest["tokenizer"]:
+            self._tokenizer_json  # noqa: B018 - read and kept
+
+    def _open(self, signature: str) -> None:
+        """Opens a signature, once, and compares it with what the manifest says of it."""
+        if signature in self._opened:
+            return
+        with _explain_failures(self.path, self.format):
+            inputs, outputs = self._runner.open(signature)
+        spec = self.signatures[signature]
+        named = {tensor.name for tensor in spec.inputs}
+        unknown = set(inputs) - named  # A file lacks the inputs that its model does not use.
+        # Before any of that size is allocated.
+        for tensor in spec.inputs:
+            shape = zip(tensor.bind(self._sizes).shape, inputs.get(tensor.name, ()), strict=False)
+            if any(isinstance(said, int) and size not in (None, said) for said, size in shape):
+                raise self._refuse_contract("input", tensor.name, signature)
+        renamed = {tensor.name: (tensor.name, f"{tensor.name}_out") for tensor in spec.outputs}
+        lost = [name for name, names in renamed.items() if not set(names) & set(outputs)]
+        if unknown or lost:
+            kind, name = ("input", min(unknown)) if unknown else ("output", lost[0])
+            raise self._refuse_contract(kind, name, signature)
+        self._opened.add(signature)
+
+    def _refuse_contract(self, kind: str, name: str, signature: str) -> UserError:
+        return UserError(
+            f"{self.path}: the manifest and the {self.format} file differ in the {kind} "
+            f"{ascii(name)[:80]} of {signature}. Export the bundle again."
+        )
 
     def open_stream(self) -> Stream:
         """Returns a stream of steps through the signature `stream`, its state kept between calls.
@@ -308,8 +408,19 @@ class LoadedBundle:
     def _tokenizer(self) -> Any:
         from tokenizers import Tokenizer
 
-        bundle.verify(self.path, self.manifest, [bundle.TOKENIZER])
-        return Tokenizer.from_file(str(self.path / bundle.TOKENIZER))
+        try:
+            return Tokenizer.from_str(self._tokenizer_json.decode("utf-8"))
+        except BaseException as error:  # What Rust raises when it gives up is no Exception.
+            if isinstance(error, (KeyboardInterrupt, SystemExit, MemoryError)):
+                raise
+            raise UserError(
+                f"{self.path / bundle.TOKENIZER} is no tokenizer that can be read: "
+                f"{quote_error(error)}. Export the bundle again."
+            ) from error
+
+    @cached_property
+    def _tokenizer_json(self) -> bytes:
+        return bundle.read_verified(self.path, self.manifest, bundle.TOKENIZER, MAX_TOKENIZER_BYTES)
 
     def _spec(self, signature: str) -> SignatureSpec:
         if signature not in self.signatures:
@@ -322,7 +433,8 @@ class LoadedBundle:
     def _describe_unread(self, spec: SignatureSpec, unread: np.ndarray) -> str:
         limits = {**self._limits, **self._sizes}
         side = "beginning" if "left" in {t.truncation_side for t in spec.inputs} else "end"
-        most = f"{limits['L']:,} bytes"
+        sizes = (t.shape[1] for t in spec.inputs if t.name in spec.texts)
+        most = " or ".join(dict.fromkeys(f"{limits.get(size, 0):,} bytes" for size in sizes))
         if spec.counts_unread and "T" in limits:
             most = f"{limits['T']:,} tokens and {most}"
         return (

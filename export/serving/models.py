@@ -8,7 +8,6 @@ from typing import Any
 
 from kserve import Model
 
-from export import runtime
 from export.formats.interrupt import Interrupt
 from export.runtime import LoadedBundle
 from export.serving import wire
@@ -24,6 +23,7 @@ from export.serving.collating import (
     slice_rows,
     split,
 )
+from export.serving.copies import open_copy
 from export.serving.costs import count_answer_bytes, count_packed_bytes
 from export.serving.protocol import InferRequest
 from export.serving.records import observe
@@ -48,16 +48,15 @@ class ServedBundle:
     Args:
         path: Folder of the bundle.
         threads: Threads of each call.
+        cache_dir: Where the copy that is opened lies; see `export.serving.copies`.
     """
 
-    def __init__(self, path: Path, threads: int) -> None:
-        self._path, self._threads = path, threads
+    def __init__(self, path: Path, threads: int, cache_dir: Path | None = None) -> None:
+        self._path, self._threads, self._cache_dir = path, threads, cache_dir
         self.loaded = self._load()
 
     def _load(self) -> LoadedBundle:
-        loaded = runtime.load(self._path, "onnx", self._threads)
-        loaded.open_all()
-        return loaded
+        return open_copy(self._path, self._threads, self._cache_dir)
 
     async def reload(self) -> None:
         """Opens the bundle again; running calls finish with the old files.

@@ -38,7 +38,7 @@ class Repository(ModelRepository):
         self.limits = settings.limits
         self.bundles: dict[str, ServedBundle] = {}
         for bundle_name, path in paths.items():
-            bundle = ServedBundle(path, settings.threads_each)
+            bundle = ServedBundle(path, settings.threads_each, settings.cache_dir)
             self.bundles[bundle_name] = bundle
             for signature in bundle.loaded.signatures:
                 name = f"{bundle_name}.{signature}"

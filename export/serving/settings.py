@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
 MB = 1_000_000
 
@@ -51,6 +52,7 @@ class Settings:
         body_timeout_s: Seconds in which a request's head and body must arrive.
         idle_timeout_s: Seconds after which a client that takes no part of its answer is given up.
         grace_s: Seconds that requests in flight have when the server stops.
+        cache_dir: Folder for the copies of bundles that are opened; see `export.serving.copies`.
     """
 
     host: str = "127.0.0.1"
@@ -66,6 +68,7 @@ class Settings:
     body_timeout_s: float = 30.0
     idle_timeout_s: float = 60.0
     grace_s: int = 30
+    cache_dir: Path | None = None
 
     @property
     def threads_each(self) -> int:

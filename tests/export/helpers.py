@@ -11,6 +11,8 @@ from keras import tree
 import export
 from export import bundle
 from export.formats import module as find_format
+from export.manifest import read_specs
+from export.parity import load_reference
 from keras_seq.errors import UserError
 from keras_seq.signature import DIMENSIONS
 
@@ -20,6 +22,13 @@ LETTERS = {word: letter for letter, word in DIMENSIONS.items()}
 def parity_figures(manifest):
     """Returns the parity figures of a manifest by format and signature."""
     return {v["format"]: v["signatures"] for v in manifest["parity"]["variants"]}
+
+
+def read_reference(folder):
+    """Returns the random inputs that a bundle carries, and Keras's answers, by signature."""
+    manifest = bundle.read_manifest(folder)
+    with bundle.open_listed(folder, manifest, bundle.PARITY) as file:
+        return load_reference(file, read_specs(manifest))
 
 
 def downgrade(manifest):
@@ -49,7 +58,7 @@ def copy_with_schema_1(source, folder):
     shutil.copytree(source, folder)
     manifest = bundle.read_manifest(folder)
     old = downgrade(manifest)
-    old["sha256"] = bundle._own_sha256(old)
+    old["sha256"] = bundle.hash_manifest(old)
     (folder / "manifest.json").write_text(json.dumps(old), "utf-8")
     return manifest
 

@@ -94,10 +94,33 @@ def test_old_remains_are_removed_and_young_ones_kept(tmp_path):
     assert sorted(os.listdir(tmp_path)) == [".b.partial-young", "b"]
 
 
+MODEL = "tflite/model.tflite"
+TEXT = {"name": "text", "dtype": "uint8", "shape": ["B", "L"]}
+CONTENT = {
+    "task": "classify",
+    "backbone": "lstm",
+    "parameters": 5,
+    "labels": ["bad", "good"],
+    "tokenizer": "tokenizer.json",
+    "entry": {"signature": "classify_text", "interactive": ["classify_text"], "defaults": {}},
+    "limits": {"max_bytes": 20},
+    "dimensions": {"L": "max_bytes"},
+    "signatures": {
+        "classify_text": {
+            "inputs": [TEXT, {"name": "length", "dtype": "int32", "shape": ["B"]}],
+            "outputs": [{"name": "probabilities", "dtype": "float32", "shape": ["B", 2]}],
+        }
+    },
+    "variants": [
+        {"format": "tflite", "precision": "float32", "files": [MODEL], "sizes": {}, "bytes": 5}
+    ],
+}
+
+
 @pytest.fixture
 def whole(tmp_path):
     write(tmp_path, **{"tflite__model.tflite": "model", "tokenizer.json": "{}"})
-    bundle.write_manifest(tmp_path, {"task": "classify"})
+    bundle.write_manifest(tmp_path, CONTENT)
     return tmp_path
 
 
@@ -132,7 +155,10 @@ def test_no_bundle_damaged_manifest_other_version(whole, tmp_path):
         bundle.read_manifest(tmp_path / "nothing")
     path = whole / "manifest.json"
     content = path.read_text()
-    for damaged in (content[:50], "[]", "{}", "3", content.replace("classify", "classifx")):
+    deep = content.replace('"labels": [', '"labels": [' + "[" * 100_000, 1)
+    whole_lists = deep.replace('"bad"', '"bad"' + "]" * 100_000, 1)
+    texts = (content[:50], "[]", "{}", "3", content.replace("classify", "classifx"))
+    for damaged in (*texts, deep, whole_lists, content.replace("5,", "NaN,", 1), content + "x"):
         path.write_text(damaged)
         with pytest.raises(UserError, match="is damaged"):
             bundle.read_manifest(whole)

@@ -7,9 +7,7 @@ import pytest
 import export
 from benchmarks.gallery_models import GALLERY
 from export import formats
-from export.bundle import PARITY
-from export.parity import load_reference
-from tests.export.helpers import parity_figures
+from tests.export.helpers import parity_figures, read_reference
 
 STEPS, ROWS = 20, 2
 IN_THE_BROWSER = (
@@ -106,7 +104,7 @@ def test_the_bundle_answers_what_the_model_answers(exported):
 @pytest.mark.parametrize("exported", IN_THE_BROWSER, indirect=True)
 def test_a_sample_of_them_in_the_browser(exported, in_the_browser):
     _, folder, manifest = exported
-    inputs, expected = load_reference(folder / PARITY)
+    inputs, expected = read_reference(folder)
     fixed = manifest["signatures"]["predict"]["inputs"][0]["shape"][0]
     rows = fixed if isinstance(fixed, int) else 1
     given = {name: array[-rows:] for name, array in inputs["predict"].items()}

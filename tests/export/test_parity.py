@@ -63,6 +63,7 @@ def test_other_answer_is_counted():
 
 def test_reference_file(tmp_path):
     save_reference(tmp_path / "p.npz", {"run": {"x": X}}, {"run": outputs(X)})
-    inputs, expected = load_reference(tmp_path / "p.npz")
+    with (tmp_path / "p.npz").open("rb") as file:
+        inputs, expected = load_reference(file, {"run": SPEC})
     np.testing.assert_array_equal(inputs["run"]["x"], X)
     np.testing.assert_array_equal(expected["run"]["scores"], 2 * X)

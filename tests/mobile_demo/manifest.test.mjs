@@ -93,9 +93,10 @@ test('a letter of a shape is a limit by its name', () => {
 test('a format may come in several precisions, with the files of the interactive signatures', () => {
   const path = 'tflite/model.int8.tflite';
   const int8 = {format: 'tflite', precision: 'int8', files: [path], sizes: {}, bytes: 4};
-  const saved = {format: 'saved_model', precision: 'float32', files: [], sizes: {}, bytes: 0};
+  const graph = 'saved_model/saved_model.pb';
+  const saved = {format: 'saved_model', precision: 'float32', files: [graph], sizes: {}, bytes: 10};
   const manifest = readManifest(
-    {...schema2, variants: [saved, ...schema2.variants, int8], files: {...schema2.files, [path]: {...FILE, bytes: 4}}}, 'a',
+    {...schema2, variants: [saved, ...schema2.variants, int8], files: {...schema2.files, [graph]: FILE, [path]: {...FILE, bytes: 4}}}, 'a',
   );
   assert.deepEqual(
     runnableVariants(manifest).map(({engine, precision, files, bytes}) => [engine, precision, files.length, bytes]),
@@ -126,8 +127,46 @@ test('what is wrong with a manifest is named', () => {
     assert.equal(manifest === null ? refused(null) : refused(manifest), 'badManifest', JSON.stringify(manifest));
   }
   assert.equal(refused({...schema2, schema_version: 3}), 'otherSchema');
-  assert.equal(refused({...schema2, variants: [{...schema2.variants[0], format: 'saved_model', files: ['saved_model/a.pb']}]}), 'noFormat');
+  const saved = {...schema2.variants[0], format: 'saved_model', files: ['saved_model/a.pb']};
+  assert.equal(refused({...schema2, variants: [saved], files: {'saved_model/a.pb': FILE}}), 'noFormat');
   assert.throws(() => parseManifest('{"schema_version": 2, ', 'a'), {name: 'UserError'});
+});
+
+test('a manifest with any of its parts wrong is refused in a sentence, or is still right', () => {
+  const values = [null, true, -1, 1e300, 2 ** 53, '', '../../etc/x', '/etc/x', 'a\u001b[2Jb', 'a\u0000', [], {}, [[[]]], {__proto__x: 1}];
+  let refused = 0, right = 0;
+  const attempt = (manifest) => {
+    try {
+      const read = readManifest(manifest, 'a');
+      runnableVariants(read).forEach((variant) => variant.files.forEach((path) => assert.ok(path in read.files)));
+      right += 1;
+    } catch (error) {
+      assert.equal(error.name, 'UserError', JSON.stringify(manifest));
+      refused += 1;
+    }
+  };
+  for (const whole of [schema1, schema2]) {
+    const visit = (node) => {
+      for (const key of Object.keys(node)) {
+        const old = node[key];
+        for (const value of values) {
+          node[key] = value;
+          attempt(whole);
+        }
+        delete node[key];
+        if (!Array.isArray(node)) attempt(whole);
+        node[key] = old;
+        node['extra key'] = old;
+        attempt(whole);
+        delete node['extra key'];
+        if (typeof old === 'object' && old !== null) visit(old);
+      }
+    };
+    visit(whole);
+    assert.ok(readManifest(whole, 'a'));
+  }
+  assert.ok(refused > 1000 && right > 100, `${refused} ${right}`);
+  assert.throws(() => parseManifest(`{"schema_version": 2, "labels": ${'['.repeat(100_000)}${']'.repeat(100_000)}}`, 'a'), {name: 'UserError'});
 });
 
 test('a text is cut on the side that the manifest names, between characters', () => {

@@ -9,14 +9,17 @@ import numpy as np
 
 from export.formats import add_precision
 from export.formats.interrupt import Interrupt
+from export.formats.onnx.external import list_external
 from keras_seq.errors import UserError
 from keras_seq.signature import Signature
+from keras_seq.typing import Shapes
 
 FOLDER = "onnx"
 WEIGHTS = "weights.bin"
 STATIC = False
 RULES = True
 STRINGS = False
+RUNS_CODE = False
 PROVIDER = "ExecutionProvider"
 REMOTE = ("AzureExecutionProvider",)  # calls a service: no device of this machine
 PACKAGES = ("tf2onnx", "onnx", "onnxruntime")
@@ -43,13 +46,21 @@ def write(signatures: Sequence[Signature], folder: Path, sizes: dict[str, int]) 
     write_files(signatures, folder / FOLDER, sizes)
 
 
-def operators(folder: Path) -> Counter[str]:
-    """Counts the operators in the files, bodies of loops included."""
+def name_files(signatures: Collection[str], precision: str) -> list[str]:
+    """Returns the files that the signatures need."""
+    return [f"{FOLDER}/{add_precision(f'{name}.onnx', precision)}" for name in signatures]
+
+
+def operators(folder: Path, files: Collection[str] | None = None) -> Counter[str]:
+    """Counts the operators in the files, or in `files` alone, bodies of loops included."""
     import onnx
 
     from export.formats.onnx.links import graphs
 
-    models = [onnx.load(str(path)) for path in sorted((folder / FOLDER).glob("*.onnx"))]
+    paths = sorted((folder / FOLDER).glob("*.onnx"))
+    if files is not None:
+        paths = [folder / name for name in files if name.endswith(".onnx")]
+    models = [onnx.load(str(path), load_external_data=False) for path in paths]
     return Counter(
         node.op_type for model in models for graph in graphs(model.graph) for node in graph.node
     )
@@ -98,6 +109,7 @@ class Runner:
         threads: int | None,
         precision: str = "float32",
         device: str | None = None,
+        files: Collection[str] | None = None,
     ) -> None:
         import onnxruntime
 
@@ -108,6 +120,14 @@ class Runner:
         providers = _choose_providers(device or "cpu")
 
         def open_file(path: Path) -> Any:
+            # Without a list: what is in the folder itself.
+            listed = files or [f"{FOLDER}/{file.name}" for file in path.parent.iterdir()]
+            for name in sorted(list_external(path)):
+                if f"{FOLDER}/{name}" not in listed:
+                    raise UserError(
+                        f"{path} takes weights from {name!a}, which is not in the manifest's "
+                        "list of its files. Refused: export the model again."
+                    )
             session = onnxruntime.InferenceSession(str(path), options, providers=providers)
             if session.get_providers()[0] != providers[0][0]:
                 raise UserError(
@@ -120,7 +140,16 @@ class Runner:
         self._folder, self._precision = folder / FOLDER, precision
         self._sessions: dict[str, Any] = {}
 
-    def open(self, signature: str) -> Any:
+    def open(self, signature: str) -> tuple[Shapes, list[str]]:
+        """Returns a signature's inputs with their shapes, and the names of its outputs."""
+        session = self.session(signature)
+        shapes = {
+            tensor.name: [size if isinstance(size, int) else None for size in tensor.shape]
+            for tensor in session.get_inputs()
+        }
+        return shapes, [tensor.name for tensor in session.get_outputs()]
+
+    def session(self, signature: str) -> Any:
         """Returns the session of a signature."""
         if signature not in self._sessions:
             name = add_precision(f"{signature}.onnx", self._precision)
@@ -130,7 +159,7 @@ class Runner:
     def __call__(
         self, signature: str, inputs: dict[str, np.ndarray], interrupt: Interrupt | None = None
     ) -> dict[str, np.ndarray]:
-        session = self.open(signature)
+        session = self.session(signature)
         names = [output.name for output in session.get_outputs()]
         # tf2onnx leaves out an input that the model does not use.
         used = {tensor.name: inputs[tensor.name] for tensor in session.get_inputs()}

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from keras_seq.console import print_json
+from keras_seq.console import escape, print_json, print_text
 from keras_seq.errors import UserError
 from keras_seq.options import to_flag
 from keras_seq.tasks.generate.options import GenerationOptions
@@ -33,9 +33,9 @@ def predict(model: Any, prompts: list[str], options: GenerationOptions, as_json:
     else:
         for prompt in prompts:
             pieces = model.stream(prompt, **settings)
-            print(prompt, end="", flush=True)
+            print(escape(prompt), end="", flush=True)
             for piece in pieces:
-                print(piece, end="", flush=True)
+                print(escape(piece), end="", flush=True)
             print()
 
 
@@ -45,4 +45,4 @@ def _print_search(model: Any, prompts: list[str], options: dict[str, Any], as_js
         if as_json:
             print_json({"prompt": prompt, "hypotheses": [vars(h) for h in hypotheses]})
         else:
-            print(f"{prompt}{hypotheses[0].text}")
+            print_text(f"{prompt}{hypotheses[0].text}")

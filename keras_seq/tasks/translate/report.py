@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from keras_seq.console import print_json, print_status, print_table, shorten
+from keras_seq.console import print_json, print_status, print_table, print_text, shorten
 from keras_seq.errors import UserError
 from keras_seq.tasks.translate.attention_plot import plot_attention, require_plot_path
 from keras_seq.tasks.translate.options import TranslationOptions
@@ -44,7 +44,7 @@ def predict(model: Any, texts: list[str], options: TranslationOptions, as_json: 
             rows = [(f"{h.score:.4f}", h.text) for h in hypotheses[:shown]]
             print_table(("score", "translation"), rows, text)
         else:
-            print(best.text)
+            print_text(best.text)
         if not best.ended:
             print_status(f"This translation was cut: it had not ended. {shorten(best.text)}")
     if plot:

@@ -2,7 +2,7 @@
 import {unzip, type Unzipped} from 'fflate';
 
 import {UserError} from '../errors';
-import {MANIFEST, parseManifest, runnableVariants} from './manifest';
+import {MANIFEST, MAX_BYTES, parseManifest, runnableVariants} from './manifest';
 import type {Manifest} from './schema';
 
 export interface AddedBundle {
@@ -30,7 +30,9 @@ export async function readBundle(picked: File[], assertSupported: (manifest: Man
   if (roots.length > 1) throw new UserError('severalBundles', {name: label, count: roots.length});
   const name = root.split('/').at(-2) ?? label;
   const inRoot = new Map(contents.filter(([path]) => path.startsWith(root)).map(([path, blob]) => [path.slice(root.length), blob]));
-  const manifest = parseManifest(await inRoot.get(MANIFEST)!.text(), name);
+  const text = inRoot.get(MANIFEST)!;
+  if (text.size > MAX_BYTES) throw new UserError('badManifest', {name, place: `${text.size} B`});
+  const manifest = parseManifest(await text.text(), name);
   assertSupported(manifest, name);
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
   for (const path of runnableVariants(manifest).flatMap((variant) => variant.files)) {

@@ -17,8 +17,16 @@ const ENTRIES: Record<string, {signature: string; interactive: string[]; default
 type TensorSpec1 = Omit<TensorSpec, 'truncation_side'> & {keep?: string};
 type Tensors1 = Record<'inputs' | 'outputs', TensorSpec1[]>;
 
-/** Returns a manifest of schema 1 in schema 2; null if it lacks what it must have. */
+/** Returns a manifest of schema 1 in schema 2, still to be checked; null if it lacks what it must have. */
 export function upgradeManifest(content: Record<string, unknown>): Record<string, unknown> | null {
+  try {
+    return JSON.parse(JSON.stringify(upgrade(content))) as Record<string, unknown> | null; // Without what is undefined.
+  } catch {
+    return null; // A part is of another type.
+  }
+}
+
+function upgrade(content: Record<string, unknown>): Record<string, unknown> | null {
   const {task, formats, limits, signatures: tensors, ...rest} = content;
   if (![formats, limits, tensors].every(isObject) || !Object.values(formats as object).every(isObject)) return null;
   const letters = Object.entries(limits as Record<string, number>);

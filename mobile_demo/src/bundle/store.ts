@@ -131,7 +131,7 @@ export class Store {
 
   private async readFile(bundle: Bundle, path: string, onBytes: (done: number) => void): Promise<Bytes> {
     const expected = bundle.manifest.files[path];
-    if (!expected) throw new UserError('badManifest', {name: bundle.name});
+    if (!expected) throw new UserError('badManifest', {name: bundle.name, place: path});
     const cache = await caches.open(this.fileCache);
     const key = fileKey(bundle.manifest, path);
     const stored = await cache.match(key);

@@ -81,7 +81,7 @@ export const en = {
   copied: 'Copied.',
   language: 'Language',
 
-  badManifest: '{name} is damaged: its manifest.json is not a manifest. Export the bundle again.',
+  badManifest: '{name} is damaged: its manifest.json is wrong at {place}. Export the bundle again.',
   otherSchema: '{name} has the schema version {version}; this app reads versions up to {known}. Export the bundle again, or update the app.',
   noManifest: '{name} is not a bundle: it has no manifest.json. Make one with “python -m export”.',
   noFormat: '{name} has neither a TFLite nor an ONNX file. Export it with “--format tflite onnx”.',

@@ -83,7 +83,7 @@ export const zh: Record<Key, string> = {
   copied: '已复制。',
   language: '语言',
 
-  badManifest: '{name} 已损坏：manifest.json 无法读取。请重新导出模型包。',
+  badManifest: '{name} 已损坏：manifest.json 的 {place} 处有误。请重新导出模型包。',
   otherSchema: '{name} 的版本是 {version}，本应用读取到版本 {known}。请重新导出模型包，或更新本应用。',
   noManifest: '{name} 不是模型包：缺少 manifest.json。请用“python -m export”导出。',
   noFormat: '{name} 既没有 TFLite 文件也没有 ONNX 文件。请用“--format tflite onnx”导出。',

@@ -30,7 +30,7 @@ def test_texts_through_each_runtime_give_what_keras_gives(bundles, runs, reviews
     texts = [*reviews.held_out.texts[1000:1060], "", "\0", "好看 😀", "\ud800", "é" * 263 + "é"]
     texts += [b"a \xff\xfe film".decode("latin-1"), "\u2581 a", " " * 528, "x" * 528]
     model, _ = find_model(runs[backbone])
-    loaded = export.load(bundles[backbone], format)
+    loaded = export.load(bundles[backbone], format, trust=True)
     assert loaded.labels == ["negative", "positive"]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".* texts are too long")
@@ -47,7 +47,7 @@ def test_texts_through_each_runtime_give_what_keras_gives(bundles, runs, reviews
 @pytest.mark.parametrize("format", formats.NAMES)
 def test_of_a_long_text_the_beginning_is_read_and_a_warning_says_so(bundles, runs, format):
     """66 tokens are read of a text, and so 8 × 66 + 3 bytes: "é" has two, and is not cut in two."""
-    loaded = export.load(bundles["lstm"], format)
+    loaded = export.load(bundles["lstm"], format, trust=True)
     text = "x" + "é" * 400
     tokenizer = find_model(runs["lstm"])[0].tokenizer
     (read,) = tokenizer.decode_bytes([tokenizer.encode([text])[0][:66]])
@@ -70,7 +70,7 @@ def test_of_a_long_text_the_beginning_is_read_and_a_warning_says_so(bundles, run
 @pytest.mark.parametrize("backbone", BACKBONES)
 @pytest.mark.parametrize("format", formats.NAMES)
 def test_nothing_is_an_empty_text(bundles, backbone, format):
-    loaded = export.load(bundles[backbone], format)
+    loaded = export.load(bundles[backbone], format, trust=True)
     expected = loaded.classify_text([""])["probabilities"]
     for found in (
         loaded.classify(token_ids=np.zeros((1, 0), "int32")),
@@ -88,27 +88,29 @@ def test_bytes_that_are_no_text_are_read_as_they_are(bundles, runs):
     for row, ids in zip(token_ids, model.tokenizer.encode(texts), strict=True):
         row[: len(ids)] = ids
     for format in formats.NAMES:
-        found = export.load(bundles["lstm"], format).classify_text(texts)["probabilities"]
+        found = export.load(bundles["lstm"], format, trust=True).classify_text(texts)[
+            "probabilities"
+        ]
         np.testing.assert_allclose(found, model.predict(token_ids, verbose=0), atol=1e-5)
 
 
 def test_any_batch_and_length(bundles):
     """TFLite's shapes are fixed at B = 1, T = 66: rows are split and padded, others are not."""
     token_ids = np.random.default_rng(0).integers(1, 1000, (5, 20))
-    answers = [export.load(bundles["lstm"], name).classify(token_ids=token_ids) for name in
+    answers = [export.load(bundles["lstm"], name, trust=True).classify(token_ids=token_ids) for name in
                formats.NAMES]  # fmt: skip
     for answer in answers:
         assert answer["probabilities"].shape == (5, 2)
         np.testing.assert_allclose(answer["probabilities"], answers[0]["probabilities"], atol=1e-5)
     for name in formats.NAMES:
-        loaded = export.load(bundles["lstm"], name)
+        loaded = export.load(bundles["lstm"], name, trust=True)
         assert loaded.classify(token_ids=np.zeros((0, 7), int))["probabilities"].shape == (0, 2)
         assert loaded.classify_text([])["probabilities"].shape == (0, 2)
 
 
 @pytest.mark.parametrize("format", formats.NAMES)
 def test_wrong_calls_say_what_was_received(bundles, format):
-    loaded = export.load(bundles["lstm"], format)
+    loaded = export.load(bundles["lstm"], format, trust=True)
     with pytest.raises(
         UserError, match="classify: There is no input 'ids'. The input is token_ids"
     ):
@@ -164,7 +166,7 @@ def test_one_flipped_byte_is_refused(bundles, tmp_path, file):
     content[len(content) // 2] ^= 1
     (copy / file).write_bytes(content)
     with pytest.raises(UserError, match=file):
-        export.load(copy, file.split("/")[0])
+        export.load(copy, file.split("/")[0], trust=True)
     assert main(["check", str(copy)]) == 2
 
 
@@ -207,12 +209,14 @@ def test_a_format_in_two_precisions(served, tmp_path, capsys):
 
 @pytest.mark.parametrize("format", formats.NAMES)
 def test_a_device_is_chosen_by_name(bundles, format):
-    on_cpu = export.load(bundles["lstm"], format, device="cpu")
-    expected = export.load(bundles["lstm"], format).classify_text("fine")["probabilities"]
+    on_cpu = export.load(bundles["lstm"], format, trust=True, device="cpu")
+    expected = export.load(bundles["lstm"], format, trust=True).classify_text("fine")[
+        "probabilities"
+    ]
     np.testing.assert_array_equal(on_cpu.classify_text("fine")["probabilities"], expected)
     words = {"tflite": "onnx", "onnx": "devices .*cpu", "saved_model": "devices CPU:0"}[format]
     with pytest.raises(UserError, match=f"{words}.*"):
-        export.load(bundles["lstm"], format, device="abacus").classify_text("fine")
+        export.load(bundles["lstm"], format, trust=True, device="abacus").classify_text("fine")
 
 
 def test_a_device_other_than_the_cpu_asks_for_onnx_files(bundles, monkeypatch):

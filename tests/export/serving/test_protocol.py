@@ -8,8 +8,8 @@ import tritonclient.grpc
 import tritonclient.http
 
 import export
-from export.parity import load_reference
 from export.serving.wire import DATATYPES
+from tests.export.helpers import read_reference
 
 CLIENTS = {"http": tritonclient.http, "grpc": tritonclient.grpc}
 BUNDLES = ("mood", "bard", "en-de")
@@ -46,7 +46,7 @@ def asked(module, client, model, arrays, datatypes=None, **options):
 def test_every_signature_answers_as_a_loaded_bundle_does(client, served, name):
     module, client = client
     loaded = export.load(served / name, "onnx")
-    inputs, _ = load_reference(served / name / "parity.npz")
+    inputs, _ = read_reference(served / name)
     for signature, spec in loaded.signatures.items():
         shared = {tensor.name for tensor in spec.inputs if "B" not in tensor.shape}
         given = {
