@@ -147,7 +147,9 @@ def plain(tmp_path):
 def test_a_model_of_keras_is_bound_by_its_weights_too(tmp_path):
     path = plain(tmp_path)
     change = lambda c: c["config"]["layers"][1]["config"].update(units=10**10)  # noqa: E731
-    refuse(edit(path, tmp_path / "m.keras", change), "larger model than it holds", "the layer 'dense")
+    refuse(
+        edit(path, tmp_path / "m.keras", change), "larger model than it holds", "the layer 'dense"
+    )
     before = keras.layers.Layer.add_weight
     load_model(path)
     assert keras.layers.Layer.add_weight is before
