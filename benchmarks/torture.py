@@ -6,6 +6,8 @@
     python -m benchmarks.torture bundles                 every attack, some minutes
     python -m benchmarks.torture bundles --only S4 S6    some of them
     python -m benchmarks.torture bundles --mixed 1800    ordinary traffic at full load, for so long
+    python -m benchmarks.torture bundles --fuzz 10000    requests with parts of another kind
+    python -m benchmarks.torture bundles --beside        a small request beside large ones
 
 Peak is the most memory beyond that of the server at rest; a health check is asked for all the time
 from a process of its own, and the slowest answer counts; afterwards is memory a minute later. The
@@ -17,6 +19,7 @@ import asyncio
 import contextlib
 import json
 import multiprocessing
+import random
 import socket
 import subprocess
 import sys
@@ -28,6 +31,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import psutil
 
 from keras_seq.console import print_status, print_table
@@ -35,6 +39,7 @@ from keras_seq.console import print_status, print_table
 NAMES = ("shakespeare", "sentiment", "en-de")
 PAUSE_SECONDS = 0.02
 AFTER_SECONDS = 60
+BESIDE_SECONDS = 20
 INFER = "/v2/models/{}/infer"
 COMPLETIONS = "/openai/v1/completions"
 
@@ -377,9 +382,166 @@ def attack(bundles: Path, names: list[str], options: list[str]) -> int:
                 f"{status}, {seconds:.1f} s",
             )
         )
-    columns = ("attack", "statuses", "peak MB", "slowest health ms", "MB a minute later", "end")
+    columns = ("attack", "statuses", "peak MB", "slowest health ms", "MB after 60 s", "end")
     print_table(columns, rows, f"At rest {at_rest / 1e6:.0f} MB")
     return int(ended > 0)
+
+
+async def _post_until(url: str, path: str, body: bytes, end: float, found: Counter) -> list[float]:
+    """Sends a request again and again until a time; returns the seconds of each answer."""
+    seconds = []
+    timeout = aiohttp.ClientTimeout(120)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        while (start := time.perf_counter()) < end:
+            async with session.post(url + path, data=body) as response:
+                await response.read()
+            found[response.status] += 1
+            if response.status == 200:
+                seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+SENTENCE = "A man in a blue shirt is standing on a ladder."
+
+
+def list_kinds() -> dict[str, tuple[str, bytes, int]]:
+    """Returns the kinds of ordinary requests: path, body, and how many clients send it."""
+
+    def complete(**options: Any) -> bytes:
+        return json.dumps({"model": "shakespeare", "prompt": "To be", **options}).encode()
+
+    return {
+        "one short text": (INFER.format("sentiment"), texts("A fine film."), 8),
+        "256 texts": (INFER.format("sentiment"), texts(*[SENTENCE] * 256), 1),
+        "one translation": (INFER.format("en-de"), texts(SENTENCE), 4),
+        "256 translations": (INFER.format("en-de"), texts(*[SENTENCE] * 256), 1),
+        "a completion": (COMPLETIONS, complete(), 16),
+        "a stream": (COMPLETIONS, complete(stream=True), 16),
+        "states of 8 texts": (INFER.format("shakespeare.prefill_text"), texts(*["To be"] * 8), 2),
+    }
+
+
+def mix(bundles: Path, seconds: float, options: list[str]) -> int:
+    """Prints the most memory under ordinary traffic at full load, beside what `deploy` asks for."""
+    from export import bundle
+    from export.deployment.kserve import Service, inference_service
+
+    server = Server(bundles, options)
+    at_rest, found, counts = server.memory(), {}, Counter()
+
+    async def ask() -> None:
+        end = time.perf_counter() + seconds
+        await asyncio.gather(
+            *(
+                _post_until(server.url, path, body, end, counts)
+                for path, body, clients in list_kinds().values()
+                for _ in range(clients)
+            )
+        )
+
+    with watching(server, found):
+        asyncio.run(ask())
+    alive = server.process.poll() is None
+    server.stop()
+    needed = 0
+    for name in NAMES:
+        service = inference_service(Service(name, "image"), bundle.read_manifest(bundles / name))
+        container = service["spec"]["predictor"]["containers"][0]
+        needed = max(needed, int(container["resources"]["limits"]["memory"].rstrip("M")))
+    rows = [
+        ("at rest, MB", f"{at_rest / 1e6:.0f}"),
+        ("peak, MB", f"{found['peak'] / 1e6:.0f}"),
+        ("what deploy asks for, for one of the bundles, MB", str(needed)),
+        ("slowest health check, ms", f"{1000 * found['health']:.0f}"),
+        ("answers", ", ".join(f"{n:,} × {status}" for status, n in counts.items())),
+        ("the process", "stays up" if alive else "ended"),
+    ]
+    print_table(("", ""), rows, f"{seconds:.0f} s of mixed traffic")
+    return int(not alive)
+
+
+def measure_beside(bundles: Path, options: list[str]) -> int:
+    """Prints how long one short text takes alone and beside large requests of other models."""
+    kinds = list_kinds()
+    path, body, _ = kinds["one short text"]
+    rows = []
+    for name, clients in (("", 0), ("a completion", 32), ("256 translations", 2)):
+        server = Server(bundles, options)
+        large = [kinds[name][:2]] * clients if clients else []
+        seconds = sorted(asyncio.run(_ask_beside(server.url, (path, body), large)))
+        server.stop()
+        p50, p95 = (1000 * seconds[int(len(seconds) * share)] for share in (0.5, 0.95))
+        rows.append((f"{clients} × {name}" if clients else "alone", f"{p50:.1f}", f"{p95:.1f}"))
+    print_table(("beside", "p50 ms", "p95 ms"), rows)
+    return 0
+
+
+async def _ask_beside(
+    url: str, small: tuple[str, bytes], large: list[tuple[str, bytes]]
+) -> list[float]:
+    """Returns the seconds of each answer to a small request beside clients that send large ones."""
+    end = time.perf_counter() + BESIDE_SECONDS
+    others = [asyncio.create_task(_post_until(url, *one, end, Counter())) for one in large]
+    await asyncio.sleep(2.0)
+    found = await _post_until(url, *small, end, Counter())
+    await asyncio.gather(*others)
+    return found
+
+
+VALUES: list[Any] = [
+    None, True, False, 0, -1, 1, 1.5, 2**31, 2**63, -(2**63), 1e308, "", "a", "\u0000", [], [[]],
+    {}, {"a": 1}, ["a", 1, None], [[1], [2, 3]], "BYTES", "FP32", "INT32", [0], [1], [-1], [2**40],
+]  # fmt: skip
+
+
+def change(value: Any, draw: random.Random) -> Any:
+    """Returns a JSON value with one part replaced, left out or doubled."""
+    if not value or not isinstance(value, dict | list) or draw.random() < 0.1:
+        return draw.choice(VALUES)
+    key = draw.choice(list(value) if isinstance(value, dict) else range(len(value)))
+    changed = dict(value) if isinstance(value, dict) else list(value)
+    chance = draw.random()
+    if chance < 0.1:
+        del changed[key]
+    elif chance < 0.2:
+        if isinstance(changed, dict):
+            changed[str(draw.choice(VALUES))] = changed[key]
+        else:
+            changed.append(changed[key])
+    else:
+        changed[key] = change(value[key], draw)
+    return changed
+
+
+def fuzz(bundles: Path, count: int, options: list[str]) -> int:
+    """Sends requests with parts of another kind; prints the statuses, and each that is a fault."""
+    draw = random.Random(0)
+    server = Server(bundles, options)
+    paths = [(path, json.loads(body)) for path, body, _ in list_kinds().values()]
+    paths.append((INFER.format("shakespeare.prefill"), json.loads(prefill(2))))
+    statuses: Counter = Counter()
+    for _ in range(count):
+        path, request = draw.choice(paths)
+        if "prompt" in request:
+            request = {**request, "max_tokens": 2, "stop": ["a"], "temperature": 0.5, "n": 1}
+        else:
+            request = {**request, "parameters": {"seed": 1}, "outputs": None, "id": "a"}
+        for _ in range(draw.randint(1, 2)):
+            request = change(request, draw)
+        body = json.dumps(request).encode()
+        if draw.random() < 0.1:
+            place = draw.randrange(len(body))
+            body = body[:place] + bytes([draw.randrange(256)]) + body[place + 1 :]
+        status, _ = server.send(path, body)
+        statuses[status] += 1
+        if status == 0 or status >= 500:
+            print(f"{status} {path} {body[:500]!r}", flush=True)
+        if server.process.poll() is not None:
+            print("The server has ended.")
+            return 1
+    server.stop()
+    print(", ".join(f"{n:,} × {status}" for status, n in sorted(statuses.items())))
+    return int(any(status == 0 or status >= 500 for status in statuses))
 
 
 SMALL = json.dumps({"model": "shakespeare", "prompt": "To be", "max_tokens": 9}).encode()
@@ -394,9 +556,19 @@ def main() -> int:
     )
     parser.add_argument("bundles", metavar="FOLDER", type=Path, help="folder of the three bundles")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="attacks by name")
+    parser.add_argument("--mixed", type=float, metavar="S", help="seconds of ordinary traffic")
+    parser.add_argument("--fuzz", type=int, metavar="N", help="requests with parts of another kind")
+    parser.add_argument("--beside", action="store_true", help="a small request beside large ones")
     split = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     arguments = parser.parse_args(sys.argv[1:split])
-    return attack(arguments.bundles, arguments.only, sys.argv[split + 1 :])
+    options = sys.argv[split + 1 :]
+    if arguments.mixed:
+        return mix(arguments.bundles, arguments.mixed, options)
+    if arguments.fuzz:
+        return fuzz(arguments.bundles, arguments.fuzz, options)
+    if arguments.beside:
+        return measure_beside(arguments.bundles, options)
+    return attack(arguments.bundles, arguments.only, options)
 
 
 if __name__ == "__main__":
