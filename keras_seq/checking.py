@@ -127,15 +127,16 @@ def require_types(values: Mapping[str, Any], kinds: Mapping[str, Any]) -> None:
 
 def require_type(name: str, value: Any, kind: Any) -> None:
     """Raises ArgumentError if a value is not of an annotated type."""
-    if not _is_instance(value, kind):
-        raise ArgumentError(f"{name} is {_name_type(kind)}. Received: {describe(value)}")
+    if not is_instance(value, kind):
+        raise ArgumentError(f"{name} is {describe_kind(kind)}. Received: {describe(value)}")
 
 
-def _is_instance(value: Any, kind: Any) -> bool:
+def is_instance(value: Any, kind: Any) -> bool:
+    """Returns whether a value is of an annotated type; of containers, only the container."""
     if kind is Any:  # a class since Python 3.11
         return True
-    if _is_union(kind):
-        return any(_is_instance(value, part) for part in typing.get_args(kind))
+    if is_union(kind):
+        return any(is_instance(value, part) for part in typing.get_args(kind))
     kind = typing.get_origin(kind) or kind
     if kind is Callable:
         return callable(value)
@@ -146,14 +147,15 @@ def _is_instance(value: Any, kind: Any) -> bool:
     return isinstance(value, ACCEPTED.get(kind, kind)) if isinstance(kind, type) else True
 
 
-def _name_type(kind: Any) -> str:
+def describe_kind(kind: Any) -> str:
     """Returns an annotation in words: "a path or a string"."""
-    if _is_union(kind):
+    if is_union(kind):
         parts = [part for part in typing.get_args(kind) if part is not types.NoneType]
-        return " or ".join(dict.fromkeys(map(_name_type, parts)))
+        return " or ".join(dict.fromkeys(map(describe_kind, parts)))
     kind = typing.get_origin(kind) or kind
     return WORDS.get(kind) or f"a {getattr(kind, '__name__', kind)}"
 
 
-def _is_union(kind: Any) -> bool:
+def is_union(kind: Any) -> bool:
+    """Returns whether an annotation is of several types."""
     return typing.get_origin(kind) in (typing.Union, types.UnionType)

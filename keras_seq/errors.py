@@ -3,7 +3,7 @@
 import contextlib
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -97,24 +97,49 @@ class OutOfMemoryError(UserError):
     """There is too little memory. End the process: its state may be inconsistent."""
 
 
-def describe(value: Any) -> str:
-    """Returns a value in a few words, for what a message says it received."""
+SHOWN_NAMES = 20  # in a list of names
+SHOWN_CHARACTERS = 40  # of a value
+SHOWN_DEPTH = 3  # of a list in a list
+
+
+def describe(value: Any, depth: int = SHOWN_DEPTH) -> str:
+    """Returns a value in a few words, for what a message says it received.
+
+    Args:
+        value: The value, of any kind and size.
+        depth: How many lists in lists are described.
+    """
     if value is None:
         return "None"
     columns = getattr(value, "columns", None)
     if columns is not None:
-        return f"a table with the columns {', '.join(map(str, columns))}"
+        return f"a table with the columns {', '.join(map(str, [*columns][:SHOWN_NAMES]))}"
     if hasattr(value, "shape") and hasattr(value, "dtype") and len(value.shape):
         return f"{type(value).__name__} {value.dtype} {list(value.shape)}"
     kind = type(value).__name__
     if isinstance(value, (list, tuple, set, dict)):
         if not value:
             return f"an empty {kind}"
+        if not depth:
+            return f"a {kind}"
         first = next(iter(value))
-        return f"a {kind} of {len(value)}, the first one {describe(first)}"
-    text = repr(value) if isinstance(value, (str, bytes)) else str(value)
-    text = text if len(text) <= 40 else f"{text[:40]}…"
+        return f"a {kind} of {len(value)}, the first one {describe(first, depth - 1)}"
+    try:
+        # Not all of a long text: a character more shows that it is cut.
+        is_text = isinstance(value, (str, bytes))
+        text = repr(value[: SHOWN_CHARACTERS + 1]) if is_text else str(value)
+    except Exception:  # A number of many digits has no decimal form, and a class may have none.
+        return f"a {kind}"
+    text = text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
     return f"{text} ({kind})"
+
+
+def list_names(names: Iterable[Any]) -> str:
+    """Returns names in quotation marks, with commas between; of many, the first ones."""
+    every = [*names]
+    shown = [describe(name).rpartition(" (")[0] for name in every[:SHOWN_NAMES]]
+    more = len(every) - len(shown)
+    return ", ".join(shown) + (f" and {more:,} more" if more else "")
 
 
 # Lines in which TensorFlow says where in Python and in its graph an error was raised.

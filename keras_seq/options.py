@@ -6,6 +6,7 @@ data: imports nothing heavy.
 
 import dataclasses
 import inspect
+import numbers
 import os
 import types
 import typing
@@ -13,7 +14,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Self
 
 from keras_seq.checking import require_type
-from keras_seq.errors import UserError
+from keras_seq.errors import UserError, describe
+
+LARGEST_NUMBER = 2**63 - 1
 
 
 def option(
@@ -97,6 +100,7 @@ class Options:
                 value = os.fspath(value)
                 object.__setattr__(self, field.name, value)
             require_type(field.name, value, field.type)
+            _require_finite(field.name, value)
             if choices and value not in choices:
                 raise UserError(f"{field.name} is one of {', '.join(choices)}. Received: {value}")
             if check and not check[1](value):
@@ -112,6 +116,11 @@ class Options:
         """Returns the options in `values`, under today's or earlier names; others are ignored."""
         names = option_names(cls)
         return cls(**{names[name]: value for name, value in values.items() if name in names})
+
+
+def _require_finite(name: str, value: Any) -> None:
+    if isinstance(value, numbers.Real) and not abs(value) <= LARGEST_NUMBER:
+        raise UserError(f"{name} is a number of ordinary size. Received: {describe(value)}")
 
 
 def _fields(kind: type) -> dict[str, dataclasses.Field]:

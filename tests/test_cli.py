@@ -234,8 +234,10 @@ def test_bad_models(runs, tmp_path, capsys):
         fails(capsys, ["evaluate", path], path, word)
         fails(capsys, [path, "--output", tmp_path / "b"], path, word, run=export_main)
     assert not (tmp_path / "b").exists()
-    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "config.json").write_text('{"task": "classify", "data": {}, "settings": {}}')
     fails(capsys, ["predict", tmp_path, "text"], "did not finish an epoch")
+    (tmp_path / "config.json").write_text("{}")
+    fails(capsys, ["predict", tmp_path, "text"], "config.json is damaged: task is no str")
 
 
 def test_bad_bundles(runs, tmp_path, capsys):

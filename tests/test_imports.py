@@ -81,7 +81,7 @@ def test_a_command_begins_without_what_it_does_not_need():
 # From the ground up. A module imports floors below its own, and its own folder.
 FLOORS = [
     {"keras_seq.errors", "keras_seq.uniforms", "keras_seq.typing"},
-    {"keras_seq.checking", "keras_seq.installation", "keras_seq.messages"},
+    {"keras_seq.checking", "keras_seq.files", "keras_seq.installation", "keras_seq.messages"},
     {"keras_seq._lazy"},
     {"keras_seq.signature", "keras_seq.console", "keras_seq.options"},
     {"keras_seq.compiling", "keras_seq.lookup", "keras_seq.presets", "keras_seq.arguments"},

@@ -9,6 +9,7 @@ from urllib.error import HTTPError, URLError
 
 from keras_seq.console import print_table, show_progress
 from keras_seq.errors import UserError
+from keras_seq.files import read_utf8
 from keras_seq.installation import MissingPackageError
 
 DESCRIPTION = """\
@@ -132,10 +133,7 @@ def _refuse_without_texts(model: str, metadata: dict[str, Any]) -> None:
 def _texts(path: Path | None) -> list[str]:
     if path is None:
         return list(TEXTS)
-    texts = [line for line in path.read_text("utf-8").splitlines() if line.strip()]
-    if not texts:
-        raise UserError(f"{path} has no text. Write one on each line.")
-    return texts
+    return [line for line in read_utf8(path).splitlines() if line.strip()]
 
 
 def _body(text: str) -> bytes:

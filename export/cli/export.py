@@ -11,6 +11,7 @@ from keras_seq import __version__, presets
 from keras_seq.arguments import add_options, read_options
 from keras_seq.console import import_quietly, print_status
 from keras_seq.errors import UserError
+from keras_seq.files import refuse_stream
 from keras_seq.tasks import all_tasks
 from keras_seq.tasks.loading.options import add_loading_options, make_loader, weights_path
 
@@ -117,6 +118,8 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.model:
+        refuse_stream(arguments.model)
     # Formats are written with TensorFlow, whatever backend the model was trained with.
     os.environ["KERAS_BACKEND"] = "tensorflow"
     import_quietly("keras_seq.tasks.loading.load")
@@ -199,17 +202,16 @@ def _load_sample(path: str | None) -> dict[str, Any] | None:
     Raises:
         UserError: If it cannot be read.
     """
-    import numpy as np
+    from keras_seq.data.arrays import read_arrays
 
     if path is None:
         return None
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            sample = {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+        sample = read_arrays(path)
+    except UserError as error:
         raise UserError(
-            f"{path} cannot be read as a sample: {error} Make one with numpy.savez(path, "
-            "NAME=array for each input)."
+            f"The sample can't be used: {error} Make one with numpy.savez(path, NAME=array for "
+            "each input)."
         ) from error
     if not sample or any(array.ndim == 0 or len(array) == 0 for array in sample.values()):
         raise UserError(f"{path} has no rows. Each array of a sample needs at least one.")

@@ -14,6 +14,7 @@ from keras_seq.typing import Arrays
 
 # Largest allowed ratio of padded to real bytes in a batch: a text costs as much as the longest.
 MAX_PADDING_RATIO = 1.25
+FADING = 0.9  # of what is known of earlier runs, at each run
 SHORT_BYTES = 256  # Up to so many bytes a text costs about the same.
 
 
@@ -203,7 +204,9 @@ class Batcher:
 
     def _learn(self, rows: int, width: int, seconds: float) -> None:
         size = _measure(rows, width)
-        self._seconds[size] = 0.8 * self._seconds.get(size, seconds) + 0.2 * seconds
+        # Nearly the longest of late: what a call writes, and so how long it takes, may vary much.
+        faded = FADING * self._seconds.get(size, seconds) + (1 - FADING) * seconds
+        self._seconds[size] = max(seconds, faded)
 
     def _refuse_late(self, request: _Request) -> None:
         request.fail(
@@ -219,8 +222,8 @@ class Batcher:
         try:
             parts = [(request.arrays, first, last) for request, first, last in run.parts]
             context = run.parts[0][0].context
-            outputs = await loop.run_in_executor(
-                self._workers.executor, self._run, context, parts, run.interrupt
+            outputs, used = await loop.run_in_executor(
+                self._workers.executor, self._time, context, parts, run.interrupt
             )
         except Exception as error:
             for request, _, _ in run.parts:
@@ -229,7 +232,7 @@ class Batcher:
         finally:
             self._workers.release(slot)
         seconds = time.monotonic() - start
-        self._learn(run.rows, max(request.width for request, _, _ in run.parts), seconds)
+        self._learn(run.rows, max(request.width for request, _, _ in run.parts), used)
         waited = [start - request.since for request, first, _ in run.parts if first == 0]
         self._observe(run.rows, waited, seconds)
         for (request, _, _), output in zip(run.parts, outputs, strict=True):
@@ -242,6 +245,16 @@ class Batcher:
             else:  # Others have their turn before its next part.
                 self._queue.append(request)
                 self._arrived.set()
+
+    def _time(
+        self, context: Any, parts: Sequence[tuple[Arrays, int, int]], interrupt: Interrupt
+    ) -> tuple[list[Arrays], float]:
+        """Returns the outputs of a run, and the seconds of a core that its thread used.
+
+        The time on the clock would grow with all else that runs.
+        """
+        start = time.thread_time()
+        return self._run(context, parts, interrupt), time.thread_time() - start
 
 
 def _measure(rows: int, width: int) -> int:

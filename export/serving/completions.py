@@ -24,7 +24,8 @@ from keras_seq.tasks.generate.answers import Continuation
 from keras_seq.uniforms import random_uniforms
 
 PATH = "/openai/v1/completions"
-TOKENS_PER_PART = 8  # A call of the runtime costs more than a token.
+TOKENS_PER_PART = 8  # of a stream: a call of the runtime costs more than a token
+TOKENS_PER_LONG_PART = 32  # of a text that is answered as a whole
 SAMPLING = ("temperature", "top_k", "top_p", "repetition_penalty")
 
 
@@ -192,7 +193,7 @@ class Writer:
     async def choice(self, i: int) -> dict[str, Any]:
         """Returns the whole continuation of a prompt."""
         whole, reason = "", "length"
-        async for text, why in self.pieces(i, self._max_tokens):
+        async for text, why in self.pieces(i, TOKENS_PER_LONG_PART):
             whole, reason = whole + text, why or reason
         return {"index": i, "text": whole, "logprobs": None, "finish_reason": reason}
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from keras_seq.console import import_quietly, print_status
 from keras_seq.errors import UserError
+from keras_seq.files import refuse_stream
 from keras_seq.tasks.loading.options import add_loading_options, make_loader, weights_path
 
 DESCRIPTION = """\
@@ -41,6 +42,8 @@ def add(commands: Any) -> None:
 
 
 def _convert(arguments: argparse.Namespace) -> int:
+    if arguments.model:
+        refuse_stream(arguments.model)
     output = Path(arguments.output)
     if output.suffix != ".keras":
         raise UserError(f"A file of Keras 3 ends in .keras. Received: {output}")

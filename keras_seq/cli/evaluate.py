@@ -8,7 +8,9 @@ from typing import Any
 from keras_seq.arguments import add_options, read_options
 from keras_seq.console import import_quietly
 from keras_seq.errors import UserError
-from keras_seq.tasks import all_tasks, get_task
+from keras_seq.files import refuse_stream
+from keras_seq.tasks import all_tasks
+from keras_seq.tasks.registry import find_task
 
 
 def add(commands: Any) -> None:
@@ -46,6 +48,7 @@ def _evaluation_options(task: Any) -> type:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
+    refuse_stream(arguments.model)
     import_quietly("keras_seq.tasks.loading.load")
     from keras_seq.tasks.evaluation import evaluate_run
     from keras_seq.tasks.loading import find_model
@@ -53,7 +56,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     model, run = find_model(arguments.model)
     if not arguments.name_or_path and run is None:
         raise UserError(f"{arguments.model} does not say on what to evaluate it: name --data.")
-    task = get_task(model.task)
+    task = find_task(model, arguments.model)
     source = None
     if arguments.name_or_path:
         source = task.data(**read_options(arguments, task.data))

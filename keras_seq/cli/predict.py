@@ -8,9 +8,13 @@ from typing import Any
 from keras_seq.arguments import add_options, read_options
 from keras_seq.console import import_quietly
 from keras_seq.errors import UserError
+from keras_seq.files import LONGEST_ROW, refuse_stream
 from keras_seq.options import to_flag
-from keras_seq.tasks import all_tasks, get_task
+from keras_seq.tasks import all_tasks
+from keras_seq.tasks.registry import find_task
 from keras_seq.text.utf8 import to_bytes
+
+LARGEST_INPUT = 2**29  # bytes of standard input
 
 
 def add(commands: Any) -> None:
@@ -40,7 +44,30 @@ def add(commands: Any) -> None:
     predict.set_defaults(command=_predict)
 
 
+def _read_input() -> list[str]:
+    """Returns the lines of standard input.
+
+    Raises:
+        UserError: If one of them, or all together, are too long.
+    """
+    content = sys.stdin.buffer.read(LARGEST_INPUT + 1)
+    if len(content) > LARGEST_INPUT:
+        raise UserError(
+            f"Standard input has more than {LARGEST_INPUT:,} bytes. Give a part of it at a time."
+        )
+    lines = io.StringIO(content.decode("utf-8-sig", "surrogateescape"))
+    texts = [line.rstrip("\r\n") for line in lines]
+    for number, text in enumerate(texts, 1):
+        if len(text) > LONGEST_ROW:
+            raise UserError(
+                f"Standard input, line {number}: it has more than {LONGEST_ROW:,} characters. Each "
+                "line is a text: cut it into several."
+            )
+    return texts
+
+
 def _predict(arguments: argparse.Namespace) -> int:
+    refuse_stream(arguments.model)
     kinds = [task.prediction for task in all_tasks() if task.prediction is not None]
     options = {
         name: value for kind in kinds for name, value in read_options(arguments, kind).items()
@@ -48,8 +75,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     extra = (kind.from_mapping(options).extra_texts() for kind in kinds)
     texts = [*next((texts for texts in extra if texts), []), *arguments.texts]
     if not texts:
-        lines = io.StringIO(sys.stdin.buffer.read().decode("utf-8-sig", "surrogateescape"))
-        texts = [line.rstrip("\r\n") for line in lines]
+        texts = _read_input()
     # A byte that is not UTF-8 is read as "?", and shown so.
     texts = [to_bytes(text).decode("utf-8") for text in texts]
     if not texts:
@@ -58,7 +84,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     from keras_seq.tasks.loading import find_model
 
     model, _ = find_model(arguments.model)
-    task = get_task(model.task)
+    task = find_task(model, arguments.model)
     if task.prediction is None:
         next_steps = task.next_steps.format(run=arguments.model, name=arguments.model)
         raise UserError(

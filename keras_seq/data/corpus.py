@@ -2,11 +2,14 @@
 
 import dataclasses
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from keras_seq.errors import UserError
+
+WHOLE_NUMBER = re.compile(r"-?\d{1,40}")
 
 
 @dataclass(frozen=True, repr=False)
@@ -82,8 +85,8 @@ class LabelledTexts(Examples):
     def classes(self) -> tuple[str, ...]:
         """Returns the labels that occur, sorted; as numbers where all are whole numbers."""
         labels = set(self.labels)
-        if all(label.lstrip("-").isdecimal() for label in labels):
-            return tuple(sorted(labels, key=int))
+        if all(WHOLE_NUMBER.fullmatch(label) for label in labels):
+            return tuple(sorted(labels, key=lambda label: (int(label), label)))
         return tuple(sorted(labels))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keras_seq.errors import UserError
+from keras_seq.files import LARGEST_FILE, read_bytes
 
 VARIABLE = "KERAS_SEQ_DATA"
 
@@ -41,7 +42,7 @@ def locate(file: RemoteFile, data_dir: str | Path | None = None) -> Path:
     for folder in (*folders, cache):
         path = folder / file.path
         if path.is_file():
-            return _verify_content(path, path.read_bytes(), file)
+            return _verify_content(path, read_bytes(path), file)
     searched = ", ".join(str(folder / file.path) for folder in (*folders, cache))
     missing = f"{file.path} is not on this machine (searched: {searched})"
     remedy = f"Put the file into a folder and name that with --data-dir or {VARIABLE}."
@@ -49,7 +50,7 @@ def locate(file: RemoteFile, data_dir: str | Path | None = None) -> Path:
         raise UserError(f"{missing} and has no download. {remedy}")
     try:
         with urllib.request.urlopen(file.url, timeout=60) as response:
-            content = response.read()
+            content = response.read(LARGEST_FILE)
     except (urllib.error.URLError, OSError) as error:
         raise UserError(
             f"{missing} and {file.url} cannot be downloaded: {error}. {remedy}"

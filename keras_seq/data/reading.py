@@ -2,16 +2,18 @@
 
 import csv
 import io
-import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from keras_seq.data.corpus import LabelledTexts
-from keras_seq.errors import UserError
+from keras_seq.data.labels import describe_fault
+from keras_seq.errors import UserError, describe, list_names
+from keras_seq.files import LONGEST_ROW, parse_json, read_utf8
+from keras_seq.text.utf8 import replace_surrogates
 
 FORMATS = {".csv": ",", ".tsv": "\t", ".jsonl": None}
-LONGEST_FIELD = 2**31 - 1
 _OPTIONS = ("--text-column", "--label-column")
 
 
@@ -26,16 +28,22 @@ def read_labelled_texts(
         label_column: Name of the column with the label: any text or number.
 
     Raises:
-        UserError: If the file is missing, empty, not UTF-8, lacks a column or a label, or has one
-            class only.
+        UserError: If the file is missing, empty, not UTF-8, lacks a column or a label, has one
+            class only, or a row of more than `LONGEST_ROW` characters.
     """
     path = Path(path)
     texts, labels = [], []
     for line, (text, label) in _columns(path, (text_column, label_column), _OPTIONS):
-        label = label.strip()
+        text, label = replace_surrogates(text), label.strip()
         if not label:
             raise UserError(
                 f"{path}, line {line}: the label is empty. Give it one or drop the row."
+            )
+        fault = describe_fault(label)
+        if fault:
+            raise UserError(
+                f"{path}, line {line}: the label {describe(label)} {fault}. Correct it, or name "
+                "the column of the labels: --label-column"
             )
         texts.append(text)
         labels.append(label)
@@ -73,7 +81,7 @@ def read_columns(
         UserError: If the file is missing, empty, not UTF-8 or lacks a column.
     """
     rows = [row for _, row in _columns(Path(path), columns, options)]
-    return [[row[i] for row in rows] for i in range(len(columns))]
+    return [[replace_surrogates(row[i]) for row in rows] for i in range(len(columns))]
 
 
 def _columns(
@@ -89,10 +97,11 @@ def _columns(
         if any(row.get(None) or ()):
             raise UserError(
                 f"{path}, line {line}: the row has more cells than there are columns, such as "
-                f"{row[None][0]!r}. Put a cell with a separator in it between quotation marks."
+                f"{describe(row[None][0])}. Put a cell with a separator in it between quotation "
+                "marks."
             )
         for column in columns:
-            if column in row and row[column] is None:
+            if column in row and _is_missing(row[column]):
                 raise UserError(
                     f"{path}, line {line}: there is nothing in the column {column!r}. Complete the "
                     "row or drop it."
@@ -100,40 +109,20 @@ def _columns(
             if column not in row:
                 raise UserError(
                     f"{path}, line {line}: there is no column {column!r}. It has: "
-                    f"{', '.join(repr(name) for name in row if name is not None)}. Name yours with "
+                    f"{list_names(name for name in row if name is not None)}. Name yours with "
                     f"{' and '.join(options)}."
                 )
             if isinstance(row[column], list | dict):
                 raise UserError(
-                    f"{path}, line {line}: the column {column!r} holds "
-                    f"{json.dumps(row[column])[:60]}, which is not a text. Give each row one text "
-                    "or number there."
+                    f"{path}, line {line}: the column {column!r} holds {describe(row[column])}, "
+                    "which is not a text. Give each row one text or number there."
                 )
         yield line, [str(row[column]) for column in columns]
 
 
-def read_utf8(path: Path) -> str:
-    """Reads a file in UTF-8.
-
-    Raises:
-        UserError: If there is none, it is empty, or it is not UTF-8.
-    """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist. Give a file, or the name of a data set.") from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
-    if not content.strip():
-        raise UserError(f"{path} is empty.")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise UserError(
-            f"{path}, line {line}: byte 0x{error.object[error.start]:02x} is not UTF-8. "
-            "Convert the file, for example: iconv -f latin1 -t utf-8 IN > OUT"
-        ) from error
+def _is_missing(value: Any) -> bool:
+    """Returns whether a cell holds nothing; NaN is what tables have there."""
+    return value is None or (isinstance(value, float) and not math.isfinite(value))
 
 
 def _rows(
@@ -143,16 +132,80 @@ def _rows(
     if delimiter is None:
         yield from _json_rows(path, content, columns)
         return
-    csv.field_size_limit(LONGEST_FIELD)
+    csv.field_size_limit(LONGEST_ROW)
     quoted = delimiter != "\t" or _is_quoted(content)
     quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-    lines = io.StringIO(content, newline="")
+    lines = _Lines(path, content)
     reader = csv.DictReader(lines, delimiter=delimiter, quoting=quoting)
     try:
-        for row in reader:
+        lines.begin_row()
+        header = reader.fieldnames or ()
+        for column in columns:
+            if header.count(column) > 1:
+                raise UserError(
+                    f"{path}, line {reader.line_num}: there are {header.count(column)} columns "
+                    f"{column!r}. Rename all but one."
+                )
+        while True:
+            lines.begin_row()
+            row = next(reader, None)
+            if row is None:
+                return
             yield reader.line_num, row
     except csv.Error as error:
         raise UserError(f"{path}, line {reader.line_num}: {error}.") from error
+
+
+class _Lines:
+    """The lines of a table, of which a row in quotation marks may take several.
+
+    Args:
+        path: The file, for error messages.
+        content: What is in it.
+    """
+
+    def __init__(self, path: Path, content: str) -> None:
+        self._path = path
+        self._lines = io.StringIO(content, newline="")
+        self._line = 0
+        self.begin_row()
+
+    def begin_row(self) -> None:
+        """The next line is the first one of a row."""
+        self._first, self._size = self._line + 1, 0
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        """Returns the next line.
+
+        Raises:
+            UserError: If the row is too long, or ends with the file inside quotation marks.
+        """
+        line = self._lines.readline(LONGEST_ROW + 1)
+        if not line and self._size:
+            raise UserError(
+                f"{self._path}, line {self._first}: a quotation mark is opened in this row and "
+                "never closed. Close it, or write a quotation mark in a text twice."
+            )
+        if not line:
+            raise StopIteration
+        # Of a blank line the reader makes no row: it asks for the next one.
+        if self._size or line.strip("\r\n"):
+            self._first = self._first if self._size else self._line + 1
+            self._size += len(line)
+        self._line += 1
+        if self._size > LONGEST_ROW:
+            raise UserError(_describe_long_row(self._path, self._first))
+        return line
+
+
+def _describe_long_row(path: Path, line: int) -> str:
+    return (
+        f"{path}, line {line}: the row has more than {LONGEST_ROW:,} characters. Cut it into "
+        "several; in a table, see that each quotation mark is closed."
+    )
 
 
 def _is_quoted(content: str) -> bool:
@@ -174,14 +227,16 @@ def _json_rows(
     for number, line in enumerate(content.split("\n"), 1):
         if not line.strip():
             continue
+        if len(line) > LONGEST_ROW:
+            raise UserError(_describe_long_row(path, number))
         try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
+            row = parse_json(line)
+        except ValueError as error:
             raise UserError(f"{path}, line {number}: not JSON: {error}.") from error
         if not isinstance(row, dict):
             example = ", ".join(f'"{column}": …' for column in columns)
             raise UserError(
                 f"{path}, line {number}: each line is an object such as {{{example}}}. "
-                f"Received: {line[:60]}"
+                f"Received: {line[:60]!r}"
             )
         yield number, row

@@ -5,11 +5,11 @@ PRESET/
   preset.json       the data, the command that trained the model, and its results
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 from keras_seq.errors import UserError
+from keras_seq.files import read_json
 
 PREFIX = "preset:"
 FOLDER = Path(__file__).parent
@@ -39,4 +39,4 @@ def about(name: str) -> dict[str, Any]:
     Raises:
         UserError: If there is no such preset.
     """
-    return json.loads((model_path(name).parent / "preset.json").read_text())
+    return read_json(model_path(name).parent / "preset.json", "Install keras-seq again.")

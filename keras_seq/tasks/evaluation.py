@@ -5,7 +5,7 @@ from typing import Any
 from keras_seq.data.source import DataSource
 from keras_seq.errors import UserError
 from keras_seq.options import to_flag
-from keras_seq.tasks.registry import get_task
+from keras_seq.tasks.registry import find_task, get_task
 from keras_seq.training.run import Run
 
 
@@ -16,7 +16,7 @@ def source_of(run: Run, data_dir: str | None = None) -> DataSource:
         run: The run.
         data_dir: Folder of the public data sets, if they have moved.
     """
-    source = get_task(run.config["task"]).data(**run.config["data"])
+    source = get_task(run.config["task"]).data.from_mapping(run.config["data"])
     inside = run.path / source.name_or_path  # The run itself holds data that was in memory.
     name = str(inside) if inside.is_file() else source.name_or_path
     return source.replace(data_dir=data_dir, name_or_path=name)
@@ -42,7 +42,7 @@ def evaluate_run(
     Raises:
         UserError: If the data is missing, or the task has no such setting.
     """
-    task = get_task(model.task)
+    task = find_task(model, "This")
     overrides = {name: value for name, value in options.items() if value is not None}
     unknown = [name for name in overrides if name not in task.evaluation_settings]
     if unknown:

@@ -1,6 +1,7 @@
 """All tasks by name. A package registers its own in the entry-point group `keras_seq.tasks`."""
 
 import importlib.metadata
+from typing import Any
 
 from keras_seq.errors import UserError
 from keras_seq.tasks.classify import TASK as CLASSIFY
@@ -40,6 +41,26 @@ def get_task(name: str) -> Task:
     if name not in tasks:
         raise UserError(f"The tasks are {', '.join(tasks)}. Received: {name!r}")
     return tasks[name]
+
+
+def find_task(model: Any, name: object) -> Task:
+    """Returns the task of a model.
+
+    Args:
+        model: A model that was loaded.
+        name: What it was loaded from, for the error message.
+
+    Raises:
+        UserError: If it is of no task, as any other Keras model.
+    """
+    task = getattr(model, "task", None)
+    if isinstance(task, str):
+        return get_task(task)
+    raise UserError(
+        f"{name} is a Keras model ({type(model).__name__}) of no task: it is not known what it "
+        f"reads. Export it, and call the bundle: python -m export {name} --output BUNDLE. Then in "
+        "Python: bundle = export.load('BUNDLE'), and bundle.predict(…) with arrays"
+    )
 
 
 def import_models() -> None:

@@ -25,6 +25,7 @@ from keras_seq.errors import (
 )
 from keras_seq.options import require_applicable
 from keras_seq.signature import Entry, Signature
+from keras_seq.tasks.configuration import validate_config
 from keras_seq.tasks.registry import get_task
 from keras_seq.tasks.text_settings import TextSettings
 from keras_seq.text import ByteTokenizer, SentencePieceTokenizer, Tokenizer
@@ -406,6 +407,8 @@ class TextModel(keras.Model):
                 "The file was saved when backbones held the embedding. Load it once with "
                 "keras_seq.models.load_model(path) and save it again."
             )
+        name = keras.saving.get_registered_name(cls)
+        validate_config({"class_name": cls.__name__, "registered_name": name, "config": config})
         for part in ("backbone", "tokenizer", "embedding"):
             config[part] = keras.saving.deserialize_keras_object(config[part])
         return cls(**config)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from keras_seq.options import option
-from keras_seq.training.settings import AT_LEAST_1, MODEL, SHARE, TrainingSettings
+from keras_seq.training.settings import LAYERS, LENGTH, MODEL, SHARE, WIDTH, TrainingSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,17 +23,17 @@ class TextSettings(TrainingSettings):
         8000,
         "largest number of pieces",
         group=MODEL,
-        check=("261 or more", lambda x: x >= 261),
+        check=("from 261 to 1,000,000", lambda x: 261 <= x <= 1_000_000),
         applies="tokenizer=sentencepiece",
     )
-    max_length: int = option(320, "tokens read of a text", group=MODEL, check=AT_LEAST_1)
-    hidden_dim: int = option(128, "width of the model", group=MODEL, check=AT_LEAST_1)
-    num_layers: int = option(1, "number of layers", group=MODEL, check=AT_LEAST_1)
+    max_length: int = option(320, "tokens read of a text", group=MODEL, check=LENGTH)
+    hidden_dim: int = option(128, "width of the model", group=MODEL, check=WIDTH)
+    num_layers: int = option(1, "number of layers", group=MODEL, check=LAYERS)
     num_heads: int = option(
         4,
         "number of attention heads of a transformer",
         group=MODEL,
-        check=AT_LEAST_1,
+        check=WIDTH,
         applies="backbone=transformer",
     )
     dropout: float = option(0.1, "dropout rate", group=MODEL, check=SHARE)

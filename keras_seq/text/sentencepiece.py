@@ -16,7 +16,14 @@ from keras_seq.checking import check_arguments
 from keras_seq.errors import UserError
 from keras_seq.text.hugging_face import to_tokenizer_json
 from keras_seq.text.segmentation import UnigramTables, token_ids
-from keras_seq.text.sentencepiece_model import UNIGRAM, parse_model
+from keras_seq.text.sentencepiece_model import (
+    BYTE,
+    CONTROL,
+    NORMAL,
+    UNIGRAM,
+    UNKNOWN_TYPE,
+    parse_model,
+)
 from keras_seq.text.tokenizer import (
     BEGINNING,
     END,
@@ -35,6 +42,8 @@ from keras_seq.text.utf8 import list_texts, to_bytes
 # SentencePiece's symbols for a space and for unknown text while it trains.
 SPACE, RESERVED = "\u2581", "\u2585"
 TRAINING_CHARACTERS = 5_000_000
+SPECIAL_TYPES = [CONTROL, UNKNOWN_TYPE, CONTROL, CONTROL] + [BYTE] * 256
+LARGEST_MODEL = 2**26  # bytes: of a million pieces
 
 # Never in a piece: the end of a C string, and SentencePiece's own symbols.
 EXCLUDED = re.compile(f"[\0{SPACE}{RESERVED}]")
@@ -68,18 +77,19 @@ class SentencePieceTokenizer(Tokenizer):
     def __init__(self, model: bytes) -> None:
         import sentencepiece
 
-        self.model = model
-        self._processor = sentencepiece.SentencePieceProcessor()
-        try:
-            self._processor.LoadFromSerializedProto(model)
-        except RuntimeError as error:
-            raise UserError(f"This is not a SentencePiece model: {error}") from error
+        # Looked at before SentencePiece reads it, which trusts a model.
         changes = _describe_changes(model)
         if changes:
             raise UserError(
                 f"This SentencePiece model was not trained by keras-seq: {changes}. Train one with "
                 "SentencePieceTokenizer.train, and the model with it."
             )
+        self.model = model
+        self._processor = sentencepiece.SentencePieceProcessor()
+        try:
+            self._processor.LoadFromSerializedProto(model)
+        except RuntimeError as error:
+            raise UserError(f"This is not a SentencePiece model: {error}") from error
 
     @classmethod
     @check_arguments
@@ -208,7 +218,20 @@ class SentencePieceTokenizer(Tokenizer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "SentencePieceTokenizer":
-        return cls(zlib.decompress(base64.b64decode(config["model"])))
+        try:
+            packed = base64.b64decode(config["model"], validate=True)
+            unpacker = zlib.decompressobj()
+            model = unpacker.decompress(packed, LARGEST_MODEL)
+        except (KeyError, TypeError, ValueError, zlib.error) as error:
+            raise UserError(
+                f"The tokenizer is damaged: {error!r}. Save the model again."
+            ) from error
+        if not unpacker.eof:
+            raise UserError(
+                f"The tokenizer is cut short, or unpacks to more than {LARGEST_MODEL:,} bytes. "
+                "Save the model again."
+            )
+        return cls(model)
 
 
 def _finish(model: bytes) -> bytes:
@@ -224,13 +247,23 @@ def _finish(model: bytes) -> bytes:
 def _describe_changes(model: bytes) -> str:
     """Returns how a model differs from those of `train`; empty if it does not."""
     proto = parse_model(model)
+    if not proto.pieces:
+        raise UserError("This is not a SentencePiece model: it has no pieces.")
     trainer, normalizer = proto.trainer_spec, proto.normalizer_spec
     names = [*SPECIAL_PIECES, *(f"<0x{byte:02X}>" for byte in range(256))]
+    learnt = [piece.piece for piece in proto.pieces[len(names) :]]
     expected = {
         "it is not a unigram model": trainer.model_type == UNIGRAM,
         "it has no byte fallback": trainer.byte_fallback,
         "its first ids are not padding, unknown, beginning, end and the bytes": (
             [piece.piece for piece in proto.pieces[: len(names)]] == names
+            and [piece.type for piece in proto.pieces[: len(names)]] == SPECIAL_TYPES
+        ),
+        "its other pieces are not different texts": (
+            # Bytes that are not UTF-8 are read as bytes.
+            all(isinstance(piece, str) and piece for piece in learnt)
+            and len({*learnt}) == len(learnt)
+            and all(piece.type == NORMAL for piece in proto.pieces[len(names) :])
         ),
         "it normalises texts": not normalizer.precompiled_charsmap,
         "it adds, removes or replaces spaces": not (

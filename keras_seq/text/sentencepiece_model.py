@@ -7,7 +7,10 @@ that other packages ask for. Fields that are not named here are kept as they are
 from functools import cache
 from typing import Any
 
+from keras_seq.errors import UserError
+
 UNIGRAM = 1  # TrainerSpec.ModelType
+NORMAL, UNKNOWN_TYPE, CONTROL, BYTE = 1, 2, 3, 6  # SentencePiece.Type
 
 # By message: name, number, type and default of each field, as in sentencepiece_model.proto.
 MESSAGES = {
@@ -18,7 +21,11 @@ MESSAGES = {
         ("remove_extra_whitespaces", 4, "bool", "true"),
         ("escape_whitespaces", 5, "bool", "true"),
     ),
-    "SentencePiece": (("piece", 1, "string", ""), ("score", 2, "float", "")),
+    "SentencePiece": (
+        ("piece", 1, "string", ""),
+        ("score", 2, "float", ""),
+        ("type", 3, "int32", "1"),
+    ),
 }
 PARTS = (
     ("pieces", 1, "SentencePiece"),
@@ -28,8 +35,17 @@ PARTS = (
 
 
 def parse_model(model: bytes) -> Any:
-    """Parses a serialised model into a message."""
-    return _message_class().FromString(model)
+    """Parses a serialised model into a message.
+
+    Raises:
+        UserError: If it is none.
+    """
+    from google.protobuf.message import DecodeError
+
+    try:
+        return _message_class().FromString(model)
+    except (DecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"This is not a SentencePiece model: {error}") from error
 
 
 @cache

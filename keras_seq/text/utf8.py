@@ -63,6 +63,11 @@ def to_bytes(text: str | bytes) -> bytes:
     return text if isinstance(text, bytes) else text.encode("utf-8", "replace")
 
 
+def replace_surrogates(text: str) -> str:
+    """Returns a text whose lone surrogates are "?", as `to_bytes` writes them."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
 def truncate(text: bytes, limit: int) -> bytes:
     """Returns at most the first `limit` bytes, without a partial character."""
     end = min(limit, len(text))

@@ -2,7 +2,6 @@
 
 import json
 import os
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_seq.console import print_status
+from keras_seq.data.arrays import read_arrays
 from keras_seq.errors import UserError
 
 KEEP = 2  # the last one, and the one before it in case the last one is damaged
@@ -61,10 +61,9 @@ class Checkpoints:
         files = self._files()
         for path in reversed(files):
             try:
-                with np.load(path) as file:
-                    content = {name: file[name] for name in file.files}
+                content = read_arrays(path)
                 notes = json.loads(content.pop("notes").tobytes())
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            except (UserError, ValueError, KeyError) as error:
                 print_status(f"{path} is damaged ({error}).")
                 continue
             arrays = [content[name] for name in sorted(content)]

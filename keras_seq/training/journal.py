@@ -1,10 +1,14 @@
 """The records of a run: numbers, TensorBoard events and a plot."""
 
+import contextlib
 import json
+import math
 import os
 import time
 from pathlib import Path
 from typing import Any
+
+from keras_seq.files import parse_json
 
 PLOT_SECONDS = 10  # between two drawings of the curve: one takes as long as a short epoch
 
@@ -85,8 +89,8 @@ class _Lines:
         self.path = path
         self.lines: list[dict[str, Any]] = []
         if path.is_file():
-            whole = path.read_text("utf-8").split("\n")[:-1]  # the last may be cut short
-            self.lines = [line for line in map(json.loads, whole) if line["step"] <= step]
+            whole = path.read_bytes().split(b"\n")[:-1]  # the last may be cut short
+            self.lines = [line for line in map(_read_record, whole) if line["step"] <= step]
         partial = path.with_name(f".partial-{path.name}")
         partial.write_text("".join(f"{json.dumps(line)}\n" for line in self.lines), "utf-8")
         os.replace(partial, path)
@@ -95,6 +99,15 @@ class _Lines:
         self.lines.append(line)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+
+
+def _read_record(line: bytes) -> dict[str, Any]:
+    """Returns a record; one that is damaged is of no step, so that it is dropped."""
+    with contextlib.suppress(ValueError):
+        record = parse_json(line)
+        if isinstance(record, dict) and isinstance(record.get("step"), int):
+            return record
+    return {"step": math.inf}
 
 
 def draw_history(steps: list[dict[str, Any]], epochs: list[dict[str, Any]]) -> Any:

@@ -21,12 +21,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from keras_seq.errors import UserError, choose_wording
+from keras_seq.errors import UserError, choose_wording, describe
+from keras_seq.files import parse_json, read_bytes, read_json
 from keras_seq.options import Options
 from keras_seq.text import SentencePieceTokenizer
 from keras_seq.training.checkpoints import Checkpoints
 
 RUNS = Path("runs")
+TRAIN_AGAIN = "Train again."
 
 
 class Run:
@@ -147,10 +149,15 @@ class Run:
     @property
     def config(self) -> dict[str, Any]:
         """The run's task, data and settings."""
-        try:
-            return json.loads(self.config_path.read_text("utf-8"))
-        except ValueError as error:
-            raise UserError(f"{self.config_path} is damaged: {error}. Train again.") from error
+        config = read_json(self.config_path, TRAIN_AGAIN)
+        for name, default in (("task", None), ("data", {}), ("settings", {})):
+            value, kind = config.setdefault(name, default), str if name == "task" else dict
+            if not isinstance(value, kind):
+                raise UserError(
+                    f"{self.config_path} is damaged: {name} is no {kind.__name__}. Received: "
+                    f"{describe(value)}. {TRAIN_AGAIN}"
+                )
+        return config
 
     def load_settings(self, kind: type[Options]) -> Any:
         """Returns the settings that the run was started with, as an instance of `kind`."""
@@ -179,8 +186,14 @@ class Run:
     def read_lines(self, name: str) -> list[dict[str, Any]]:
         """Returns the records in "metrics.jsonl" or "steps.jsonl"; a line cut short is none."""
         path = self.path / name
-        lines = path.read_text("utf-8").split("\n")[:-1] if path.is_file() else []
-        return [json.loads(line) for line in lines]
+        lines = read_bytes(path).split(b"\n")[:-1] if path.is_file() else []
+        records = []
+        for number, line in enumerate(lines, 1):
+            try:
+                records.append(parse_json(line))
+            except ValueError as error:
+                raise UserError(f"{path}, line {number} is damaged: {error}.") from error
+        return records
 
     @property
     def history(self) -> dict[str, list[float]]:
@@ -194,7 +207,7 @@ class Run:
         """Results on the held-out examples; empty until there are any."""
         if not self.evaluation_path.is_file():
             return {}
-        return json.loads(self.evaluation_path.read_text("utf-8"))
+        return read_json(self.evaluation_path, "Remove it, and resume the run.")
 
 
 def _spell_resume(task: str, path: Path) -> str:

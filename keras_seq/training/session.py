@@ -13,6 +13,7 @@ from keras_seq.data.batches import Batches
 from keras_seq.data.corpus import Corpus
 from keras_seq.data.source import DataSource
 from keras_seq.errors import UserError
+from keras_seq.files import read_bytes
 from keras_seq.text import ByteTokenizer, SentencePieceTokenizer, Tokenizer
 from keras_seq.training.devices import Devices
 from keras_seq.training.optimizers import build_optimizer
@@ -158,7 +159,7 @@ class Session:
         if settings.tokenizer == "bytes":
             return ByteTokenizer()
         if self.run.started:
-            return SentencePieceTokenizer(self.run.tokenizer_path.read_bytes())
+            return SentencePieceTokenizer(read_bytes(self.run.tokenizer_path))
         self.print_status(f"Learning a vocabulary of at most {settings.vocabulary_size:,} pieces")
         return SentencePieceTokenizer.train(
             texts, settings.vocabulary_size, settings.seed, split_digits

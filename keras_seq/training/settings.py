@@ -10,6 +10,10 @@ SCHEDULES = ("constant", "inverse_sqrt", "cosine")
 
 AT_LEAST_0 = ("0 or more", lambda x: x >= 0)
 AT_LEAST_1 = ("1 or more", lambda x: x >= 1)
+# Far beyond what fits a machine: a number in a damaged file is refused before a layer is made.
+WIDTH = ("from 1 to 100,000", lambda x: 1 <= x <= 100_000)
+LAYERS = ("from 1 to 1,000", lambda x: 1 <= x <= 1_000)
+LENGTH = ("from 1 to 1,000,000", lambda x: 1 <= x <= 1_000_000)
 SHARE = ("in [0, 1)", lambda x: 0 <= x < 1)
 
 TRAINING, RUN, MACHINE = "training", "run", "machine"

@@ -171,7 +171,7 @@ def test_only_regular_files_inside_the_bundle_are_opened(forged, tmp_path, name,
         path.symlink_to(target)
     statuses = [main([command, str(forged)]) for command in ("check", "inspect")]
     assert statuses == ([0, 0] if kind == "inside" else [2, 2])
-    words = {"pipe": "not a regular file", "outside": "outside the bundle", "device": "outside the"}
+    words = {"pipe": "is a pipe", "outside": "outside the bundle", "device": "outside the"}
     assert words.get(kind, "") in capsys.readouterr().err
 
 

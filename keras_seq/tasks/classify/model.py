@@ -10,8 +10,9 @@ from keras import ops
 from keras_seq.backbones import Backbone
 from keras_seq.data.corpus import LabelledTexts
 from keras_seq.data.datasets import holds_texts, is_dataset, read_dataset
+from keras_seq.data.labels import require_labels
 from keras_seq.embeddings import TokenEmbedding, token_mask
-from keras_seq.errors import UserError
+from keras_seq.errors import UserError, describe
 from keras_seq.layers import Dropout
 from keras_seq.signature import Entry
 from keras_seq.tasks.classify.architecture import make_parts
@@ -100,7 +101,8 @@ class TextClassifier(SignatureMixin, TextModel):
         """Makes the layers; see the class for the arguments."""
         labels = [str(label) for label in labels]
         if len(labels) < 2 or len(set(labels)) < len(labels):
-            raise UserError(f"labels are two different names or more. Received: {labels}")
+            raise UserError(f"labels are two different names or more. Received: {describe(labels)}")
+        require_labels(labels)
         if pooling not in POOLINGS:
             raise ValueError(f"pooling is one of {POOLINGS}. Received: {pooling!r}")
         limit = backbone.max_length or max_length

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from keras_seq.errors import UserError
 from keras_seq.options import option
 from keras_seq.tasks.text_settings import TextSettings
-from keras_seq.training.settings import AT_LEAST_1, MODEL, PRETRAINING
+from keras_seq.training.settings import MODEL, PRETRAINING, WIDTH
 
 DATA = "data"
 
@@ -20,7 +20,7 @@ class ClassifierSettings(TextSettings):
         64,
         "width of the token embedding of a recurrent model",
         group=MODEL,
-        check=AT_LEAST_1,
+        check=WIDTH,
         applies="backbone=rnn|lstm",
     )
     pooling: str = option(

@@ -1,6 +1,5 @@
 """Texts to learn a language from: files, folders of them, columns of tables."""
 
-import contextlib
 import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,14 +8,17 @@ from pathlib import Path
 from keras_seq.data.corpus import Corpus, Texts
 from keras_seq.data.download import RemoteFile, locate
 from keras_seq.data.movie_reviews import load_movie_reviews
-from keras_seq.data.reading import FORMATS, read_column, read_utf8
+from keras_seq.data.reading import FORMATS, read_column
 from keras_seq.data.source import DataSet, DataSource
 from keras_seq.errors import UserError
+from keras_seq.files import LARGEST_FILE, open_file, read_utf8
 from keras_seq.options import option
 
 HELD_OUT_SHARE = 0.1
 MIN_TEXTS_TO_SPLIT_BY_TEXT = 20  # With fewer, the end of each text is held out.
 SUFFIXES = (".txt", ".md", ".rst", ".py")  # In a folder, these must be texts; others may be.
+MOST_FILES = 200_000  # in a folder
+HEAD = 65536  # bytes by which a file of another ending is told from a text
 PROMPT_CHARACTERS = 60  # Length of the prompts that a generator is compared on.
 
 
@@ -59,18 +61,38 @@ class TextSource(DataSource):
 
 
 def _read_folder(path: Path) -> list[str]:
-    files = sorted(file for file in path.rglob("*") if file.is_file())
-    files = [f for f in files if not any(p.startswith(".") for p in f.relative_to(path).parts)]
+    files, size = [], 0
+    for count, file in enumerate(path.rglob("*")):
+        if count == MOST_FILES:
+            raise UserError(f"{path} has more than {MOST_FILES:,} files. Name a folder in it.")
+        if file.is_file() and not any(p.startswith(".") for p in file.relative_to(path).parts):
+            files.append(file)
     texts = []
-    for file in files:
-        content = file.read_bytes()
+    for file in sorted(files):
         is_text = file.suffix.lower() in SUFFIXES
-        with contextlib.suppress(UnicodeDecodeError):
-            if content.strip() and (is_text or (b"\0" not in content and content.decode())):
-                texts.append(read_utf8(file))
+        with open_file(file) as opened:
+            head = opened.read(HEAD)
+        if not head or not (is_text or b"\0" not in head):
+            continue
+        size += file.stat().st_size
+        if size > LARGEST_FILE:
+            raise UserError(
+                f"{path} has more than {LARGEST_FILE:,} bytes of text. Name a folder in it."
+            )
+        try:
+            content = read_utf8(file)
+        except UserError:
+            if is_text and not _is_blank(file):
+                raise
+            continue
+        texts.append(content)
     if not texts:
         raise UserError(f"{path} has no texts in UTF-8. It has {len(files)} files of other kinds.")
     return texts
+
+
+def _is_blank(path: Path) -> bool:
+    return not path.read_bytes().strip()
 
 
 def _split(name: str, texts: list[str]) -> Corpus:

@@ -20,7 +20,7 @@ class LanguageModelSettings(TextSettings):
         "max_length",
         256,
         help="sequence length in tokens; also the context limit of a transformer",
-        check=("2 or more", lambda x: x >= 2),
+        check=("from 2 to 1,000,000", lambda x: 2 <= x <= 1_000_000),
     )
     num_layers: int = 4
     tie_embeddings: bool = option(

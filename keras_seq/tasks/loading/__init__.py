@@ -4,6 +4,7 @@ load.py           `load_model`, `find_model`: what a path names
 files.py          what a file is, by its content
 loader.py         reads it, as Keras 3, Keras 2 or a user's function makes it
 imports.py        a user's classes and functions
+capacity.py       what the weights in a file are, which bounds the model
 completeness.py   whether every weight was loaded
 errors.py         what went wrong, in a sentence
 options.py        the options of command lines that load models

@@ -17,8 +17,8 @@ import numpy as np
 
 from keras_seq.errors import UserError
 from keras_seq.keras2.files import is_by_layer, is_hdf5
+from keras_seq.tasks.loading.capacity import WEIGHTS
 
-WEIGHTS = "model.weights.h5"
 # Parts of a file that are not the model's weights: what training needs, and random numbers.
 LEFT_OUT = re.compile(r"(^|/)(_?optimizer|optimizer_weights|seed_generator|_?compile\w*|_metrics)/")
 # Parts of a path that name no layer.

@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from keras_seq.errors import UserError, choose_wording, quote_error
+from keras_seq.errors import ArgumentError, UserError, choose_wording, quote_error
 from keras_seq.keras2.files import is_hdf5
 from keras_seq.tasks.loading.imports import Imported
 
@@ -22,13 +22,20 @@ def explain_errors(path: Path, imported: Imported) -> Iterator[None]:
     """
     try:
         yield
-    except (UserError, ModuleNotFoundError):
+    except (UserError, ModuleNotFoundError) as error:
+        # What a class of ours says of its settings does not name the file.
+        if type(error) in (UserError, ArgumentError) and str(path) not in str(error):
+            raise UserError(f"{path}: {error.args[0]}") from error
         raise
     except Exception as error:
         raise UserError(_explain(path, error, imported)) from error
 
 
 def _explain(path: Path, error: Exception, imported: Imported) -> str:
+    if isinstance(error, RecursionError):
+        return f"{path} cannot be read as a Keras model: its configuration is nested too deeply."
+    if isinstance(error, MemoryError):
+        return f"{path} describes a model that does not fit the memory."
     reason = _find_reason(error)
     name = _find_unknown_name(reason)
     if name:

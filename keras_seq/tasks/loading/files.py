@@ -1,11 +1,11 @@
 """What a file or a folder is that is given as a model, and what to do where it is none."""
 
-import json
 import zipfile
 from enum import Enum
 from pathlib import Path
 
 from keras_seq.errors import UserError, choose_wording
+from keras_seq.files import LARGEST_JSON, open_file, parse_json, read_bytes
 from keras_seq.keras2.files import HDF5_SIGNATURE
 
 HEAD = 64  # bytes that tell what a file is
@@ -30,7 +30,7 @@ def identify(path: Path) -> ModelFile:
         raise UserError(f"{path} does not exist.")
     if path.is_dir():
         return _identify_folder(path)
-    with path.open("rb") as file:
+    with open_file(path) as file:
         head = file.read(HEAD)
     if not head:
         raise UserError(f"{path} is empty. {_copy_again()}")
@@ -86,9 +86,11 @@ def _identify_archive(path: Path) -> ModelFile:
 
 def _identify_json(path: Path) -> ModelFile:
     try:
-        content = json.loads(path.read_text("utf-8"))
-    except ValueError:
-        raise UserError(f"{path} is not valid JSON. Name a .keras file.") from None
+        content = parse_json(read_bytes(path, LARGEST_JSON))
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"{path} is not valid JSON: {error}. Name a .keras file.") from None
     if isinstance(content, dict) and "class_name" in content and "config" in content:
         return ModelFile.JSON
     if isinstance(content, dict) and "modelTopology" in content:

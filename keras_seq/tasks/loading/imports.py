@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_seq.errors import UserError
+from keras_seq.files import refuse_stream
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,8 +78,11 @@ def _split(name: str) -> tuple[str, str]:
 def _run(source: str) -> dict[str, Any]:
     try:
         if source.endswith(".py"):
+            refuse_stream(source)
             return runpy.run_path(source, run_name=Path(source).stem)
         return vars(importlib.import_module(source))
+    except UserError:
+        raise
     except Exception as error:
         raise UserError(f"--import {source}: {type(error).__name__}: {error}") from error
 

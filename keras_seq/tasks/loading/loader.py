@@ -13,11 +13,14 @@ import keras
 
 from keras_seq.console import print_status
 from keras_seq.errors import UserError, quote_error
+from keras_seq.files import refuse_stream
 from keras_seq.installation import explain_missing
 from keras_seq.keras2 import files as keras2_files
 from keras_seq.keras2.configs import find_code, find_tables
 from keras_seq.messages import hide_messages
-from keras_seq.tasks.loading.completeness import WEIGHTS, require_all_weights
+from keras_seq.tasks.configuration import validate_config
+from keras_seq.tasks.loading.capacity import WEIGHTS, Capacity, limit_weights, measure_weights
+from keras_seq.tasks.loading.completeness import require_all_weights
 from keras_seq.tasks.loading.errors import explain_errors
 from keras_seq.tasks.loading.files import ModelFile, explain_weights, identify
 from keras_seq.tasks.loading.imports import Imported
@@ -53,6 +56,8 @@ class Loader:
     def load(self, path: Path, compile: bool = False, weights: Path | None = None) -> keras.Model:
         """Loads the model in a file; see `load_model`."""
         kind = identify(path)
+        if weights is not None:
+            refuse_stream(weights)
         import_models()
         if weights is not None and kind is not ModelFile.JSON:
             raise UserError(
@@ -62,6 +67,7 @@ class Loader:
         with explain_errors(path, self._imported):
             if kind is ModelFile.SAVED_MODEL:
                 return self._load_saved_model(path)
+            capacity = None if kind is ModelFile.JSON else measure_weights(path)
             config = keras2_files.read_config(path)
             if config is None:
                 raise UserError(f"{path} holds weights alone, no model. {explain_weights(path)}")
@@ -69,8 +75,12 @@ class Loader:
             self._check_code(path, config)
             if kind is ModelFile.JSON:
                 weights = weights or _find_weights(path)
+                capacity = measure_weights(weights) if keras2_files.is_hdf5(weights) else None
             if version.startswith("3"):
-                return self._load_keras3(path, kind, config, compile, weights)
+                if capacity is not None:
+                    _validate(path, config, capacity)
+                with limit_weights(capacity, path):
+                    return self._load_keras3(path, kind, config, compile, weights)
             return self._load_keras2(path, config, version, weights)
 
     @property
@@ -99,6 +109,8 @@ class Loader:
             )
         if weights is not None and not weights.exists():
             raise UserError(f"{weights} does not exist.")
+        if weights is not None:
+            refuse_stream(weights)
         with explain_errors(weights or Path(self._imported.sources[-1]), self._imported):
             if _is_keras2(model):
                 if weights is not None:
@@ -244,6 +256,16 @@ class Loader:
         self._old = old
         self._say(f"Converted from Keras {version}: its answers differ by at most {gap:.1e}.")
         return new
+
+
+def _validate(path: Path, config: dict[str, Any], capacity: Capacity) -> None:
+    """Raises UserError if a setting of a class of ours can't be, or is beyond a file's weights."""
+    try:
+        validate_config(config, capacity.arrays, capacity.largest)
+    except UserError as error:
+        raise UserError(
+            f"{path} is damaged: {error.args[0]}. Copy it again, or save the model again."
+        ) from None
 
 
 def _find_weights(path: Path) -> Path:

@@ -8,9 +8,10 @@ from typing import Any, Self
 
 from keras_seq.data.corpus import Corpus, Pairs
 from keras_seq.data.download import RemoteFile, locate
-from keras_seq.data.reading import FORMATS, read_columns, read_utf8
+from keras_seq.data.reading import FORMATS, read_columns
 from keras_seq.data.source import DataSet, DataSource
 from keras_seq.errors import UserError
+from keras_seq.files import LONGEST_ROW, name_kind, read_utf8, require_file
 from keras_seq.options import option
 from keras_seq.tasks.translate.dates import make_dates
 
@@ -86,7 +87,7 @@ class PairSource(DataSource):
     def _read_files(self) -> tuple[Pairs, str, str, str]:
         """Returns the user's pairs, their name, source and target."""
         path, source, target = Path(self.name_or_path), self.source, self.target
-        if path.suffix.lower() in FORMATS and path.is_file():
+        if path.suffix.lower() in FORMATS and path.exists():
             source, target = self.columns
             columns = read_columns(path, (source, target), ("--source", "--target"))
             return Pairs(*columns), path.name, source, target
@@ -134,6 +135,8 @@ def _find_two_files(paths: str) -> tuple[Path, Path]:
         first, second = Path(",".join(parts[:i])), Path(",".join(parts[i:]))
         if first.is_file() and second.is_file():
             return first, second
+    for path in parts:
+        require_file(path, name_kind(path))
     known = PairSource.describe_data_sets()
     missing = "".join(f" There is no file {p!r}." for p in parts if not Path(p).is_file())
     raise UserError(
@@ -144,6 +147,13 @@ def _find_two_files(paths: str) -> tuple[Path, Path]:
 
 def _read_aligned(first: Path, second: Path) -> Pairs:
     lines = {path: _split_lines(read_utf8(path)) for path in (first, second)}
+    for path, texts in lines.items():
+        for number, text in enumerate(texts, 1):
+            if len(text) > LONGEST_ROW:
+                raise UserError(
+                    f"{path}, line {number}: the line has more than {LONGEST_ROW:,} characters. "
+                    "Cut it into several, as the line of the other file."
+                )
     shorter, longer = sorted((first, second), key=lambda path: len(lines[path]))
     if len(lines[shorter]) < len(lines[longer]):
         raise UserError(

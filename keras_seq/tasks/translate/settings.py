@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from keras_seq.errors import UserError
 from keras_seq.options import option, override
 from keras_seq.tasks.text_settings import TextSettings
-from keras_seq.training.settings import AT_LEAST_0, AT_LEAST_1, MODEL, PRETRAINING, TRAINING
+from keras_seq.training.settings import AT_LEAST_0, AT_LEAST_1, MODEL, PRETRAINING, TRAINING, WIDTH
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class TranslatorSettings(TextSettings):
         256,
         "width of a transformer's feed-forward networks",
         group=MODEL,
-        check=AT_LEAST_1,
+        check=WIDTH,
         applies="backbone=transformer",
     )
     num_layers: int = override(

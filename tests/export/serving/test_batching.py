@@ -16,13 +16,20 @@ from export.serving.settings import Limits
 from export.serving.workers import Workers
 
 
+def busy(seconds):
+    """Uses a core for a while."""
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+
+
 def batches(widths, limits=None, rows=1, keys=None):
     """The widths of the requests of each call, the first of which waits for nobody."""
     found = []
 
     def run(_, parts, interrupt):
         found.append([arrays["text"].shape[1] for arrays, _, _ in parts])
-        time.sleep(0.03)  # too long for the express slot
+        busy(0.03)  # too long for the express slot
         return [{"text": arrays["text"][start:stop]} for arrays, start, stop in parts]
 
     async def asked():

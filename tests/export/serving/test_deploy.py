@@ -1,4 +1,4 @@
-"""What `deploy` writes is what KServe's classes and Triton's protobuf hold, and what runs."""
+"""What `deploy` writes for KServe is what its classes hold, and what runs."""
 
 import json
 import re
@@ -8,12 +8,8 @@ import sys
 from pathlib import Path
 
 import httpx
-import numpy as np
-import onnxruntime
 import pytest
 import yaml
-from google.protobuf import text_format
-from tritonclient.grpc.model_config_pb2 import DataType, ModelConfig
 
 import export
 from export.cli import main
@@ -21,78 +17,6 @@ from export.cli.serve import make_parser as make_serve_parser
 from export.cli.serve import name_bundles
 
 ROOT = Path(__file__).resolve().parents[3]
-ORT_TYPES = {"TYPE_FP32": "tensor(float)", "TYPE_INT32": "tensor(int32)"}
-ORT_TYPES["TYPE_UINT8"] = "tensor(uint8)"
-
-
-@pytest.fixture(scope="module")
-def repository(served, tmp_path_factory):
-    """Triton models of all bundles, each as its configuration and an open session."""
-    folder = tmp_path_factory.mktemp("triton")
-    found = {}
-    for name in ("mood", "bard", "en-de"):
-        output = folder / name
-        arguments = ["deploy", str(served / name), "--target", "triton", "--output", str(output)]
-        assert main([*arguments, "--max-batch", "24", "--max-wait-ms", "0.5"]) == 0
-        for model in output.iterdir():
-            config = text_format.Parse((model / "config.pbtxt").read_text(), ModelConfig())
-            assert config.name == model.name
-            session = onnxruntime.InferenceSession(str(model / "1" / "model.onnx"))
-            found[model.name] = config, session
-    return found
-
-
-def graph_shape(config, entry):
-    """The shape that Triton hands to the graph."""
-    dims = list(entry.reshape.shape) if entry.HasField("reshape") else list(entry.dims)
-    return [-1, *dims] if config.max_batch_size else dims
-
-
-def test_triton_has_a_model_of_every_signature(repository, served):
-    names = {
-        f"{n}.{s}" for n in ("mood", "bard", "en-de") for s in export.load(served / n).signatures
-    }
-    assert set(repository) == names
-
-
-def test_triton_configurations_are_what_the_files_are(repository):
-    for config, session in repository.values():
-        for entries, tensors in (
-            (config.input, session.get_inputs()),
-            (config.output, session.get_outputs()),
-        ):
-            assert {entry.name for entry in entries} == {tensor.name for tensor in tensors}
-            by_name = {tensor.name: tensor for tensor in tensors}
-            for entry in entries:
-                tensor = by_name[entry.name]
-                assert ORT_TYPES[DataType.Name(entry.data_type)] == tensor.type
-                shape = graph_shape(config, entry)
-                assert len(shape) == len(tensor.shape), (config.name, entry.name)
-                for size, real in zip(shape, tensor.shape, strict=True):
-                    assert size == -1 or size == real or not isinstance(real, int)
-                assert len(entry.dims) >= 1  # Triton's own rule.
-
-
-def test_triton_batches_what_has_rows_throughout(repository):
-    config, _ = repository["mood.classify_text"]
-    assert config.max_batch_size == 24
-    assert config.dynamic_batching.max_queue_delay_microseconds == 500
-    config, _ = repository["bard.generate_text"]
-    assert config.max_batch_size == 0
-    assert not config.HasField("dynamic_batching")
-    scalar = next(entry for entry in config.input if entry.name == "temperature")
-    assert (list(scalar.dims), list(scalar.reshape.shape)) == ([1], [])
-
-
-def test_triton_files_answer_as_the_bundle_does(repository, served):
-    _, session = repository["mood.classify_text"]
-    texts = [b"fine", b"so dull"]
-    text = np.zeros((2, 7), "uint8")
-    for row, value in zip(text, texts, strict=True):
-        row[: len(value)] = list(value)
-    found = session.run(["probabilities"], {"text": text, "length": np.int32([4, 7])})[0]
-    wanted = export.load(served / "mood", "onnx").classify_text(texts)["probabilities"]
-    np.testing.assert_array_equal(found, wanted)
 
 
 def pruned(value):
