@@ -7,6 +7,7 @@ import numpy as np
 
 from export import parity
 from export.keras_layers.precision import float32
+from keras_seq.errors import UserError
 from keras_seq.signature import Signature
 from keras_seq.typing import Arrays
 
@@ -24,6 +25,26 @@ def find_nan(answers: Sequence[Mapping[str, Arrays]]) -> str | None:
             if array.dtype.kind == "f" and np.isnan(array).any():
                 return name
     return None
+
+
+def require_rows(
+    signatures: Sequence[Signature],
+    inputs: Mapping[str, Arrays],
+    answers: Mapping[str, Arrays],
+) -> None:
+    """Raises UserError if an output has not a row for each row of the inputs."""
+    for signature in signatures:
+        rows = [
+            len(inputs[signature.name][t.name]) for t in signature.inputs if t.shape[:1] == ("B",)
+        ]
+        for tensor in signature.outputs:
+            found = len(answers[signature.name][tensor.name]) if tensor.shape[:1] == ("B",) else 0
+            if rows and found and found != rows[0]:
+                raise UserError(
+                    f"The output {tensor.name!r} cannot be exported: it has {found:,} rows for "
+                    f"{rows[0]:,} of the inputs, as many as their values make. Give each row of "
+                    "the inputs one of the output, for instance a mask."
+                )
 
 
 def explain_nan(model: keras.Model, output: str) -> str:

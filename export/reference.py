@@ -84,6 +84,7 @@ class Reference:
             answers = _ask(self._signatures, random, given)
             output = diagnosis.find_nan([a.outputs for a in answers if a is not None])
             if output is None:
+                diagnosis.require_rows(self._signatures, answers[0].inputs, answers[0].outputs)
                 return answers
         raise UserError(diagnosis.explain_nan(model.model, output))
 

@@ -112,9 +112,16 @@ def test_random_inputs_are_of_the_samples_kind(tmp_path):
     with pytest.raises(UserError) as caught:
         export.export(model, tmp_path / "b", "onnx")
     assert "Keras itself does not answer random inputs" in str(caught.value)
-    assert "is not in [0, 2) Give inputs" in str(caught.value)
+    assert "is not in [0, 2). Give inputs" in str(caught.value)
     assert "File" not in str(caught.value).removesuffix("sample=arrays")
     export.export(model, tmp_path / "b", "onnx", sample=np.array([[70, 71, 71, 70]], "int32"))
     numbers = keras.Input((3,))
     model = keras.Model(numbers, ops.log(numbers - 3))
     export.export(model, tmp_path / "c", "onnx", sample=np.random.default_rng(0).random((5, 3)) + 4)
+
+
+def test_an_output_of_as_many_rows_as_values_is_named(tmp_path):
+    inputs = keras.Input((5, 3))
+    model = keras.Model(inputs, Apply(lambda x: ops.nonzero(x > 0)[0], name="places")(inputs))
+    with pytest.raises(UserError, match="The output 'places' cannot be exported: it has .* rows"):
+        export.export(model, tmp_path / "b", ["onnx"])
