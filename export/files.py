@@ -1,13 +1,12 @@
-"""Files of a folder that someone else made: opened inside it, regular, and of a bounded size.
+"""Files of a folder that someone else made: opened inside it, and of a bounded size.
 
 This module imports neither TensorFlow nor Keras: devices read bundles with it.
 """
 
-import os
-import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from keras_seq import files
 from keras_seq.errors import UserError
 
 
@@ -32,24 +31,9 @@ def open_file(folder: str | Path, name: str) -> BinaryIO:
     if not inside:
         raise UserError(f"{folder}: {name!r} is outside the bundle. Refused: copy the files in.")
     try:
-        # Without O_NONBLOCK, opening a pipe waits for its other end.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except (FileNotFoundError, NotADirectoryError):
+        return files.open_file(path)
+    except FileNotFoundError:
         raise UserError(f"{path} is missing from the bundle. Copy the bundle again.") from None
-    except OSError as error:
-        if isinstance(error, PermissionError):
-            raise
-        raise _refuse_irregular(path) from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise _refuse_irregular(path)
-    return os.fdopen(descriptor, "rb")
-
-
-def _refuse_irregular(path: Path) -> UserError:
-    return UserError(
-        f"{path} is not a regular file: a folder, a pipe or a device. Copy the bundle again."
-    )
 
 
 def read_file(folder: str | Path, name: str, limit: int) -> bytes:

@@ -9,11 +9,11 @@ Clients of Triton send a text as the graph reads it: uint8 `[B, L]` and its leng
 single number, such as a temperature, as a tensor `[1]`.
 """
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from export import bundle as bundles
 from export import runtime
 from export.formats.onnx import FOLDER, WEIGHTS, Runner, output_name
 from keras_seq.errors import UserError
@@ -39,7 +39,8 @@ def write(bundle: Path, folder: Path, name: str, max_batch: int, max_delay_us: i
     from google.protobuf import text_format
 
     loaded = runtime.load(bundle, "onnx")
-    runner = Runner(bundle, None)
+    files = bundles.require_variant(bundle, loaded.manifest, "onnx", loaded.precision)["files"]
+    runner = Runner(bundle, None, files=files)
     models = []
     for spec in loaded.signatures.values():
         session = runner.session(spec.name)
@@ -48,9 +49,9 @@ def write(bundle: Path, folder: Path, name: str, max_batch: int, max_delay_us: i
         model = folder / config.name
         (model / "1").mkdir(parents=True)
         (model / "config.pbtxt").write_text(text_format.MessageToString(config), "utf-8")
-        shutil.copyfile(bundle / FOLDER / f"{spec.name}.onnx", model / "1" / "model.onnx")
-        if (bundle / FOLDER / WEIGHTS).exists():
-            shutil.copyfile(bundle / FOLDER / WEIGHTS, model / "1" / WEIGHTS)
+        copies = {f"{FOLDER}/{spec.name}.onnx": "model.onnx", f"{FOLDER}/{WEIGHTS}": WEIGHTS}
+        for file in copies.keys() & set(files):
+            bundles.copy_listed(bundle, loaded.manifest, file, model / "1" / copies[file])
         models.append(config.name)
     return models
 
