@@ -213,10 +213,8 @@ def triton(repository, tmp_path_factory):
     """The address of a real server of the models.
 
     TRITONSERVER names a folder that has bin/tritonserver and backends/python, such as
-    pytriton/tritonserver in the wheel nvidia-pytriton (which asks for another NumPy: unpack it).
+    pytriton/tritonserver in the wheel nvidia-pytriton, which `.ci/full` installs beside all else.
     """
-    if not os.environ.get("TRITONSERVER"):
-        pytest.skip("TRITONSERVER names no folder with Triton's server")
     folder = Path(os.environ["TRITONSERVER"])
     copy = tmp_path_factory.mktemp("served") / "models"
     shutil.copytree(repository, copy)
@@ -262,6 +260,7 @@ def triton(repository, tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.full
 def test_a_real_server_accepts_them(triton, models):
     for name, (config, *_) in models.items():
         assert httpx.get(f"{triton}/v2/models/{name}/ready").status_code == 200
