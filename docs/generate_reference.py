@@ -68,8 +68,22 @@ def render_typescript() -> str:
             optional = "" if key in part["required"] else "?"
             lines += [f"  /** {kind['description']} */", f"  {key}{optional}: {_name_type(kind)};"]
         lines += ["}"]
-    content = json.dumps(schema, ensure_ascii=False)
+    content = json.dumps(_drop_prose(schema), ensure_ascii=False)
     return "\n".join([*lines, "", f"export const MANIFEST_SCHEMA: object = {content};", ""])
+
+
+def _drop_prose(schema: Any) -> Any:
+    """Returns a JSON Schema without its descriptions, which the app would only carry along."""
+    if isinstance(schema, list):
+        return [_drop_prose(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    prose = {"description", "title"}
+    return {
+        key: _drop_prose(part)
+        for key, part in schema.items()
+        if not (key in prose and isinstance(part, str))
+    }
 
 
 def _name_type(schema: dict[str, Any]) -> str:

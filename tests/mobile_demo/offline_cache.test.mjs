@@ -337,14 +337,19 @@ test('a file that is no bundle is refused with a reason', async () => {
   const damaged = Buffer.from(model);
   damaged[1000] ^= 1;
   const text = (value) => Buffer.from(JSON.stringify(value));
+  const graph = 'saved_model/saved_model.pb';
+  const onServers = {
+    variants: [{...variant, format: 'saved_model', files: [graph]}],
+    files: {...manifest.files, [graph]: {sha256: '0'.repeat(64), bytes: 1}},
+  };
   const cases = [
     [zip('empty.zip', {'notes.txt': Buffer.from('hello')}), 'empty.zip is not a bundle: it has no manifest.json'],
     [zip('less.zip', rest), 'less lacks tflite/model.tflite'],
     [zip('bad.zip', {...contents, 'tflite/model.tflite': damaged}), 'tflite/model.tflite is not the file that was exported'],
     [zip('old.zip', {...contents, 'manifest.json': text({...manifest, schema_version: 7})}), 'the schema version 7'],
-    [zip('server.zip', {...contents, 'manifest.json': text({...manifest, variants: [{...variant, format: 'saved_model', files: []}]})}), 'neither a TFLite nor an ONNX'],
+    [zip('server.zip', {...contents, 'manifest.json': text({...manifest, ...onServers})}), 'neither a TFLite nor an ONNX'],
     [zip('own.zip', {...contents, 'manifest.json': text({...manifest, task: 'predict'})}), 'own is for the task “predict”, and this app has screens for classify, generate, and translate.'],
-    [zip('early.zip', {...contents, 'manifest.json': text({...downgrade(manifest), signatures: {classify: {}}})}), 'early has no signature classify_text'],
+    [zip('early.zip', {...contents, 'manifest.json': text({...downgrade(manifest), signatures: {classify: {}}})}), 'early is damaged: its manifest.json is wrong at'],
     [zip('out.zip', {...contents, 'manifest.json': text({...manifest, files: {'../x': {}}})}), 'out is damaged'],
   ];
   writeFileSync(join(folder, 'torn.zip'), Buffer.from('PK\x03\x04 and no more'));

@@ -54,7 +54,8 @@ export function readManifest(content: unknown, name: string): Manifest {
   }
   const manifest = version === SCHEMA_1 ? upgradeManifest(content) : content;
   if (manifest === null) throw new UserError('badManifest', {name, place: 'JSON'});
-  const form = validator.validate(manifest);
+  // Made here: at the top it would stay in every part of the app that reads a size.
+  const form = new Validator(MANIFEST_SCHEMA, '2020-12').validate(manifest);
   // The last error is the innermost, the place itself.
   if (!form.valid) throw new UserError('badManifest', {name, place: namePlace(form.errors.at(-1)?.instanceLocation)});
   const checked = manifest as unknown as Manifest;
@@ -63,8 +64,6 @@ export function readManifest(content: unknown, name: string): Manifest {
   if (runnableVariants(checked).length === 0) throw new UserError('noFormat', {name});
   return checked;
 }
-
-const validator = new Validator(MANIFEST_SCHEMA, '2020-12');
 
 /** Returns a place of JSON Schema as a path: "#/labels/0" is "labels.0". */
 function namePlace(pointer = ''): string {
