@@ -349,7 +349,7 @@ test('a file that is no bundle is refused with a reason', async () => {
     [zip('old.zip', {...contents, 'manifest.json': text({...manifest, schema_version: 7})}), 'the schema version 7'],
     [zip('server.zip', {...contents, 'manifest.json': text({...manifest, ...onServers})}), 'neither a TFLite nor an ONNX'],
     [zip('own.zip', {...contents, 'manifest.json': text({...manifest, task: 'predict'})}), 'own is for the task “predict”, and this app has screens for classify, generate, and translate.'],
-    [zip('early.zip', {...contents, 'manifest.json': text({...downgrade(manifest), signatures: {classify: {}}})}), 'early is damaged: its manifest.json is wrong at'],
+    [zip('early.zip', {...contents, 'manifest.json': text({...downgrade(manifest), signatures: {classify: {}}})}), 'early has no signature classify_text'],
     [zip('out.zip', {...contents, 'manifest.json': text({...manifest, files: {'../x': {}}})}), 'out is damaged'],
   ];
   writeFileSync(join(folder, 'torn.zip'), Buffer.from('PK\x03\x04 and no more'));
