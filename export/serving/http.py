@@ -211,7 +211,9 @@ class AdmissionMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-            await self._send(send, scope, message)
+                await send(message)  # A head waits for nobody.
+            else:
+                await self._send(send, scope, message)
 
         path = scope["path"]
         parts = path.split("/")
