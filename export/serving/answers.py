@@ -4,6 +4,7 @@ import json
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -115,7 +116,7 @@ class Answer:
             return None, self._write_json()
         head = b"".join(self._write_json())
         raw = (piece for output in self.outputs if output.is_binary for piece in output.write_raw())
-        return len(head), _chain(head, raw)
+        return len(head), chain([head], raw)
 
     def _write_json(self) -> Iterator[bytes]:
         head = {"id": self.id, "model_name": self.model, "model_version": None}
@@ -131,11 +132,6 @@ class Answer:
         yield b"]}"
 
 
-def _chain(head: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield head
-    yield from rest
-
-
 def write_labels(labels: Sequence[str]) -> dict[str, str]:
     """Returns the names of the classes as a parameter: by the protocol that is no list."""
     return {"labels": json.dumps(list(labels), ensure_ascii=False)} if labels else {}
@@ -144,14 +140,9 @@ def write_labels(labels: Sequence[str]) -> dict[str, str]:
 def select_outputs(
     spec: SignatureSpec, outputs: Arrays, request: InferRequest, labels: Sequence[str]
 ) -> list[Output]:
-    """Returns the outputs that a request asks for.
-
-    Raises:
-        UserError: If there is none of a name.
-    """
+    """Returns the outputs that a request asks for; see `require_outputs`."""
     written = write_outputs(spec, outputs)
     wanted = request.outputs or dict.fromkeys(written, request.is_binary)
-    require_outputs(spec, list(written), request)
     selected = []
     for name, is_binary in wanted.items():
         datatype, array = written[name]
